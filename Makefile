@@ -1,0 +1,47 @@
+# make demo | dev | test | lint | clean. Each makes the virtual environment it needs, once.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEMO := demo
+WORKERS ?= 2
+
+.PHONY: demo dev test lint clean install
+.DEFAULT_GOAL := test
+
+install: $(INSTALLED)
+
+# Rebuilt only when what is to be installed changes; the package itself is linked, not copied.
+$(INSTALLED): setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[localnet,postgres,ui,test,lint]'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/solpay demo
+
+# The demo writes its environment and its Dagster instance; without them there is nothing to show.
+$(DEMO)/solpay.env:
+	$(MAKE) demo
+
+dev: $(INSTALLED) $(DEMO)/solpay.env
+	@mkdir -p $(DEMO)/dagster_home && cp dagster.yaml $(DEMO)/dagster_home/dagster.yaml
+	DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster_home" $(BIN)/python -m dotenv -f $(DEMO)/solpay.env run -- \
+		$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

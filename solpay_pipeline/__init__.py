@@ -1,0 +1,1 @@
+"""Keeps one-time Solana wallets healthy and moves a merchant's money home, as a Dagster pipeline."""

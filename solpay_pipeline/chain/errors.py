@@ -1,0 +1,126 @@
+"""What can go wrong between us and an RPC node, as a tree that says whether asking again can help.
+
+A `Transient` is no evidence of anything, whatever it carried; a `Permanent` will be the same next time. Texts
+name an endpoint by its host only: the key that providers put in the path or the query never gets here.
+"""
+
+
+class ChainError(Exception):
+    """Base of all that this package raises on purpose."""
+
+
+class Transient(ChainError):
+    """Asking again, later or elsewhere, may help. `retry_after`: the seconds the node asked us to wait, if it
+    did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(Transient):
+    """The provider refused because we ask too much.
+
+    The same refusal comes as HTTP 429, as a body with code 429, -32429 (Helius) or -32029 (TheRPC) under HTTP
+    200, and as -32005 where P2P and nodius reuse the code of an unhealthy node. The peer took one on a
+    balance read for an empty wallet and wrote it off (SOLANA.md P3).
+    """
+
+
+class NodeBehind(Transient):
+    """The node answers, but of an older chain than we asked for (-32004, -32005, -32014, -32016).
+
+    solders panics on a -32005 without `data`, which kills a worker that catches `Exception` (SOLANA.md 3.4).
+    """
+
+
+class Unreachable(Transient):
+    """No answer to judge: refused or reset connection, timeout, HTTP 5xx, a proxy's HTML page, an internal
+    error.
+
+    For a transaction this is the dangerous one: it may have landed although the call failed (PEER.md S7).
+    """
+
+
+class MalformedAnswer(Transient):
+    """An answer that is not one: truncated JSON, another request's id, wrong types, numbers that cannot be.
+
+    Some providers answered getBlockHeight with the slot, 22 million higher: everything looked expired and was
+    paid twice (EdgeApp/edge-currency-accountbased#1107).
+    """
+
+
+class Permanent(ChainError):
+    """Asking again will not help; somebody has to change something."""
+
+
+class WrongCluster(Permanent):
+    """The endpoint serves another chain than the settings name: real money by test rules, or the reverse."""
+
+    def __init__(self, expected: str, found: str, endpoint: str) -> None:
+        super().__init__(expected, found, endpoint)
+        self.expected = expected
+        self.found = found
+        self.endpoint = endpoint
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} serves the cluster {self.found}, not {self.expected}"
+
+
+class Forbidden(Permanent):
+    """HTTP 401, 402 or 403: the key is wrong, the plan is used up, or the public endpoint has blocked our
+    address.
+    """
+
+
+class RpcRejected(Permanent):
+    """The node understood the request and refuses it. `code` is JSON-RPC's, or the HTTP status where there is
+    none.
+    """
+
+    def __init__(self, code: int, message: str, method: str) -> None:
+        super().__init__(code, message, method)
+        self.code = code
+        self.message = message
+        self.method = method
+
+    def __str__(self) -> str:
+        return f"{self.method}: {self.message} (code {self.code})"
+
+
+class UnsupportedVersion(RpcRejected):
+    """-32015: the transaction's version is above the highest we said we can read.
+
+    Customers may pay by version 1 transactions since 15 September 2026; the peer,
+    which asks with 0, never sees that payment (SOLANA.md P8).
+    """
+
+
+class UnknownCursor(RpcRejected):
+    """-32020: the node has pruned the signature given as `before` or `until`; Agave before 4.0 gave an empty
+    page.
+    """
+
+
+class MethodMissing(RpcRejected):
+    """-32601, HTTP 404, 405 or 410: the provider does not offer the method (Triton turns some off by 410)."""
+
+
+class PreflightFailed(Permanent):
+    """-32002: the node simulated the transaction, it failed, and so the node did not pass it on.
+
+    `err` is the TransactionError as JSON text, `raw_err` the same decoded, `logs` the programs' log lines,
+    `units` the compute units used. BlockhashNotFound may only mean that this node is behind; AlreadyProcessed
+    means that an earlier send of the same bytes landed.
+    """
+
+    def __init__(self, err: str, raw_err: object, logs: tuple[str, ...], units: int | None) -> None:
+        super().__init__(err, raw_err, logs, units)
+        self.err = err
+        self.raw_err = raw_err
+        self.logs = logs
+        self.units = units
+
+    def __str__(self) -> str:
+        return f"preflight failed: {self.err}"

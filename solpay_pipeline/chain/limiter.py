@@ -1,0 +1,44 @@
+"""One pace for all concurrent calls: so many a second, so far apart, and none while a node has asked us to
+wait.
+
+Callers queue in the order they came. A pause holds those who already wait as well as those who come later, so
+that one refused call does not watch seven others run into the same refusal.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Limiter:
+    """Lets callers pass at most `rate_limit` times a second (0: no limit) and at least `spacing` seconds
+    apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate_limit: float,
+        spacing: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        if rate_limit < 0 or spacing < 0:
+            raise ValueError("rate_limit and spacing must not be negative")
+        self._interval = max(spacing, 1.0 / rate_limit if rate_limit else 0.0)
+        self._clock = clock
+        self._sleep = sleep
+        self._queue = asyncio.Lock()
+        self._next_turn = clock()
+        self._paused_until = clock()
+
+    async def turn(self) -> None:
+        """Return when it is the caller's turn."""
+        async with self._queue:
+            # A pause may begin while we sleep, hence the loop.
+            while (wait := max(self._next_turn, self._paused_until) - self._clock()) > 0:
+                await self._sleep(wait)
+            self._next_turn = self._clock() + self._interval
+
+    def pause_until(self, moment: float) -> None:
+        """Hold every caller until `moment` of the clock; a shorter pause never cuts a longer one."""
+        self._paused_until = max(self._paused_until, moment)

@@ -1,0 +1,31 @@
+"""How to reach the chain: endpoints in order of preference, and the manners to be kept with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a node answers. The URL is a secret since providers put their key into it."""
+
+    url: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class RpcOptions:
+    """How to call.
+
+    `timeout` is for one HTTP request, in seconds. `rate_limit` is in calls a second (0: none) and `sleep` the
+    seconds between two calls; both hold over all endpoints and concurrent calls. `retry_window_seconds` is
+    how long a transient failure is asked again.
+    """
+
+    timeout: float = 15.0
+    rate_limit: float = 0.0
+    headers: Mapping[str, SecretStr] = field(default_factory=dict)
+    proxy: SecretStr | None = None
+    sleep: float = 0.0
+    max_concurrency: int = 8
+    retry_window_seconds: float = 30.0

@@ -1,0 +1,271 @@
+"""`solpay`: the operations from a shell, each as the Dagster job of its name, so that cron and UI do the same.
+
+Exit codes: 0 all done; 1 something was set aside or failed; 2 bad settings or usage.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from solpay_pipeline.settings import BadSetting, Settings
+
+DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
+
+app = typer.Typer(
+    name="solpay",
+    help="Keeps one-time Solana payment wallets healthy and moves the money home.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Frames hold keys; a traceback must not print them.
+    pretty_exceptions_enable=False,
+)
+_err = Console(stderr=True)
+
+Sleep = Annotated[float, typer.Option("--sleep", help="Seconds between blockchain operations.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Plan and report; sign and write nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
+PaymentIds = Annotated[
+    list[int] | None, typer.Option("--payment-id", help="Only this payment; may be given several times.")
+]
+MaxRuntime = Annotated[
+    float | None, typer.Option("--max-runtime", help="Stop cleanly after so many seconds.")
+]
+Discover = Annotated[
+    bool, typer.Option("--discover-accounts", help="Also look for token accounts that no payment names.")
+]
+Tolerance = Annotated[
+    str, typer.Option("--underpayment-tolerance", help="Base units (1000) or a share of the price (0.5%).")
+]
+Limit = Annotated[int, typer.Option("--limit", help="At most so many initiated payments.")]
+Forward = Annotated[bool, typer.Option("--forward-funds/--no-forward-funds", help="Sweep what was found paid.")]
+CloseWallets = Annotated[
+    bool, typer.Option("--close-wallets/--no-close-wallets", help="Close the wallets of what expired.")
+]
+WatchDays = Annotated[int, typer.Option("--watch-days", help="Days for which expired wallets stay watched.")]
+SweepHeld = Annotated[bool, typer.Option("--sweep-held-funds", help="Sweep short, late, unexpected money too.")]
+
+
+@app.command()
+def expire(
+    sleep: Sleep = 0.0,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    payment_id: PaymentIds = None,
+    max_runtime: MaxRuntime = None,
+    discover_accounts: Discover = False,
+    underpayment_tolerance: Tolerance = "0",
+    close_wallets: CloseWallets = True,
+    watch_days: WatchDays = 7,
+) -> None:
+    """Expire unpaid payments after a look at the chain, and close their wallets."""
+    common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
+    own = {"close_wallets": close_wallets, "watch_days": watch_days}
+    _run("expire", {"expire": common | own}, as_json)
+
+
+@app.command()
+def sweep(
+    sleep: Sleep = 0.0,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    payment_id: PaymentIds = None,
+    max_runtime: MaxRuntime = None,
+    discover_accounts: Discover = False,
+    underpayment_tolerance: Tolerance = "0",
+    sweep_held_funds: SweepHeld = False,
+) -> None:
+    """Move all money of accepted payments to the receiver."""
+    common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
+    _run("sweep", {"sweep": common | {"sweep_held_funds": sweep_held_funds}}, as_json)
+
+
+@app.command()
+def reclaim(
+    sleep: Sleep = 0.0,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    payment_id: PaymentIds = None,
+    max_runtime: MaxRuntime = None,
+    discover_accounts: Discover = False,
+    underpayment_tolerance: Tolerance = "0",
+) -> None:
+    """Close empty token accounts of expired payments; their rent goes to the fee payer."""
+    common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
+    _run("reclaim", {"reclaim": common}, as_json)
+
+
+@app.command()
+def recheck(
+    sleep: Sleep = 0.0,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    payment_id: PaymentIds = None,
+    max_runtime: MaxRuntime = None,
+    discover_accounts: Discover = False,
+    underpayment_tolerance: Tolerance = "0",
+    limit: Limit = 200,
+    forward_funds: Forward = True,
+) -> None:
+    """Find payments that were made but never noticed."""
+    common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
+    _run("recheck", {"recheck": common | {"limit": limit, "forward_funds": forward_funds}}, as_json)
+
+
+@app.command()
+def maintain(
+    sleep: Sleep = 0.0,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    payment_id: PaymentIds = None,
+    max_runtime: MaxRuntime = None,
+    discover_accounts: Discover = False,
+    underpayment_tolerance: Tolerance = "0",
+    close_wallets: CloseWallets = True,
+    watch_days: WatchDays = 7,
+    sweep_held_funds: SweepHeld = False,
+) -> None:
+    """Expire, then sweep, then reclaim."""
+    common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
+    _run(
+        "maintain",
+        {
+            "expire": common | {"close_wallets": close_wallets, "watch_days": watch_days},
+            "sweep": common | {"sweep_held_funds": sweep_held_funds},
+            "reclaim": common,
+        },
+        as_json,
+    )
+
+
+@app.command()
+def init() -> None:
+    """Create what is missing in the database: the pipeline's own tables, and the peer's where there is no Django."""
+    from solpay_pipeline.ledger import migrate
+    from solpay_pipeline.records.database import DatabaseProblem, open_engine
+    from solpay_pipeline.records.schema import create_peer_tables
+    from solpay_pipeline.records.tables import peer_tables
+
+    settings = _settings()
+    try:
+        engine = open_engine(settings.database_url.get_secret_value())
+    except DatabaseProblem as problem:
+        _refuse(f"SOLPAY_DATABASE_URL: {problem}")
+    created = create_peer_tables(engine, peer_tables(settings.payment_table, settings.token_table))
+    migrate.upgrade(engine)
+    for name in created:
+        typer.echo(f"created {name}")
+    typer.echo("the pipeline's tables are up to date")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, database, tables, endpoints, fee payer and receiver; change nothing."""
+    from solpay_pipeline.doctor import examine
+
+    checks = examine(dict(os.environ))
+    if as_json:
+        typer.echo(json.dumps([check.as_json() for check in checks], indent=2))
+    else:
+        for check in checks:
+            typer.echo(check.line())
+    if any(check.is_setting and not check.passed for check in checks):
+        raise typer.Exit(BAD_USAGE)
+    raise typer.Exit(DONE if all(check.passed for check in checks) else NOT_ALL_DONE)
+
+
+@app.command()
+def localnet(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8899,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    slot_seconds: Annotated[float, typer.Option(help="Seconds a slot takes.")] = 0.4,
+    seed: Annotated[int, typer.Option(help="Seed of the genesis, the customer and the faults.")] = 0,
+) -> None:
+    """Serve the embedded chain: a real SVM behind Solana's JSON-RPC."""
+    from solpay_pipeline.localnet.engine import Chain, ChainConfig
+    from solpay_pipeline.localnet.server import serve
+
+    try:
+        config = ChainConfig(slot_seconds=slot_seconds, seed=seed)
+    except ValueError as error:
+        _refuse(str(error))
+    typer.echo(f"embedded chain on http://{host}:{port}, a slot every {slot_seconds} s; stop with Ctrl-C", err=True)
+    try:
+        serve(Chain(config), host, port)
+    except OSError as error:
+        _refuse(f"cannot listen on {host}:{port}: {error.strerror}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo lives; made anew.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="The same seed makes the same shop.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Play a shop with about 200 payments in every situation, run the jobs on it, and check the books."""
+    from solpay_pipeline.demo.play import play
+
+    raise typer.Exit(DONE if play(folder, seed, as_json=as_json) else NOT_ALL_DONE)
+
+
+def main() -> None:
+    """The console command."""
+    app()
+
+
+def _common(
+    sleep: float,
+    dry_run: bool,
+    payment_ids: list[int] | None,
+    max_runtime: float | None,
+    discover_accounts: bool,
+    underpayment_tolerance: str,
+) -> dict[str, Any]:
+    return {
+        "sleep": sleep,
+        "dry_run": dry_run,
+        "payment_ids": payment_ids or [],
+        "max_runtime_seconds": max_runtime,
+        "discover_accounts": discover_accounts,
+        "underpayment_tolerance": underpayment_tolerance,
+    }
+
+
+def _run(command: str, ops: dict[str, dict[str, Any]], as_json: bool) -> NoReturn:
+    """Check the settings and options, run the job, print its outcomes, exit."""
+    _settings()
+    from solpay_pipeline.command import CommandFailed, check_options, execute
+    from solpay_pipeline.operations.options import BadOption
+    from solpay_pipeline.show import show
+
+    try:
+        check_options(ops)
+    except BadOption as bad:
+        _refuse(str(bad))
+    try:
+        outcomes = execute(command, ops, show_progress=sys.stderr.isatty() and not as_json)
+    except CommandFailed as failed:
+        _err.print(str(failed), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(NOT_ALL_DONE) from None
+    if as_json:
+        typer.echo(json.dumps(outcomes, indent=2))
+    else:
+        show(outcomes, Console())
+    raise typer.Exit(NOT_ALL_DONE if any(outcome["set_aside"] for outcome in outcomes) else DONE)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment(os.environ)
+    except BadSetting as bad:
+        _refuse(str(bad))
+
+
+def _refuse(reason: str) -> NoReturn:
+    """One line, no stack trace."""
+    typer.echo(reason, err=True)
+    raise typer.Exit(BAD_USAGE)

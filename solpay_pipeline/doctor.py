@@ -1,0 +1,115 @@
+"""`solpay doctor`: everything that has to fit before an operation, looked at without changing anything."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from solders.pubkey import Pubkey
+from sqlalchemy import inspect
+
+from solpay_pipeline.chain.errors import ChainError
+from solpay_pipeline.ledger import migrate
+from solpay_pipeline.operations.errand import open_errand
+from solpay_pipeline.operations.errors import Blocked
+from solpay_pipeline.operations.merchant import Merchant
+from solpay_pipeline.operations.options import Options
+from solpay_pipeline.operations.run import silent
+from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.records.database import DatabaseProblem, reading
+from solpay_pipeline.records.queries import sealed_page
+from solpay_pipeline.records.schema import missing_columns
+from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
+from solpay_pipeline.resources import merchant_of
+from solpay_pipeline.settings import Settings, bad_settings
+
+_KEYS_TRIED = 20
+_LOW_LAMPORTS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what to do where it does not fit."""
+
+    name: str
+    passed: bool
+    words: str
+    is_setting: bool = False
+
+    def line(self) -> str:
+        """For a terminal."""
+        return f"{'ok  ' if self.passed else 'FAIL'}  {self.name}: {self.words}"
+
+    def as_json(self) -> dict[str, object]:
+        """For machines."""
+        return {"name": self.name, "passed": self.passed, "words": self.words}
+
+
+def examine(environ: Mapping[str, str]) -> list[Check]:
+    """Check settings first; the rest only where they are good."""
+    bad = bad_settings(environ)
+    if bad:
+        return [Check(one.name, False, one.problem, is_setting=True) for one in bad]
+    settings = Settings.from_environment(environ)
+    checks = [Check("settings", True, f"{len(settings.shown())} settings are good")]
+    try:
+        merchant = merchant_of(settings)
+    except DatabaseProblem as problem:
+        return [*checks, Check("database", False, str(problem))]
+    checks.append(Check("database", True, settings.shown()["SOLPAY_DATABASE_URL"]))
+    checks += _tables(merchant)
+    if all(check.passed for check in checks):
+        checks += _keys(merchant)
+        checks += asyncio.run(_chain(merchant))
+    merchant.engine.dispose()
+    return checks
+
+
+def _tables(merchant: Merchant) -> Iterator[Check]:
+    with reading(merchant.engine) as connection:
+        present = set(inspect(connection).get_table_names())
+        current = migrate.is_current(connection)
+    absent = [table.name for table in merchant.tables.all if table.name not in present]
+    if absent:
+        yield Check("peer tables", False, f"missing {', '.join(absent)}: run the shop's migrations, or `solpay init`")
+    else:
+        lacking = missing_columns(merchant.engine, merchant.tables)
+        words = f"missing columns {', '.join(lacking)}" if lacking else "all there"
+        yield Check("peer tables", not lacking, words)
+    yield Check("own tables", current, "up to date" if current else "missing or outdated: run `solpay init`")
+
+
+def _keys(merchant: Merchant) -> Iterator[Check]:
+    """Fernet keys against real rows."""
+    with reading(merchant.engine) as connection:
+        page = sealed_page(connection, merchant.tables, after_wallet_id=0, limit=_KEYS_TRIED)
+    closed = []
+    for sealed, address in page:
+        try:
+            if address is not None:
+                merchant.vault.open(sealed, Pubkey.from_string(address))
+        except (KeyUnreadable, KeyMismatch, ValueError) as error:
+            closed.append(str(error))
+    words = f"{len(page)} of the oldest rows open" if not closed else f"{len(closed)} of {len(page)}: {closed[0]}"
+    yield Check("wallet keys", not closed, words)
+
+
+async def _chain(merchant: Merchant) -> list[Check]:
+    started = time.monotonic()
+    try:
+        async with open_errand(merchant, Options(dry_run=True), RunRef("doctor", "doctor"), silent) as errand:
+            seconds = time.monotonic() - started
+            lamports = errand.fee_payer_lamports
+            return [
+                Check("chain", True, f"{merchant.cluster}, slot {errand.chain_slot}, preflight in {seconds:.2f} s"),
+                Check("receiver", True, f"{merchant.receiver} {'exists' if errand.receiver_exists else 'is unused'}"),
+                Check(
+                    "fee payer",
+                    lamports >= _LOW_LAMPORTS,
+                    f"{merchant.fee_payer.pubkey} has {lamports} lamports"
+                    + ("" if lamports >= _LOW_LAMPORTS else f": send it SOL, {_LOW_LAMPORTS} at least"),
+                ),
+            ]
+    except (ChainError, Blocked) as error:
+        return [Check("chain", False, str(error))]
+

@@ -1,0 +1,1 @@
+"""Delivers what the outbox holds: at least once, in order per payment, with stable ids."""

@@ -1,0 +1,261 @@
+"""Transactions and their legs: written before anything leaves, closed only by what the chain says.
+
+Every change is compare-and-set on the state that was read, so that two processes that settle the same
+transaction apply it once.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from solpay_pipeline.ledger.tables import OPEN, MovementKind, TransactionState, leg, movement, transaction
+from solpay_pipeline.lifecycle.actions import Action, CloseAccount, HarvestWithheld, Leg, MoveLamports, MoveTokens
+
+_CHUNK = 500
+
+
+class WalletBusy(Exception):
+    """Another leg of one of these wallets is in flight; the loser of the race leaves the wallets alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """Which run, and which operation in it, does something."""
+
+    run_id: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A signed transaction, ready to be recorded. `fee` is what it costs when it lands, in lamports."""
+
+    signature: str
+    wire: bytes
+    last_valid_block_height: int
+    blockhash_slot: int
+    purpose: str
+    signature_count: int
+    fee: int
+    legs: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction that is not over yet."""
+
+    id: int
+    signature: str
+    wire: bytes
+    last_valid_block_height: int
+    blockhash_slot: int
+    state: TransactionState
+    purpose: str
+    wallet_ids: tuple[int, ...]
+
+
+def record(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> None:
+    """Write a transaction with its legs and movements.
+
+    Raises `WalletBusy` where one of its wallets has a leg in flight; the caller's transaction is then void.
+    """
+    transaction_id = connection.execute(
+        sa.insert(transaction)
+        .values(
+            signature=entry.signature,
+            wire=entry.wire,
+            last_valid_block_height=entry.last_valid_block_height,
+            blockhash_slot=entry.blockhash_slot,
+            state=TransactionState.RECORDED,
+            purpose=entry.purpose,
+            operation=run.operation,
+            run_id=run.run_id,
+            signature_count=entry.signature_count,
+            fee=entry.fee,
+            created_at=now,
+            updated_at=now,
+        )
+        .returning(transaction.c.id)
+    ).scalar_one()
+    for one in entry.legs:
+        try:
+            leg_id = connection.execute(
+                sa.insert(leg)
+                .values(transaction_id=transaction_id, wallet_id=one.wallet_id, active_wallet_id=one.wallet_id)
+                .returning(leg.c.id)
+            ).scalar_one()
+        except IntegrityError as error:
+            raise WalletBusy(f"wallet {one.wallet_id}") from error
+        connection.execute(sa.insert(movement), [_movement(leg_id, one.owner, action) for action in one.actions])
+
+
+def busy_wallets(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
+    """Which of these wallets have a leg in flight."""
+    ids = list(wallet_ids)
+    busy: set[int] = set()
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        busy.update(
+            connection.execute(
+                sa.select(leg.c.active_wallet_id).where(leg.c.active_wallet_id.in_(chunk))
+            ).scalars()
+        )
+    return busy
+
+
+def open_transactions(connection: Connection) -> list[OpenTransaction]:
+    """All transactions that are not over, oldest first."""
+    rows = connection.execute(
+        sa.select(transaction).where(transaction.c.state.in_(OPEN)).order_by(transaction.c.id)
+    ).all()
+    wallets: dict[int, list[int]] = {row.id: [] for row in rows}
+    ids = list(wallets)
+    for start in range(0, len(ids), _CHUNK):
+        for transaction_id, wallet_id in connection.execute(
+            sa.select(leg.c.transaction_id, leg.c.wallet_id).where(
+                leg.c.transaction_id.in_(ids[start : start + _CHUNK])
+            )
+        ):
+            wallets[transaction_id].append(wallet_id)
+    return [
+        OpenTransaction(
+            id=row.id,
+            signature=row.signature,
+            wire=row.wire,
+            last_valid_block_height=row.last_valid_block_height,
+            blockhash_slot=row.blockhash_slot,
+            state=TransactionState(row.state),
+            purpose=row.purpose,
+            wallet_ids=tuple(wallets[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def close(
+    connection: Connection,
+    signature: str,
+    *,
+    from_state: TransactionState,
+    to_state: TransactionState,
+    now: datetime,
+    slot: int | None = None,
+    error: str | None = None,
+    fee: int | None = None,
+) -> bool:
+    """Move a transaction on and let its wallets go; False where another process was first."""
+    values: dict[str, object] = {"state": to_state, "updated_at": now}
+    if slot is not None:
+        values["slot"] = slot
+    if error is not None:
+        values["error"] = error
+    if fee is not None:
+        values["fee"] = fee
+    transaction_id = connection.execute(
+        sa.update(transaction)
+        .where(transaction.c.signature == signature, transaction.c.state == from_state)
+        .values(**values)
+        .returning(transaction.c.id)
+    ).scalar_one_or_none()
+    if transaction_id is None:
+        return False
+    connection.execute(sa.update(leg).where(leg.c.transaction_id == transaction_id).values(active_wallet_id=None))
+    return True
+
+
+def wallets_of(connection: Connection, signature: str) -> list[int]:
+    """The wallets that travel in a transaction."""
+    return list(
+        connection.execute(
+            sa.select(leg.c.wallet_id)
+            .join(transaction, transaction.c.id == leg.c.transaction_id)
+            .where(transaction.c.signature == signature)
+        ).scalars()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LandedMovement:
+    """A movement of a transaction of ours that landed."""
+
+    signature: str
+    kind: MovementKind
+    mint: str | None
+    amount: int
+    destination: str
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON; the amount is a decimal string of base units."""
+        return {
+            "signature": self.signature,
+            "kind": self.kind.value,
+            "mint": self.mint,
+            "amount": str(self.amount),
+            "destination": self.destination,
+        }
+
+
+def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[int, list[LandedMovement]]:
+    """What our own transactions that landed have moved, by wallet, oldest first."""
+    ids = list(wallet_ids)
+    found: dict[int, list[LandedMovement]] = {wallet_id: [] for wallet_id in ids}
+    landed = (TransactionState.CONFIRMED, TransactionState.FINALIZED)
+    for start in range(0, len(ids), _CHUNK):
+        rows = connection.execute(
+            sa.select(
+                leg.c.wallet_id,
+                transaction.c.signature,
+                movement.c.kind,
+                movement.c.mint,
+                movement.c.amount,
+                movement.c.destination,
+            )
+            .join(transaction, transaction.c.id == leg.c.transaction_id)
+            .join(movement, movement.c.leg_id == leg.c.id)
+            .where(leg.c.wallet_id.in_(ids[start : start + _CHUNK]), transaction.c.state.in_(landed))
+            .order_by(movement.c.id)
+        )
+        for wallet_id, signature, kind, mint, amount, destination in rows:
+            found[wallet_id].append(LandedMovement(signature, MovementKind(kind), mint, amount, destination))
+    return found
+
+
+def _movement(leg_id: int, owner: Pubkey, action: Action) -> dict[str, object]:
+    row: dict[str, object] = {"leg_id": leg_id, "mint": None}
+    match action:
+        case MoveLamports():
+            row |= {
+                "kind": MovementKind.LAMPORTS,
+                "amount": action.lamports,
+                "source": str(owner),
+                "destination": str(action.destination),
+            }
+        case MoveTokens():
+            row |= {
+                "kind": MovementKind.TOKENS,
+                "mint": str(action.mint),
+                "amount": action.amount,
+                "source": str(action.source),
+                "destination": str(action.destination),
+            }
+        case CloseAccount():
+            row |= {
+                "kind": MovementKind.RENT,
+                "amount": action.lamports,
+                "source": str(action.account),
+                "destination": str(action.rent_to),
+            }
+        case HarvestWithheld():
+            row |= {
+                "kind": MovementKind.WITHHELD,
+                "mint": str(action.mint),
+                "amount": action.amount,
+                "source": str(action.account),
+                "destination": str(action.mint),
+            }
+    return row

@@ -1,0 +1,120 @@
+"""What a person should know of a wallet: set aside, held, or just told. A finding stands until it is cleared."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection
+
+from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.ledger.tables import finding
+from solpay_pipeline.lifecycle.reasons import Code, Finding
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StandingFinding:
+    """A finding as stored."""
+
+    finding: Finding
+    operation: str
+    run_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+def note(connection: Connection, findings: Sequence[Finding], run: RunRef, now: datetime) -> None:
+    """Store findings; one that stands already keeps its first date and takes the new words and amount."""
+    for one in findings:
+        key = _key(one)
+        changed = connection.execute(
+            sa.update(finding)
+            .where(finding.c.standing_key == key)
+            .values(
+                amount=one.amount,
+                explanation=one.explanation,
+                operation=run.operation,
+                run_id=run.run_id,
+                last_seen_at=now,
+            )
+        )
+        if changed.rowcount:
+            continue
+        connection.execute(
+            sa.insert(finding).values(
+                standing_key=key,
+                code=one.code,
+                wallet_id=one.wallet_id,
+                payment_id=one.payment_id,
+                mint=None if one.mint is None else str(one.mint),
+                amount=one.amount,
+                explanation=one.explanation,
+                operation=run.operation,
+                run_id=run.run_id,
+                first_seen_at=now,
+                last_seen_at=now,
+            )
+        )
+
+
+def clear(connection: Connection, wallet_ids: Collection[int], codes: Collection[Code], now: datetime) -> None:
+    """End the findings of these kinds that stand for these wallets."""
+    ids = list(wallet_ids)
+    for start in range(0, len(ids), _CHUNK):
+        connection.execute(
+            sa.update(finding)
+            .where(
+                finding.c.wallet_id.in_(ids[start : start + _CHUNK]),
+                finding.c.standing_key.is_not(None),
+                finding.c.code.in_(list(codes)),
+            )
+            .values(standing_key=None, cleared_at=now)
+        )
+
+
+def amounts_of(
+    connection: Connection, wallet_id: int, codes: Collection[Code]
+) -> dict[tuple[Code, Pubkey | None], int]:
+    """The amounts that stand for a wallet, by kind and mint."""
+    rows = connection.execute(
+        sa.select(finding.c.code, finding.c.mint, finding.c.amount).where(
+            finding.c.wallet_id == wallet_id,
+            finding.c.standing_key.is_not(None),
+            finding.c.code.in_(list(codes)),
+        )
+    )
+    return {
+        (Code(code), None if mint is None else Pubkey.from_string(mint)): amount for code, mint, amount in rows
+    }
+
+
+def standing(connection: Connection, *, run: RunRef | None = None) -> list[StandingFinding]:
+    """Findings that stand, all of them or those last seen by one operation of one run."""
+    query = sa.select(finding).where(finding.c.standing_key.is_not(None)).order_by(finding.c.id)
+    if run is not None:
+        query = query.where(finding.c.run_id == run.run_id, finding.c.operation == run.operation)
+    return [
+        StandingFinding(
+            Finding(
+                code=Code(row.code),
+                wallet_id=row.wallet_id,
+                payment_id=row.payment_id,
+                explanation=row.explanation,
+                mint=None if row.mint is None else Pubkey.from_string(row.mint),
+                amount=row.amount,
+            ),
+            operation=row.operation,
+            run_id=row.run_id,
+            first_seen_at=row.first_seen_at,
+            last_seen_at=row.last_seen_at,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _key(one: Finding) -> str:
+    subject = f"w{one.wallet_id}" if one.wallet_id is not None else f"p{one.payment_id}"
+    return f"{subject}:{one.code}:{one.mint or ''}"

@@ -1,0 +1,42 @@
+"""When each payment was last looked at on chain, so that a limit starves none: longest ago goes first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from solpay_pipeline.ledger.tables import look
+
+_CHUNK = 500
+
+
+def longest_unseen(connection: Connection, payment_ids: sa.Select[tuple[int]], limit: int) -> list[int]:
+    """Of the payments that a select names, `limit` that have waited longest; never looked at comes first."""
+    wanted = payment_ids.subquery()
+    payment_id = wanted.c[0]
+    query = (
+        sa.select(payment_id)
+        .select_from(wanted.outerjoin(look, look.c.payment_id == payment_id))
+        .order_by(look.c.looked_at.is_not(None), look.c.looked_at, payment_id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def looked_at(connection: Connection, payment_ids: Sequence[int], now: datetime) -> None:
+    """Remember that these payments were looked at now."""
+    ids = list(payment_ids)
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        known = set(
+            connection.execute(
+                sa.update(look)
+                .where(look.c.payment_id.in_(chunk))
+                .values(looked_at=now)
+                .returning(look.c.payment_id)
+            ).scalars()
+        )
+        fresh = [{"payment_id": one, "looked_at": now} for one in chunk if one not in known]
+        if fresh:
+            connection.execute(sa.insert(look), fresh)

@@ -1,0 +1,55 @@
+"""Events, written in the same database transaction as the change they tell; delivered later, at least once."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.ledger.tables import event
+
+
+class EventKind(StrEnum):
+    """What can be told."""
+
+    PAYMENT_ACCEPTED = "payment.accepted"
+    PAYMENT_EXPIRED = "payment.expired"
+    PAYMENT_HELD = "payment.held"
+    WALLET_SWEPT = "wallet.swept"
+    WALLET_CLOSED = "wallet.closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `body` is plain JSON; amounts in it are decimal strings of base units."""
+
+    kind: EventKind
+    payment_id: int | None
+    wallet_id: int | None
+    body: Mapping[str, object] = field(default_factory=dict)
+
+
+def append(connection: Connection, events: Sequence[Event], run: RunRef, now: datetime) -> None:
+    """Put events into the outbox."""
+    if not events:
+        return
+    connection.execute(
+        sa.insert(event),
+        [
+            {
+                "event_id": f"evt_{uuid.uuid4().hex}",
+                "kind": one.kind,
+                "payment_id": one.payment_id,
+                "wallet_id": one.wallet_id,
+                "body": dict(one.body),
+                "operation": run.operation,
+                "run_id": run.run_id,
+                "created_at": now,
+            }
+            for one in events
+        ],
+    )

@@ -1,0 +1,189 @@
+"""The pipeline's own tables, `solpay_*`. They name peer rows by id only, so that the peer's tables stay as they are.
+
+`solpay_leg.active_wallet_id` is the lock: set while a wallet's leg is in flight, unique, null otherwise. It holds
+on SQLite, PostgreSQL and MySQL alike, since none of them counts nulls as equal.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class TransactionState(StrEnum):
+    """Where a signed transaction stands."""
+
+    RECORDED = "recorded"
+    """In the ledger; it may be on its way, landed, or neither."""
+    CONFIRMED = "confirmed"
+    """Landed at the commitment asked for, applied, not final yet."""
+    FINALIZED = "finalized"
+    FAILED = "failed"
+    """Finalized with an error; only the fee was taken."""
+    REFUSED = "refused"
+    """The node's preflight refused it on the first send: it never left."""
+    DEAD = "dead"
+    """Its blockhash is over and no finalized block holds it (SOLANA rule for a dead signature)."""
+
+
+OPEN = (TransactionState.RECORDED, TransactionState.CONFIRMED)
+
+
+class MovementKind(StrEnum):
+    """What a leg moves."""
+
+    LAMPORTS = "lamports"
+    TOKENS = "tokens"
+    RENT = "rent"
+    WITHHELD = "withheld"
+
+
+class BaseUnits(sa.TypeDecorator[int]):
+    """An unsigned 64-bit amount, exact: a signed BIGINT is too small, and SQLite has no wider integer."""
+
+    impl = sa.Numeric(20, 0)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Text on SQLite, NUMERIC(20, 0) elsewhere."""
+        return dialect.type_descriptor(sa.String(20) if dialect.name == "sqlite" else sa.Numeric(20, 0))
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> Any:
+        """Store an int."""
+        if value is None:
+            return None
+        return str(value) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> int | None:
+        """Give an int back."""
+        return None if value is None else int(value)
+
+
+class Moment(sa.TypeDecorator[datetime]):
+    """An aware UTC time; SQLite keeps it as naive UTC."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Refuse naive times."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Always aware."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite counts rows by itself only in an INTEGER primary key.
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", _ID, primary_key=True, autoincrement=True)
+
+
+transaction = sa.Table(
+    "solpay_transaction",
+    metadata,
+    _id(),
+    sa.Column("signature", sa.String(88), nullable=False, unique=True),
+    sa.Column("wire", sa.LargeBinary, nullable=False),
+    sa.Column("last_valid_block_height", sa.BigInteger, nullable=False),
+    sa.Column("blockhash_slot", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("purpose", sa.String(24), nullable=False),
+    sa.Column("operation", sa.String(16), nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("signature_count", sa.Integer, nullable=False),
+    sa.Column("fee", BaseUnits, nullable=False),
+    sa.Column("slot", sa.BigInteger),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Index(None, "state"),
+    sa.Index(None, "run_id", "operation"),
+)
+
+leg = sa.Table(
+    "solpay_leg",
+    metadata,
+    _id(),
+    sa.Column("transaction_id", _ID, sa.ForeignKey(transaction.c.id), nullable=False, index=True),
+    sa.Column("wallet_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("active_wallet_id", sa.BigInteger, unique=True),
+)
+
+movement = sa.Table(
+    "solpay_movement",
+    metadata,
+    _id(),
+    sa.Column("leg_id", _ID, sa.ForeignKey(leg.c.id), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("mint", sa.String(44)),
+    sa.Column("amount", BaseUnits, nullable=False),
+    sa.Column("source", sa.String(44), nullable=False),
+    sa.Column("destination", sa.String(44), nullable=False),
+)
+
+event = sa.Table(
+    "solpay_event",
+    metadata,
+    _id(),
+    sa.Column("event_id", sa.String(40), nullable=False, unique=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("payment_id", sa.BigInteger, index=True),
+    sa.Column("wallet_id", sa.BigInteger),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("operation", sa.String(16), nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("delivered_at", Moment),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt_at", Moment),
+    sa.Column("last_error", sa.Text),
+    sa.Index(None, "run_id", "operation"),
+    sa.Index(None, "delivered_at", "id"),
+)
+
+finding = sa.Table(
+    "solpay_finding",
+    metadata,
+    _id(),
+    # Unique while the finding stands, null once it is cleared, so that a wallet may have it again.
+    sa.Column("standing_key", sa.String(120), unique=True),
+    sa.Column("code", sa.String(32), nullable=False),
+    sa.Column("wallet_id", sa.BigInteger, index=True),
+    sa.Column("payment_id", sa.BigInteger),
+    sa.Column("mint", sa.String(44)),
+    sa.Column("amount", BaseUnits, nullable=False),
+    sa.Column("explanation", sa.Text, nullable=False),
+    sa.Column("operation", sa.String(16), nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("first_seen_at", Moment, nullable=False),
+    sa.Column("last_seen_at", Moment, nullable=False),
+    sa.Column("cleared_at", Moment),
+    sa.Index(None, "run_id", "operation"),
+)
+
+look = sa.Table(
+    "solpay_look",
+    metadata,
+    sa.Column("payment_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("looked_at", Moment, nullable=False, index=True),
+)

@@ -1,0 +1,68 @@
+"""What a wallet is asked to do, in the chain's own verbs but free of its wire format."""
+
+from dataclasses import dataclass
+
+from solders.pubkey import Pubkey
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLamports:
+    """System transfer of `lamports` from the wallet to `destination`."""
+
+    lamports: int
+    destination: Pubkey
+
+
+@dataclass(frozen=True, slots=True)
+class MoveTokens:
+    """TransferChecked of `amount` base units from `source` to the token account `destination`."""
+
+    source: Pubkey
+    mint: Pubkey
+    program: Pubkey
+    decimals: int
+    amount: int
+    destination: Pubkey
+    memo: bool = False
+    """The destination demands a memo right before the transfer (Token-2022 MemoTransfer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestWithheld:
+    """HarvestWithheldTokensToMint: give the transfer fees that stick in `account` back to its mint."""
+
+    account: Pubkey
+    mint: Pubkey
+    program: Pubkey
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseAccount:
+    """CloseAccount of an empty token account; its whole `lamports` go to `rent_to`."""
+
+    account: Pubkey
+    program: Pubkey
+    lamports: int
+    rent_to: Pubkey
+
+
+Action = MoveLamports | MoveTokens | HarvestWithheld | CloseAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One wallet's part of a transaction.
+
+    `steps` are groups of actions that only make sense together in one transaction (move, harvest, close of
+    one account); a leg that is too large for a transaction is cut between steps, never inside one.
+    """
+
+    wallet_id: int
+    owner: Pubkey
+    steps: tuple[tuple[Action, ...], ...]
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All actions in order."""
+        return tuple(action for step in self.steps for action in step)

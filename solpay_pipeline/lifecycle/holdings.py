@@ -1,0 +1,79 @@
+"""What the chain says a wallet holds, in base units, as of one slot."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from solders.pubkey import Pubkey
+
+
+class Obstacle(StrEnum):
+    """Why a token balance cannot leave its account by our hand. The value is shown to people."""
+
+    FROZEN = "frozen"
+    PAUSED = "paused"
+    NON_TRANSFERABLE = "non_transferable"
+    TRANSFER_HOOK = "transfer_hook"
+    CONFIDENTIAL = "confidential_balance"
+    FOREIGN_OWNER = "foreign_owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """A mint account. `transfer_fee` is what its current epoch takes, None without the extension."""
+
+    address: Pubkey
+    program: Pubkey
+    decimals: int
+    obstacles: frozenset[Obstacle] = frozenset()
+    has_transfer_fee: bool = False
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolding:
+    """One token account of a wallet.
+
+    `lamports` is the account's whole balance, which closing pays out. `withheld` are transfer fees kept in
+    the account, to be harvested to the mint before it can close. `can_close` is None when it can, otherwise
+    the reason in words.
+    """
+
+    account: Pubkey
+    mint: Mint
+    amount: int
+    lamports: int
+    withheld: int = 0
+    is_native: bool = False
+    obstacles: frozenset[Obstacle] = frozenset()
+    cannot_close: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """All of one wallet at `slot`: its lamports and its token accounts that exist.
+
+    `absent` are the ATAs, among those of the payment's mints, that do not exist on chain. `unreadable` names,
+    per mint of the payment, why it could not be understood (no such mint, not a token program's).
+    `cannot_move_lamports` is None, or why the system account cannot be drained (owned by another program).
+    """
+
+    owner: Pubkey
+    slot: int
+    lamports: int
+    tokens: tuple[TokenHolding, ...] = ()
+    absent: tuple[Pubkey, ...] = ()
+    unreadable: dict[Pubkey, str] = field(default_factory=dict)
+    cannot_move_lamports: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """No lamports and no token units; empty token accounts may exist."""
+        return self.lamports == 0 and all(token.amount == 0 for token in self.tokens)
+
+    def balances(self) -> dict[Pubkey | None, int]:
+        """Base units by mint, None for lamports; zeroes left out."""
+        sums: dict[Pubkey | None, int] = {None: self.lamports} if self.lamports else {}
+        for token in self.tokens:
+            if token.amount:
+                sums[token.mint.address] = sums.get(token.mint.address, 0) + token.amount
+        return sums

@@ -1,0 +1,143 @@
+"""Was a payment paid: in full, in time, in one of its tokens?
+
+Only money that came in counts, whatever became of it later; several transfers of one token add up, two
+tokens do not. The moment of payment is the block time of the transfer that completed it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
+
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.lifecycle.flows import Flow
+from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Payment, PaymentOption
+
+
+class Standing(StrEnum):
+    """What the history of a wallet says about its payment."""
+
+    UNPAID = "unpaid"
+    SHORT = "short"
+    PAID = "paid"
+    LATE = "late"
+    UNDATED = "undated"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much less than the price is accepted: `base_units`, or `percent` of the price, whichever is more."""
+
+    base_units: int = 0
+    percent: Decimal = Decimal(0)
+
+    def least(self, price: int) -> int:
+        """The smallest amount, in base units, that pays `price`. Never below one base unit."""
+        share = int((price * self.percent / 100).to_integral_value(rounding=ROUND_FLOOR))
+        return max(1, price - max(self.base_units, share))
+
+
+EXACT = Tolerance()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`option`, `signature` and `paid_at` name the completing transfer where there is one.
+
+    `received` is what ever came in, by mint (None for SOL); `surplus` what of it no price asked for.
+    """
+
+    standing: Standing
+    option: PaymentOption | None = None
+    signature: str | None = None
+    paid_at: datetime | None = None
+    received: Mapping[Pubkey | None, int] = field(default_factory=dict)
+    surplus: Mapping[Pubkey | None, int] = field(default_factory=dict)
+
+
+def covers(
+    payment: Payment,
+    balances: Mapping[Pubkey | None, int],
+    decimals: Mapping[Pubkey, int],
+    tolerance: Tolerance = EXACT,
+) -> bool:
+    """Tell whether `balances` alone (base units by mint) would pay one of the payment's options."""
+    return any(
+        balances.get(option.mint, 0) >= tolerance.least(price)
+        for option, price in _prices(payment, decimals)
+    )
+
+
+def judge(
+    payment: Payment,
+    flows: Iterable[Flow],
+    decimals: Mapping[Pubkey, int],
+    tolerance: Tolerance = EXACT,
+) -> Judgement:
+    """Judge a payment by the whole history of its wallet, in any order.
+
+    `decimals` holds the mints that could be read; an option of another mint cannot be paid. Where several
+    options are complete the one that was complete first, and in time, wins.
+    """
+    incoming = sorted((flow for flow in flows if flow.amount > 0), key=lambda flow: flow.slot)
+    received: dict[Pubkey | None, int] = {}
+    for flow in incoming:
+        received[flow.mint] = received.get(flow.mint, 0) + flow.amount
+    if not received:
+        return Judgement(Standing.UNPAID)
+
+    completions = [
+        (completing, option, price)
+        for option, price in _prices(payment, decimals)
+        if (completing := _completing(incoming, option, tolerance.least(price))) is not None
+    ]
+    if not completions:
+        return Judgement(_short_or_late(payment, incoming), received=received)
+
+    completing, option, price = min(completions, key=lambda found: (_standing(payment, found[0]), found[0].slot))
+    surplus = dict(received)
+    surplus[option.mint] = max(0, surplus[option.mint] - price)
+    return Judgement(
+        standing=_BY_RANK[_standing(payment, completing)],
+        option=option,
+        signature=completing.signature,
+        paid_at=completing.block_time,
+        received=received,
+        surplus={mint: amount for mint, amount in surplus.items() if amount},
+    )
+
+
+_BY_RANK = (Standing.PAID, Standing.UNDATED, Standing.LATE)
+
+
+def _prices(payment: Payment, decimals: Mapping[Pubkey, int]) -> list[tuple[PaymentOption, int]]:
+    prices = []
+    for option in payment.options:
+        places = SOL_DECIMALS if option.mint is None else decimals.get(option.mint)
+        if places is not None:
+            prices.append((option, option.base_units(places)))
+    return prices
+
+
+def _completing(incoming: list[Flow], option: PaymentOption, least: int) -> Flow | None:
+    total = 0
+    for flow in incoming:
+        if flow.mint == option.mint:
+            total += flow.amount
+            if total >= least:
+                return flow
+    return None
+
+
+def _standing(payment: Payment, completing: Flow) -> int:
+    if completing.block_time is None:
+        return _BY_RANK.index(Standing.UNDATED)
+    in_time = completing.block_time <= payment.expires_at
+    return _BY_RANK.index(Standing.PAID if in_time else Standing.LATE)
+
+
+def _short_or_late(payment: Payment, incoming: list[Flow]) -> Standing:
+    first = incoming[0].block_time
+    return Standing.LATE if first is not None and first > payment.expires_at else Standing.SHORT

@@ -1,0 +1,60 @@
+"""Why something could not be done, or is kept: codes for machines, sentences for people."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from solders.pubkey import Pubkey
+
+
+class Code(StrEnum):
+    """Every reason there is. The value is stored, shown as a label and counted."""
+
+    # Set aside: this wallet cannot be handled now; the rest go on.
+    UNREADABLE_ROW = "unreadable_row"
+    NO_PAYMENT = "no_payment"
+    KEY_UNREADABLE = "key_unreadable"
+    KEY_MISMATCH = "key_mismatch"
+    TOKEN_STUCK = "token_stuck"  # noqa: S105
+    ACCOUNT_STUCK = "account_stuck"
+    LAMPORTS_STUCK = "lamports_stuck"
+    MINT_UNREADABLE = "mint_unreadable"
+    DESTINATION_UNFIT = "destination_unfit"
+    TOO_LARGE = "too_large"
+    TRANSACTION_FAILED = "transaction_failed"
+    HISTORY_UNREADABLE = "history_unreadable"
+    UNDATED = "undated"
+    UNECONOMIC = "uneconomic"
+    STILL_MOVING = "still_moving"
+    FUNDS_ELSEWHERE = "funds_elsewhere"
+    # Held: money that is not ours to sweep yet.
+    SHORT = "short"
+    LATE = "late"
+    UNEXPECTED = "unexpected"
+    # Told, nothing to do.
+    OVERPAID = "overpaid"
+    FOREIGN_MOVEMENT = "foreign_movement"
+    FORK = "fork"
+
+
+HELD = frozenset({Code.SHORT, Code.LATE, Code.UNEXPECTED})
+TOLD = frozenset({Code.OVERPAID, Code.FOREIGN_MOVEMENT, Code.FORK})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a person should know of one wallet.
+
+    `mint` is None for SOL or where no asset is meant; `amount` is in base units, 0 where none is meant.
+    """
+
+    code: Code
+    wallet_id: int | None
+    payment_id: int | None
+    explanation: str
+    mint: Pubkey | None = None
+    amount: int = 0
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Tell whether this stands for work that was not done."""
+        return self.code not in HELD | TOLD

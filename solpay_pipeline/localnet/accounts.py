@@ -1,0 +1,135 @@
+"""Accounts as of any slot back to the finalized one. LiteSVM holds the newest state alone; what it overwrites
+is kept here until the slot that wrote it is final, which is what reads at `confirmed` and `finalized` and a
+fork need.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from solders.account import Account
+from solders.litesvm import LiteSVM
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.localnet.token_layout import TOKEN_PROGRAMS, read_token_account
+
+_SYSTEM_PROGRAM = Pubkey.default()
+_BEFORE_ALL = -1
+
+_Version = tuple[int, Account | None]
+
+
+class AccountStore:
+    """The accounts of a LiteSVM with their recent past, and an index of token accounts by owner."""
+
+    def __init__(self, svm: LiteSVM) -> None:
+        self._svm = svm
+        self._versions: dict[Pubkey, list[_Version]] = {}
+        self._touched: deque[tuple[int, Pubkey]] = deque()
+        self._by_program: dict[Pubkey, dict[Pubkey, None]] = {}
+        self._by_token_owner: dict[Pubkey, dict[Pubkey, None]] = {}
+
+    def newest(self, address: Pubkey) -> Account | None:
+        """The account as the last transaction left it; None where it does not exist."""
+        return self._svm.get_account(address)
+
+    def at(self, address: Pubkey, slot: int) -> Account | None:
+        """The account as the block in `slot` left it; `slot` is not below the finalized one."""
+        versions = self._versions.get(address)
+        if versions is None or versions[-1][0] <= slot:
+            return self._svm.get_account(address)
+        return _as_of(versions, slot)
+
+    def record(
+        self, slot: int, before: dict[Pubkey, Account | None], after: dict[Pubkey, Account | None]
+    ) -> None:
+        """Notes what the block in `slot` changed: the state before it and after it, of the same addresses."""
+        for address, account in after.items():
+            previous = before[address]
+            if previous == account:
+                continue
+            versions = self._versions.setdefault(address, [(_BEFORE_ALL, previous)])
+            if versions[-1][0] == slot:
+                versions[-1] = (slot, account)
+            else:
+                versions.append((slot, account))
+                self._touched.append((slot, address))
+            self._index(address, account)
+
+    def put(self, slot: int, address: Pubkey, account: Account | None) -> None:
+        """Writes an account without a transaction, as a genesis file or an operator would; None takes it
+        away.
+        """
+        before = self.newest(address)
+        self._write(address, account)
+        self.record(slot, {address: before}, {address: account})
+
+    def prune(self, finalized_slot: int) -> None:
+        """Forgets the versions that no commitment level can ask for any more."""
+        while self._touched and self._touched[0][0] <= finalized_slot:
+            _, address = self._touched.popleft()
+            versions = self._versions.get(address)
+            if versions is None:
+                continue
+            if versions[-1][0] <= finalized_slot:
+                del self._versions[address]
+                continue
+            while len(versions) > 1 and versions[1][0] <= finalized_slot:
+                versions.pop(0)
+
+    def roll_back(self, slot: int) -> None:
+        """Makes the state of `slot` the newest one."""
+        for address, versions in self._versions.items():
+            if versions[-1][0] > slot:
+                account = _as_of(versions, slot)
+                self._write(address, account)
+                self._index(address, account)
+        self._versions = {
+            address: kept
+            for address, versions in self._versions.items()
+            if len(kept := [version for version in versions if version[0] <= slot]) > 1
+        }
+        self._touched = deque(touch for touch in self._touched if touch[0] <= slot)
+
+    @contextmanager
+    def as_of(self, slot: int, addresses: Iterable[Pubkey]) -> Iterator[None]:
+        """Lets LiteSVM see these addresses as of `slot`, for a simulation at a lower commitment level."""
+        newest: dict[Pubkey, Account | None] = {}
+        for address in addresses:
+            versions = self._versions.get(address)
+            if versions is not None and versions[-1][0] > slot:
+                newest[address] = versions[-1][1]
+                self._write(address, _as_of(versions, slot))
+        try:
+            yield
+        finally:
+            for address, account in newest.items():
+                self._write(address, account)
+
+    def owned_by_program(self, program: Pubkey) -> list[Pubkey]:
+        """Addresses that have ever been this program's (a superset: read them to know)."""
+        return list(self._by_program.get(program, ()))
+
+    def token_accounts_of(self, owner: Pubkey) -> list[Pubkey]:
+        """Token accounts that have ever had this owner (a superset: read them to know)."""
+        return list(self._by_token_owner.get(owner, ()))
+
+    def _index(self, address: Pubkey, account: Account | None) -> None:
+        if account is None or account.owner == _SYSTEM_PROGRAM:
+            return
+        self._by_program.setdefault(account.owner, {})[address] = None
+        if account.owner in TOKEN_PROGRAMS:
+            token_account = read_token_account(account.owner, account.data)
+            if token_account is not None:
+                self._by_token_owner.setdefault(token_account.owner, {})[address] = None
+
+    def _write(self, address: Pubkey, account: Account | None) -> None:
+        # LiteSVM takes an account without lamports away, as the runtime does at the end of a transaction.
+        self._svm.set_account(address, account or Account(0, b"", _SYSTEM_PROGRAM, False, 0))
+
+
+def _as_of(versions: list[_Version], slot: int) -> Account | None:
+    for written_in, account in reversed(versions):
+        if written_in <= slot:
+            return account
+    return versions[0][1]

@@ -1,0 +1,162 @@
+"""The RPC methods about slots, blocks, blockhashes, fees and the node itself."""
+
+from typing import Any
+
+from solpay_pipeline.localnet.account_methods import API_VERSION, with_context
+from solpay_pipeline.localnet.config import SLOTS_PER_EPOCH
+from solpay_pipeline.localnet.errors import BLOCK_NOT_AVAILABLE, RpcError, invalid_params
+from solpay_pipeline.localnet.params import Call, blockhash
+from solpay_pipeline.localnet.transaction_encoding import transaction_with_meta
+from solpay_pipeline.localnet.transactions import fee_of, parse_message
+
+_FEE_SLOTS = 150
+_MAX_BLOCK_RANGE = 500_000
+_FEATURE_SET = 3_604_001_754
+
+
+def get_slot(call: Call) -> int:
+    """Answers getSlot."""
+    return call.options(0).bank_slot()
+
+
+def get_block_height(call: Call) -> int:
+    """Answers getBlockHeight."""
+    return call.chain.block_height(call.options(0).bank_slot())
+
+
+def get_block_time(call: Call) -> int:
+    """Answers getBlockTime."""
+    slot = call.integer(0, "slot")
+    _check_block(call, slot)
+    return call.chain.block_time(slot)
+
+
+def get_latest_blockhash(call: Call) -> dict[str, Any]:
+    """Answers getLatestBlockhash; the hash dies when the block height passes lastValidBlockHeight."""
+    options = call.options(0)
+    slot = options.bank_slot()
+    newest, last_valid_block_height = call.chain.latest_blockhash(options.commitment())
+    return with_context(slot, {"blockhash": str(newest), "lastValidBlockHeight": last_valid_block_height})
+
+
+def is_blockhash_valid(call: Call) -> dict[str, Any]:
+    """Answers isBlockhashValid."""
+    slot = call.options(1).bank_slot()
+    return with_context(slot, call.chain.is_blockhash_valid(blockhash(call.take(0, "blockhash")), slot))
+
+
+def get_fee_for_message(call: Call) -> dict[str, Any]:
+    """Answers getFeeForMessage; null where the message's blockhash has expired."""
+    slot = call.options(1).bank_slot()
+    message = parse_message(call.wire(0, "base64"))
+    alive = call.chain.is_blockhash_valid(message.recent_blockhash, slot)
+    return with_context(slot, fee_of(message) if alive else None)
+
+
+def get_recent_prioritization_fees(call: Call) -> list[dict[str, int]]:
+    """Answers getRecentPrioritizationFees: nobody competes here, so 150 slots of 0."""
+    slot = call.chain.slot_at("processed")
+    return [{"slot": each, "prioritizationFee": 0} for each in range(slot - _FEE_SLOTS + 1, slot + 1)]
+
+
+def get_epoch_info(call: Call) -> dict[str, int]:
+    """Answers getEpochInfo."""
+    slot = call.options(0).bank_slot()
+    return {
+        "absoluteSlot": slot,
+        "blockHeight": call.chain.block_height(slot),
+        "epoch": slot // SLOTS_PER_EPOCH,
+        "slotIndex": slot % SLOTS_PER_EPOCH,
+        "slotsInEpoch": SLOTS_PER_EPOCH,
+        "transactionCount": call.chain.history.count(),
+    }
+
+
+def get_epoch_schedule(call: Call) -> dict[str, Any]:
+    """Answers getEpochSchedule: no warm-up, as on mainnet."""
+    return {
+        "slotsPerEpoch": SLOTS_PER_EPOCH,
+        "leaderScheduleSlotOffset": SLOTS_PER_EPOCH,
+        "warmup": False,
+        "firstNormalEpoch": 0,
+        "firstNormalSlot": 0,
+    }
+
+
+def get_block(call: Call) -> dict[str, Any]:
+    """Answers getBlock with transactionDetails full, signatures or none."""
+    slot = call.integer(0, "slot")
+    options = call.options(1)
+    if slot > call.chain.slot_at(options.confirmed_commitment()):
+        raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")
+    _check_block(call, slot)
+    chain = call.chain
+    shown: dict[str, Any] = {
+        "blockHeight": chain.block_height(slot),
+        "blockTime": chain.block_time(slot),
+        "blockhash": str(chain.blockhash_at(slot)),
+        "parentSlot": slot - 1,
+        "previousBlockhash": str(chain.blockhash_at(slot - 1)),
+    }
+    details = options.text("transactionDetails", "full")
+    records = chain.history.block(slot)
+    if details == "signatures":
+        shown["signatures"] = [record.signature for record in records]
+    elif details == "full":
+        encoding = options.text("encoding", "json")
+        newest_version = options.integer("maxSupportedTransactionVersion")
+        shown["transactions"] = [
+            transaction_with_meta(record, encoding, newest_version) for record in records
+        ]
+    elif details != "none":
+        raise invalid_params(f"Invalid params: unsupported transactionDetails `{details}`")
+    if options.get("rewards") is not False:
+        shown["rewards"] = []
+    return shown
+
+
+def get_blocks(call: Call) -> list[int]:
+    """Answers getBlocks: every slot has a block here."""
+    first = call.integer(0, "start slot")
+    second = call.params[1] if len(call.params) > 1 else None
+    options = call.options(1 if isinstance(second, dict) else 2)
+    newest = call.chain.slot_at(options.confirmed_commitment())
+    last = newest if second is None or isinstance(second, dict) else min(call.integer(1, "end slot"), newest)
+    if last - first > _MAX_BLOCK_RANGE:
+        raise invalid_params(f"Slot range too large; max {_MAX_BLOCK_RANGE}")
+    return list(range(max(first, call.chain.config.first_slot), last + 1))
+
+
+def get_first_available_block(call: Call) -> int:
+    """Answers getFirstAvailableBlock and minimumLedgerSlot: history is complete since the first slot."""
+    return call.chain.config.first_slot
+
+
+def get_transaction_count(call: Call) -> int:
+    """Answers getTransactionCount."""
+    return call.chain.history.count()
+
+
+def get_genesis_hash(call: Call) -> str:
+    """Answers getGenesisHash."""
+    return str(call.chain.genesis_hash)
+
+
+def get_health(call: Call) -> str:
+    """Answers getHealth."""
+    return "ok"
+
+
+def get_version(call: Call) -> dict[str, Any]:
+    """Answers getVersion."""
+    return {"solana-core": API_VERSION, "feature-set": _FEATURE_SET}
+
+
+def get_identity(call: Call) -> dict[str, str]:
+    """Answers getIdentity."""
+    return {"identity": str(call.chain.identity)}
+
+
+def _check_block(call: Call, slot: int) -> None:
+    if not call.chain.config.first_slot <= slot <= call.chain.slot_at("processed"):
+        raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")

@@ -1,0 +1,303 @@
+"""Customers, mints and payments for a chain: real transactions, sent in process, so that history is what it
+would be.
+
+Every call lands at once in the current block; RuntimeError with the logs where the chain refuses it.
+"""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+
+from solders.compute_budget import set_compute_unit_limit
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.message import MessageV0, MessageV1, TransactionConfig
+from solders.pubkey import Pubkey
+from solders.system_program import CreateAccountParams, TransferParams, create_account, transfer
+from solders.transaction import VersionedTransaction
+
+from solpay_pipeline.localnet.engine import Chain
+from solpay_pipeline.localnet.errors import Rejected
+from solpay_pipeline.localnet.token_layout import (
+    ATA_PROGRAM,
+    NATIVE_MINT,
+    TOKEN_2022_PROGRAM,
+    TOKEN_PROGRAM,
+    ata_address,
+    read_mint,
+    read_token_account,
+)
+
+TOKEN = TOKEN_PROGRAM
+TOKEN_2022 = TOKEN_2022_PROGRAM
+
+_CUSTOMER_LAMPORTS = 10**15
+_UNITS = 400_000
+_LOADED_BYTES = 64 * 1024 * 1024
+_SYSTEM_PROGRAM = Pubkey.default()
+_MINT_BASE = 166
+
+# Token-2022 extensions: type number, bytes of the value (spl-token-2022-interface extension/mod.rs),
+# initializing instruction.
+_EXTENSION_SIZES = {
+    "transfer_fee": 108,
+    "mint_close_authority": 32,
+    "default_frozen": 1,
+    "non_transferable": 0,
+    "interest_bearing": 52,
+    "permanent_delegate": 32,
+    "transfer_hook": 64,
+    "pausable": 33,
+}
+
+
+class Seed:
+    """A rich customer who is also the authority over the mints that it makes."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        seed = hashlib.sha256(f"solpay localnet customer {chain.config.seed}".encode()).digest()
+        self.customer = Keypair.from_seed(seed)
+        self._sent = 0
+        chain.airdrop(self.customer.pubkey(), _CUSTOMER_LAMPORTS)
+
+    def airdrop(self, to: Pubkey, lamports: int) -> str:
+        """Lamports from the faucet; the signature."""
+        return self.chain.airdrop(to, lamports).signature
+
+    def create_mint(
+        self,
+        decimals: int = 6,
+        program: Pubkey = TOKEN,
+        transfer_fee_basis_points: int | None = None,
+        max_fee: int | None = None,
+        freezable: bool = True,
+        extensions: Sequence[str] = (),
+        hook_program: Pubkey | None = None,
+    ) -> Pubkey:
+        """A new mint under the customer's authority.
+
+        `extensions` of Token-2022: mint_close_authority, default_frozen, non_transferable, interest_bearing,
+        permanent_delegate, transfer_hook (of `hook_program`; None: switched off), pausable. ValueError for
+        one that does not exist, or on the classic program.
+        """
+        wanted = list(extensions)
+        if transfer_fee_basis_points is not None:
+            wanted.insert(0, "transfer_fee")
+        unknown = [name for name in wanted if name not in _EXTENSION_SIZES]
+        if unknown:
+            raise ValueError(f"unknown extensions {unknown}; there are {sorted(_EXTENSION_SIZES)}")
+        if wanted and program != TOKEN_2022:
+            raise ValueError("extensions need the Token-2022 program")
+        mint = self._new_keypair()
+        size = _MINT_BASE + sum(4 + _EXTENSION_SIZES[name] for name in wanted) if wanted else 82
+        authority = bytes(self.customer.pubkey())
+        made = create_account(
+            CreateAccountParams(
+                from_pubkey=self.customer.pubkey(),
+                to_pubkey=mint.pubkey(),
+                lamports=self.chain.minimum_balance(size),
+                space=size,
+                owner=program,
+            )
+        )
+        fee = (transfer_fee_basis_points or 0, 2**64 - 1 if max_fee is None else max_fee)
+        initialized = [
+            _on(program, _extension_bytes(name, authority, fee, hook_program), [_writable(mint.pubkey())])
+            for name in wanted
+        ]
+        freeze = b"\x01" + authority if freezable else b"\x00"
+        initialized.append(
+            _on(program, bytes([20, decimals]) + authority + freeze, [_writable(mint.pubkey())])
+        )
+        self.send([made, *initialized], [mint])
+        return mint.pubkey()
+
+    def ata(self, owner: Pubkey, mint: Pubkey) -> Pubkey:
+        """Where the owner's associated token account is or would be."""
+        return ata_address(owner, mint, self._program_of(mint))
+
+    def create_ata(self, owner: Pubkey, mint: Pubkey) -> Pubkey:
+        """The owner's associated token account, made where it is missing; the customer pays its rent."""
+        account = self.ata(owner, mint)
+        if self.chain.accounts.newest(account) is None:
+            self.send([self._create_ata(owner, mint)])
+        return account
+
+    def mint_to(self, owner_or_account: Pubkey, mint: Pubkey, amount: int) -> Pubkey:
+        """Mints base units to a token account, or to the ATA of an owner; wrapped SOL is wrapped. Returns the
+        token account.
+        """
+        program = self._program_of(mint)
+        account = self._token_account(owner_or_account, mint)
+        if mint == NATIVE_MINT:
+            sol = TransferParams(from_pubkey=self.customer.pubkey(), to_pubkey=account, lamports=amount)
+            self.send([transfer(sol), _on(program, b"\x11", [_writable(account)])])
+        else:
+            keys = [_writable(mint), _writable(account), self._authority()]
+            self.send([_on(program, b"\x07" + struct.pack("<Q", amount), keys)])
+        return account
+
+    def freeze(self, account: Pubkey, mint: Pubkey) -> str:
+        """Freezes a token account."""
+        return self._freeze_or_thaw(10, account, mint)
+
+    def thaw(self, account: Pubkey, mint: Pubkey) -> str:
+        """Thaws a token account."""
+        return self._freeze_or_thaw(11, account, mint)
+
+    def pause(self, mint: Pubkey) -> str:
+        """Stops all movements of a pausable mint."""
+        return self.send([_on(TOKEN_2022, b"\x2c\x01", [_writable(mint), self._authority()])])
+
+    def resume(self, mint: Pubkey) -> str:
+        """Lets a paused mint move again."""
+        return self.send([_on(TOKEN_2022, b"\x2c\x02", [_writable(mint), self._authority()])])
+
+    def pay_sol(self, to: Pubkey, lamports: int, version: int = 0) -> str:
+        """A customer's transfer of lamports; the signature."""
+        moved = TransferParams(from_pubkey=self.customer.pubkey(), to_pubkey=to, lamports=lamports)
+        return self.send([transfer(moved)], version=version)
+
+    def pay_token(self, to_owner: Pubkey, mint: Pubkey, amount: int, version: int = 0) -> str:
+        """A customer's TransferChecked of base units to the owner's ATA (made where it is missing); the
+        signature.
+        """
+        program = self._program_of(mint)
+        source = self.create_ata(self.customer.pubkey(), mint)
+        if self.token_balance(source) < amount:
+            self.mint_to(source, mint, amount)
+        destination = self.create_ata(to_owner, mint)
+        content = b"\x0c" + struct.pack("<QB", amount, self._decimals(mint))
+        keys = [_writable(source), _readonly(mint), _writable(destination), self._authority()]
+        return self.send([_on(program, content, keys)], version=version)
+
+    def close_ata(self, owner: Keypair, mint: Pubkey, rent_to: Pubkey | None = None) -> str:
+        """Closes an owner's empty ATA, as the peer or the owner's hand would; rent goes to `rent_to` or the
+        customer.
+        """
+        account = self.ata(owner.pubkey(), mint)
+        destination = rent_to or self.customer.pubkey()
+        keys = [_writable(account), _writable(destination), AccountMeta(owner.pubkey(), True, False)]
+        return self.send([_on(self._program_of(mint), b"\x09", keys)], [owner])
+
+    def token_balance(self, account: Pubkey) -> int:
+        """Base units in a token account now; 0 where there is none."""
+        found = self.chain.accounts.newest(account)
+        state = None if found is None else read_token_account(found.owner, found.data)
+        return 0 if state is None else state.amount
+
+    def lamports(self, address: Pubkey) -> int:
+        """Lamports at an address now."""
+        found = self.chain.accounts.newest(address)
+        return 0 if found is None else found.lamports
+
+    def send(
+        self, instructions: Sequence[Instruction], signers: Sequence[Keypair] = (), version: int = 0
+    ) -> str:
+        """Lands a transaction that the customer pays for; RuntimeError with the logs where it fails."""
+        with self.chain.lock:
+            wire = self._wire(instructions, signers, version)
+            try:
+                record = self.chain.submit(wire)
+            except Rejected as rejected:
+                raise RuntimeError(f"the chain refused a seed transaction: {rejected}") from rejected
+        if record.err is not None:
+            raise RuntimeError(f"a seed transaction failed: {record.err}\n" + "\n".join(record.executed.logs))
+        return record.signature
+
+    def _wire(self, instructions: Sequence[Instruction], signers: Sequence[Keypair], version: int) -> bytes:
+        # A unit limit of its own makes each transaction's bytes, and so its signature, unique within one
+        # blockhash.
+        self._sent += 1
+        units = _UNITS + self._sent % 900_000
+        blockhash, _ = self.chain.latest_blockhash()
+        payer = self.customer.pubkey()
+        if version == 1:
+            config = TransactionConfig(
+                compute_unit_limit=units, loaded_accounts_data_size_limit=_LOADED_BYTES
+            )
+            message: MessageV0 | MessageV1 = MessageV1.try_compile(
+                payer, list(instructions), blockhash, config
+            )
+        else:
+            budgeted = [set_compute_unit_limit(units), *instructions]
+            message = MessageV0.try_compile(payer, budgeted, [], blockhash)
+        return bytes(VersionedTransaction(message, [self.customer, *signers]))
+
+    def _new_keypair(self) -> Keypair:
+        self._sent += 1
+        return Keypair.from_seed(
+            hashlib.sha256(bytes(self.customer) + self._sent.to_bytes(8, "little")).digest()
+        )
+
+    def _token_account(self, owner_or_account: Pubkey, mint: Pubkey) -> Pubkey:
+        found = self.chain.accounts.newest(owner_or_account)
+        if found is not None and read_token_account(found.owner, found.data) is not None:
+            return owner_or_account
+        return self.create_ata(owner_or_account, mint)
+
+    def _create_ata(self, owner: Pubkey, mint: Pubkey) -> Instruction:
+        program = self._program_of(mint)
+        keys = [
+            AccountMeta(self.customer.pubkey(), True, True),
+            _writable(ata_address(owner, mint, program)),
+            _readonly(owner),
+            _readonly(mint),
+            _readonly(_SYSTEM_PROGRAM),
+            _readonly(program),
+        ]
+        return Instruction(ATA_PROGRAM, b"\x01", keys)
+
+    def _freeze_or_thaw(self, kind: int, account: Pubkey, mint: Pubkey) -> str:
+        keys = [_writable(account), _readonly(mint), self._authority()]
+        return self.send([_on(self._program_of(mint), bytes([kind]), keys)])
+
+    def _authority(self) -> AccountMeta:
+        return AccountMeta(self.customer.pubkey(), True, False)
+
+    def _program_of(self, mint: Pubkey) -> Pubkey:
+        found = self.chain.accounts.newest(mint)
+        if found is None:
+            raise ValueError(f"there is no mint {mint}")
+        return found.owner
+
+    def _decimals(self, mint: Pubkey) -> int:
+        found = self.chain.accounts.newest(mint)
+        state = None if found is None else read_mint(found.owner, found.data)
+        if state is None:
+            raise ValueError(f"{mint} is no mint")
+        return state.decimals
+
+
+def _extension_bytes(name: str, authority: bytes, fee: tuple[int, int], hook_program: Pubkey | None) -> bytes:
+    match name:
+        case "transfer_fee":
+            return b"\x1a\x00\x01" + authority + b"\x01" + authority + struct.pack("<HQ", *fee)
+        case "mint_close_authority":
+            return b"\x19\x01" + authority
+        case "default_frozen":
+            return b"\x1c\x00\x02"
+        case "non_transferable":
+            return b"\x20"
+        case "interest_bearing":
+            return b"\x21\x00" + authority + struct.pack("<h", 100)
+        case "permanent_delegate":
+            return b"\x23" + authority
+        case "transfer_hook":
+            return b"\x24\x00" + authority + (bytes(32) if hook_program is None else bytes(hook_program))
+        case "pausable":
+            return b"\x2c\x00" + authority
+    raise ValueError(f"unknown extension {name}")
+
+
+def _on(program: Pubkey, content: bytes, keys: list[AccountMeta]) -> Instruction:
+    return Instruction(program, content, keys)
+
+
+def _writable(address: Pubkey) -> AccountMeta:
+    return AccountMeta(address, False, True)
+
+
+def _readonly(address: Pubkey) -> AccountMeta:
+    return AccountMeta(address, False, False)

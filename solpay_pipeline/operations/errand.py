@@ -1,0 +1,163 @@
+"""One operation under way: who it works for, what it may do, and what it has read of the chain once.
+
+Opening an errand is the preflight. Whatever does not fit (cluster, receiver, schema) stops it there, before
+anything is signed.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from solders.account import Account
+from solders.message import MessageV0
+from solders.system_program import TransferParams, transfer
+from sqlalchemy import inspect
+
+from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS
+from solpay_pipeline.chain.errors import MalformedAnswer
+from solpay_pipeline.chain.rpc import Rpc
+from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.operations.errors import Blocked
+from solpay_pipeline.operations.merchant import Merchant
+from solpay_pipeline.operations.options import Options
+from solpay_pipeline.operations.outcome import Tally
+from solpay_pipeline.records.database import reading
+from solpay_pipeline.records.queries import wallet_addresses_exist
+
+Progress = Callable[[str, int], None]
+"""Told a stage ("read", "moved", ...) and how many wallets it has just done."""
+
+# A slot may be skipped or too young to have a time; the one before is at most half a second older.
+_BLOCK_TIME_TRIES = 8
+
+
+@dataclass(slots=True)
+class Errand:
+    """State of one operation. `chain_time` is the time of the block at `chain_slot`: all later reads are asked to be
+    at least as new, which is what makes expiry by `chain_time` sound."""
+
+    merchant: Merchant
+    options: Options
+    run: RunRef
+    rpc: Rpc
+    chain_slot: int
+    chain_time: datetime
+    history_from: datetime | None
+    receiver_exists: bool
+    fee_payer_lamports: int
+    progress: Progress
+    tally: Tally = field(default_factory=Tally)
+    fee_payer_floor: int = 0
+    _signature_fee: int | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def must_stop(self) -> bool:
+        """Tell whether the time is up; the reason is then in the tally."""
+        limit = self.options.max_runtime_seconds
+        if limit is not None and time.monotonic() - self._started >= limit:
+            self.tally.stopped_reason = "max_runtime"
+            return True
+        return False
+
+    async def signature_fee(self) -> int:
+        """Lamports that the cluster takes for one signature, read once a run (getFeeForMessage).
+
+        The fee payer's floor, the least that an account may keep, is read along with it.
+        """
+        if self._signature_fee is None:
+            payer = self.merchant.fee_payer.pubkey
+            nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
+            recent = await self.rpc.latest_blockhash(self.merchant.commitment)
+            message = MessageV0.try_compile(payer, [nothing], [], recent.blockhash)
+            self._signature_fee = await self.rpc.fee_for_message(message, self.merchant.commitment)
+            self.fee_payer_floor = await self.rpc.minimum_balance(0)
+        return self._signature_fee
+
+    def patience(self) -> float:
+        """Seconds that one delivery may take."""
+        limit = self.options.max_runtime_seconds
+        if limit is None:
+            return self.options.patience_seconds
+        left = limit - (time.monotonic() - self._started)
+        return max(1.0, min(self.options.patience_seconds, left))
+
+    def now(self) -> datetime:
+        """The wall clock, for our own rows."""
+        return self.merchant.clock()
+
+
+@asynccontextmanager
+async def open_errand(
+    merchant: Merchant, options: Options, run: RunRef, progress: Progress
+) -> AsyncIterator[Errand]:
+    """Check everything that could send money the wrong way, then begin.
+
+    Raises `Blocked` for what a person must mend, `WrongCluster` and the transient errors of the chain.
+    """
+    _check_records(merchant)
+    async with merchant.open_rpc(options.sleep) as rpc:
+        await rpc.check_cluster(merchant.cluster)
+        keys = [merchant.receiver, merchant.fee_payer.pubkey]
+        answer = await rpc.accounts(keys, commitment=merchant.commitment)
+        receiver, payer = answer.accounts
+        _check_receiver(merchant, receiver)
+        yield Errand(
+            merchant=merchant,
+            options=options,
+            run=run,
+            rpc=rpc,
+            chain_slot=answer.slot,
+            chain_time=await _block_time(rpc, answer.slot),
+            history_from=await _history_from(rpc),
+            receiver_exists=receiver is not None,
+            fee_payer_lamports=0 if payer is None else payer.lamports,
+            progress=progress,
+        )
+
+
+def _check_receiver(merchant: Merchant, account: Account | None) -> None:
+    """What is sent to a token account's own ATA is recovered with trouble, to a program's or a mint's never."""
+    if account is None or not (account.executable or account.owner in TOKEN_PROGRAMS):
+        return
+    kind = "a program" if account.executable else "a token account or a mint"
+    raise Blocked(
+        f"the receiver {merchant.receiver} is {kind}, not a wallet; "
+        "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
+    )
+
+
+def _check_records(merchant: Merchant) -> None:
+    receiver = str(merchant.receiver)
+    with reading(merchant.engine) as connection:
+        present = set(inspect(connection).get_table_names())
+        missing = [table.name for table in merchant.tables.all if table.name not in present]
+        if missing:
+            raise Blocked(
+                f"the database has no table {missing[0]}: run `solpay init`, or the shop's own migrations, "
+                "or set SOLPAY_PAYMENT_TABLE and SOLPAY_TOKEN_TABLE"
+            )
+        if not migrate.is_current(connection):
+            raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
+        if wallet_addresses_exist(connection, merchant.tables, [receiver]):
+            raise Blocked(
+                f"the receiver {receiver} is one of the shop's own one-time wallets; "
+                "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
+            )
+
+
+async def _block_time(rpc: Rpc, slot: int) -> datetime:
+    for earlier in range(_BLOCK_TIME_TRIES):
+        known = await rpc.block_time(slot - earlier)
+        if known is not None:
+            return known
+    raise MalformedAnswer(f"no block time for the slots {slot - _BLOCK_TIME_TRIES + 1} to {slot}")
+
+
+async def _history_from(rpc: Rpc) -> datetime | None:
+    """Since when the node keeps history; None where it goes back to the beginning."""
+    first = await rpc.first_available_block()
+    return None if first <= 1 else await _block_time(rpc, first + _BLOCK_TIME_TRIES)
+

@@ -1,0 +1,107 @@
+"""Where everything goes: the receiver's token accounts, created where they are missing, once a run and mint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.chain import packing
+from solpay_pipeline.chain.courier import Fate
+from solpay_pipeline.chain.destinations import Destination, read_destinations
+from solpay_pipeline.chain.instructions import create_ata_idempotent
+from solpay_pipeline.lifecycle.holdings import Mint
+from solpay_pipeline.lifecycle.planning import Route, TokenDestination
+from solpay_pipeline.lifecycle.terms import WalletState
+from solpay_pipeline.operations.delivery import Shipment, ship
+from solpay_pipeline.operations.errand import Errand
+from solpay_pipeline.operations.errors import Blocked
+from solpay_pipeline.operations.moving import Mover
+from solpay_pipeline.operations.survey import Sight
+
+# Wallets that share a transaction in the usual case; the fee of one more wallet is its signature and that share.
+_USUAL_COMPANY = 5
+
+
+@dataclass(slots=True)
+class Router:
+    """Knows the receiver's accounts for the mints met so far in this run."""
+
+    errand: Errand
+    mover: Mover
+    _destinations: dict[Pubkey, TokenDestination] = field(default_factory=dict)
+    _receiver_minimum: int | None = None
+
+    async def route(self, sights: Sequence[Sight]) -> Route:
+        """A route for all that these wallets hold.
+
+        Raises `Blocked` where an account of the receiver cannot be created.
+        """
+        held = {
+            token.mint.address: token.mint
+            for sight in sights
+            for token in sight.holdings.tokens
+            if token.amount and not token.obstacles
+        }
+        await self._learn([mint for address, mint in held.items() if address not in self._destinations])
+        merchant = self.errand.merchant
+        return Route(
+            receiver=merchant.receiver,
+            fee_payer=merchant.fee_payer.pubkey,
+            tokens=self._destinations,
+            receiver_minimum=await self._minimum(),
+            leg_cost=await self._leg_cost(),
+        )
+
+    async def _learn(self, mints: Sequence[Mint]) -> None:
+        if not mints:
+            return
+        merchant = self.errand.merchant
+        found = await read_destinations(
+            self.errand.rpc, merchant.receiver, mints, commitment=merchant.commitment
+        )
+        missing = [
+            mint for mint in mints if not found[mint.address].exists and found[mint.address].obstacle is None
+        ]
+        if missing and not self.errand.options.dry_run:
+            await self._create(missing, found)
+        for mint in mints:
+            one = found[mint.address]
+            self._destinations[mint.address] = TokenDestination(one.ata, one.memo_required, one.obstacle)
+
+    async def _create(self, mints: Sequence[Mint], found: dict[Pubkey, Destination]) -> None:
+        errand, payer = self.errand, self.errand.merchant.fee_payer.pubkey
+        rent = 0
+        for mint in mints:
+            rent += await errand.rpc.minimum_balance(found[mint.address].size)
+        await errand.signature_fee()
+        if errand.fee_payer_lamports - rent < errand.fee_payer_floor:
+            raise Blocked(
+                f"the fee payer {payer} has {errand.fee_payer_lamports} lamports; opening {len(mints)} token "
+                f"accounts of the receiver takes {rent}: send it SOL and run again"
+            )
+        errand.fee_payer_lamports -= rent
+        shape = await self.mover.shape()
+        creations = [
+            create_ata_idempotent(payer, errand.merchant.receiver, mint.address, mint.program) for mint in mints
+        ]
+        parcels = packing.pack_creations(
+            creations, fee_payer=payer, shape=shape, compute=self.mover.compute
+        )
+        shipments = [Shipment(parcel, (), WalletState.PROCESSING_FUNDS, ()) for parcel in parcels]
+        for delivered in await ship(errand, shipments, shape, "prepare_receiver"):
+            receipt = delivered.receipt
+            if receipt is None or receipt.fate not in (Fate.CONFIRMED, Fate.FINALIZED):
+                why = "not recorded" if receipt is None else f"{receipt.fate.value} {receipt.err or ''}".strip()
+                raise Blocked(f"the receiver's token accounts could not be created ({why}); run again")
+
+    async def _minimum(self) -> int:
+        if self.errand.receiver_exists:
+            return 0
+        if self._receiver_minimum is None:
+            self._receiver_minimum = await self.errand.rpc.minimum_balance(0)
+        return self._receiver_minimum
+
+    async def _leg_cost(self) -> int:
+        signature = await self.errand.signature_fee()
+        shared = signature + self.errand.merchant.max_priority_fee
+        return signature + -(-shared // _USUAL_COMPANY)

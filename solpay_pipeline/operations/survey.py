@@ -1,0 +1,148 @@
+"""What the chain says of some wallets: holdings in batches, and, where it matters, a judgement by history."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.chain import accounts, history
+from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS, associated_token_address
+from solpay_pipeline.lifecycle.flows import Flow
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint
+from solpay_pipeline.lifecycle.judgement import Judgement, Standing, judge
+from solpay_pipeline.lifecycle.reasons import Code, Finding
+from solpay_pipeline.lifecycle.terms import Commitment, Payment, Wallet, WalletState
+from solpay_pipeline.operations.errand import Errand
+
+# Histories are read side by side; the client's own limits still hold.
+_CONCURRENT_HISTORIES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A wallet with its payment as read from the database, and what the chain showed of it."""
+
+    wallet: Wallet
+    payment: Payment
+    holdings: Holdings
+    mints: Mapping[Pubkey, Mint | str]
+    commitment: Commitment
+
+    @property
+    def decimals(self) -> dict[Pubkey, int]:
+        """Decimals of the mints that could be read."""
+        return {address: mint.decimals for address, mint in self.mints.items() if isinstance(mint, Mint)}
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nobody has moved anything here: as created, its accounts in place. Balances then tell all there is."""
+        return self.wallet.state is WalletState.CREATED and not self.holdings.absent
+
+
+async def survey(
+    errand: Errand, wallets: Sequence[Wallet], *, commitment: Commitment, min_context_slot: int
+) -> list[Sight]:
+    """Read the holdings of wallets that have a payment, in the order given."""
+    owned = [(wallet, wallet.payment) for wallet in wallets if wallet.payment is not None]
+    if not owned:
+        return []
+    wanted = list(dict.fromkeys(mint for _, payment in owned for mint in payment.mints))
+    mints = await accounts.read_mints(errand.rpc, wanted, commitment=commitment)
+    all_holdings = await accounts.read_holdings(
+        errand.rpc,
+        [(payment.address, payment.mints) for _, payment in owned],
+        mints,
+        commitment=commitment,
+        min_context_slot=min_context_slot,
+    )
+    if errand.options.discover_accounts:
+        all_holdings = await asyncio.gather(
+            *(accounts.discover(errand.rpc, one, mints, commitment=commitment) for one in all_holdings)
+        )
+    errand.progress("read", len(owned))
+    return [
+        Sight(wallet, payment, holdings, mints, commitment)
+        for (wallet, payment), holdings in zip(owned, all_holdings, strict=True)
+    ]
+
+
+async def judge_sights(
+    errand: Errand, sights: Sequence[Sight]
+) -> list[tuple[Sight, Judgement | Finding]]:
+    """Judge payments by the whole history of their wallets, at the commitment that acceptance asks for.
+
+    A history that does not add up gives a finding. Wallets that were read at another commitment are read again, so
+    that holdings and history tell of the same chain.
+    """
+    commitment = errand.merchant.acceptance
+    if any(sight.commitment is not commitment for sight in sights):
+        wallets = [sight.wallet for sight in sights]
+        sights = await survey(
+            errand, wallets, commitment=commitment, min_context_slot=errand.chain_slot
+        )
+    gate = asyncio.Semaphore(_CONCURRENT_HISTORIES)
+
+    async def one(sight: Sight) -> tuple[Sight, Judgement | Finding]:
+        async with gate:
+            return sight, await _judge(errand, sight)
+
+    return list(await asyncio.gather(*(one(sight) for sight in sights)))
+
+
+async def wallet_flows(errand: Errand, sight: Sight) -> list[Flow]:
+    """The whole history of a wallet, its own address and every token account we know of.
+
+    Raises `HistoryTooLong`.
+    """
+    return await history.flows(
+        errand.rpc, sight.holdings.owner, _token_accounts(sight), commitment=errand.merchant.acceptance
+    )
+
+
+async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
+    try:
+        flows = await wallet_flows(errand, sight)
+    except history.HistoryTooLong as error:
+        return _unreadable(sight, str(error))
+    judgement = judge(sight.payment, flows, sight.decimals, errand.options.tolerance)
+    if judgement.standing is Standing.PAID:
+        return judgement
+    # A node that does not remember everything must not make a payment look unpaid.
+    if errand.history_from is not None and errand.history_from > sight.payment.created_at:
+        return _unreadable(sight, f"the node's history begins at {errand.history_from:%Y-%m-%d %H:%M:%S} UTC")
+    unexplained = _unexplained(sight.holdings, flows)
+    if unexplained:
+        return _unreadable(sight, f"the node's history does not explain the balance of {', '.join(unexplained)}")
+    return judgement
+
+
+def _unexplained(holdings: Holdings, flows: Iterable[Flow]) -> list[str]:
+    sums: dict[Pubkey | None, int] = {}
+    for flow in flows:
+        sums[flow.mint] = sums.get(flow.mint, 0) + flow.amount
+    return [
+        "SOL" if mint is None else str(mint)
+        for mint, amount in holdings.balances().items()
+        if sums.get(mint, 0) != amount
+    ]
+
+
+def _token_accounts(sight: Sight) -> list[Pubkey]:
+    known = [token.account for token in sight.holdings.tokens]
+    known.extend(sight.holdings.absent)
+    for mint in sight.payment.mints:
+        if isinstance(sight.mints.get(mint), Mint):
+            continue
+        # The mint is unreadable now; its accounts may have a history all the same.
+        known.extend(associated_token_address(sight.holdings.owner, mint, program) for program in TOKEN_PROGRAMS)
+    return list(dict.fromkeys(known))
+
+
+def _unreadable(sight: Sight, why: str) -> Finding:
+    return Finding(
+        Code.HISTORY_UNREADABLE,
+        sight.wallet.id,
+        sight.payment.id,
+        f"cannot tell whether it was paid: {why}; point SOLPAY_RPC_URLS at a node with the whole history",
+    )

@@ -1,0 +1,143 @@
+"""Sweep: every lamport and every token of accepted payments goes home, emptied accounts are closed on the way.
+
+A wallet in a sweepable state whose payment was never accepted is judged first, as recheck would.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from solpay_pipeline.ledger import entries
+from solpay_pipeline.ledger.tables import MovementKind
+from solpay_pipeline.lifecycle.planning import plan_sweep
+from solpay_pipeline.lifecycle.reasons import Code, Finding
+from solpay_pipeline.lifecycle.resolution import Step, resolve
+from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE, PaymentStatus, Wallet, WalletState
+from solpay_pipeline.operations import transitions
+from solpay_pipeline.operations.errand import Errand
+from solpay_pipeline.operations.foreign import went_home
+from solpay_pipeline.operations.judging import undated
+from solpay_pipeline.operations.moving import Job, Mover
+from solpay_pipeline.operations.paging import wallet_pages
+from solpay_pipeline.operations.rounds import Decision, work_through
+from solpay_pipeline.operations.routing import Router
+from solpay_pipeline.operations.survey import Sight, judge_sights
+from solpay_pipeline.records.database import reading
+
+
+async def sweep(errand: Errand) -> None:
+    """Sweep all wallets that are to be swept."""
+    states = set(SWEEPABLE)
+    if errand.options.sweep_held_funds:
+        states.add(WalletState.RECEIVED_FUNDS)
+    sweeper = Sweeper.of(errand)
+    for page in wallet_pages(errand, states=states):
+        await sweeper.sweep(page)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Sweeps wallets handed to it; also used by recheck for what it has just accepted."""
+
+    errand: Errand
+    mover: Mover
+    router: Router
+
+    @classmethod
+    def of(cls, errand: Errand) -> "Sweeper":
+        """A sweeper for one errand."""
+        mover = Mover(errand, "sweep", WalletState.PROCESSING_FUNDS)
+        return cls(errand, mover, Router(errand, mover))
+
+    async def sweep(self, wallets: Sequence[Wallet]) -> None:
+        """Bring wallets to rest."""
+        await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)
+
+    async def _decide(self, sights: Sequence[Sight]) -> Decision:
+        mine = [sight for sight in sights if self._is_ours_to_move(sight)]
+        others = [sight for sight in sights if not self._is_ours_to_move(sight)]
+        jobs = await self._plan(mine)
+        again = await self._judge(others)
+        return Decision(tuple(jobs), tuple(again))
+
+    def _is_ours_to_move(self, sight: Sight) -> bool:
+        if sight.payment.status in ACCEPTED:
+            return True
+        return self.errand.options.sweep_held_funds and sight.payment.status is PaymentStatus.EXPIRED
+
+    async def _plan(self, sights: Sequence[Sight]) -> list[Job]:
+        sights = [sight for sight in sights if sight.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}]
+        if not sights:
+            return []
+        route = await self.router.route(sights)
+        jobs, at_rest = [], []
+        for sight in sights:
+            plan = plan_sweep(sight.wallet, sight.holdings, route)
+            if plan.leg is not None:
+                jobs.append(Job(sight.wallet, plan.leg))
+            elif plan.findings:
+                self._give_up(sight.wallet, *plan.findings)
+            else:
+                at_rest.append(sight)
+        transitions.mark_swept(self.errand, await self._explained(at_rest))
+        return jobs
+
+    async def _explained(self, sights: Sequence[Sight]) -> list[Sight]:
+        """Those of the empty wallets whose money went home by our own hand, or by another's that we can name."""
+        if not sights:
+            return []
+        with reading(self.errand.merchant.engine) as connection:
+            moved = entries.landed_movements(connection, [sight.wallet.id for sight in sights])
+        explained = []
+        for sight in sights:
+            if moved[sight.wallet.id] or await self._went_home(sight):
+                explained.append(sight)
+        return explained
+
+    async def _went_home(self, sight: Sight) -> bool:
+        finding = await went_home(self.errand, sight)
+        if finding.code is Code.FOREIGN_MOVEMENT:
+            transitions.set_aside(self.errand, [finding])
+            return True
+        self._give_up(sight.wallet, finding)
+        return False
+
+    async def _judge(self, sights: Sequence[Sight]) -> list[Wallet]:
+        """Wallets of payments that nobody has accepted: `again` are those that turn out paid."""
+        again = []
+        for sight, judged in await judge_sights(self.errand, sights):
+            if isinstance(judged, Finding):
+                transitions.set_aside(self.errand, [judged])
+                continue
+            resolution = resolve(sight.payment, sight.holdings, judged, self.errand.chain_time)
+            match resolution.step:
+                case Step.ACCEPT:
+                    accepted = transitions.accept(self.errand, sight, judged)
+                    if accepted is not None:
+                        again.append(accepted)
+                case Step.WAIT if sight.holdings.is_empty:
+                    changed = transitions.move_to_state(self.errand, [sight.wallet], WalletState.CREATED)
+                    self.errand.tally.returned += len(changed)
+                case Step.WAIT | Step.EXPIRE | Step.EXPIRE_AND_HOLD:
+                    # Short, or its time is over: the one waits, the other is expire's to decide.
+                    self.errand.tally.waiting += 1
+                case Step.HOLD if resolution.label is not None:
+                    transitions.hold(self.errand, sight, resolution.label)
+                case Step.CLOSE:
+                    self._leave_to_reclaim(sight)
+                case _:
+                    transitions.set_aside(self.errand, [undated(sight)])
+        return again
+
+    def _leave_to_reclaim(self, sight: Sight) -> None:
+        """Expired and empty: swept before if the ledger says so, else its accounts are to be closed."""
+        with reading(self.errand.merchant.engine) as connection:
+            moved = entries.landed_movements(connection, [sight.wallet.id])[sight.wallet.id]
+        if any(movement.kind in (MovementKind.LAMPORTS, MovementKind.TOKENS) for movement in moved):
+            transitions.mark_swept(self.errand, [sight])
+        else:
+            transitions.move_to_state(self.errand, [sight.wallet], WalletState.PAYMENT_EXPIRED)
+
+    def _give_up(self, wallet: Wallet, *findings: Finding) -> None:
+        transitions.set_aside(self.errand, findings)
+        if wallet.state is not WalletState.FAILED_TO_SEND_FUNDS and wallet.state in SWEEPABLE:
+            transitions.move_to_state(self.errand, [wallet], WalletState.FAILED_TO_SEND_FUNDS)

@@ -1,0 +1,367 @@
+"""Every change of a payment or a wallet, each with its event and its findings in one database transaction.
+
+All are compare-and-set on the value that was read. Where somebody else was first, nothing of the change stays, and
+the wallet is looked at again another time.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection
+
+from solpay_pipeline.ledger import entries, findings, outbox
+from solpay_pipeline.ledger.outbox import Event, EventKind
+from solpay_pipeline.lifecycle.judgement import Judgement
+from solpay_pipeline.lifecycle.reasons import HELD, Code, Finding
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.operations.errand import Errand
+from solpay_pipeline.operations.errors import ChangedUnderneath
+from solpay_pipeline.operations.survey import Sight
+from solpay_pipeline.records.changes import accept_payment, change_payments, change_wallets
+
+Item = TypeVar("Item")
+
+# Rows changed in one database transaction: enough to make commits cheap, few enough to keep locks short.
+_BATCH = 200
+
+
+def accept(errand: Errand, sight: Sight, judgement: Judgement) -> Wallet | None:
+    """Accept a payment that the chain shows paid; its wallet becomes sweepable. None where somebody was first.
+
+    An expired payment that was paid in time is accepted as well.
+    """
+    option, signature = judgement.option, judgement.signature
+    if option is None or signature is None:
+        raise ValueError(f"payment {sight.payment.id} has no completing transfer")
+    status = PaymentStatus(errand.merchant.acceptance)
+    wallet, payment = sight.wallet, sight.payment
+    accepted = replace(payment, status=status, signature=signature, paid_token_id=option.token_id)
+    # Money that has already gone home leaves the wallet as it is; all else becomes the next sweep's work.
+    state = WalletState.SENT_FUNDS if _is_home(sight) else WalletState.PROCESSING_PAYMENT
+
+    def change(connection: Connection) -> None:
+        if not accept_payment(
+            connection,
+            errand.merchant.tables,
+            payment.id,
+            from_status=payment.status,
+            to_status=status,
+            signature=signature,
+            paid_token_id=option.token_id,
+            now=errand.now(),
+        ):
+            raise ChangedUnderneath
+        if state is not wallet.state:
+            _set_wallets(connection, errand, [wallet], state)
+        findings.clear(connection, [wallet.id], {*HELD, *_JUDGED}, errand.now())
+        findings.note(connection, _overpaid(sight, judgement), errand.run, errand.now())
+        body = {
+            **_payment_body(sight),
+            "status": status.value,
+            "previous_status": payment.status.value,
+            "signature": signature,
+            "paid_at": None if judgement.paid_at is None else judgement.paid_at.isoformat(),
+            "mint": _mint_text(option.mint),
+            "received": _amounts(judgement.received),
+            "surplus": _amounts(judgement.surplus),
+        }
+        _tell(connection, errand, [Event(EventKind.PAYMENT_ACCEPTED, payment.id, wallet.id, body)])
+
+    if _only_planned(errand, EventKind.PAYMENT_ACCEPTED, 1) or _in_one_transaction(errand, change):
+        return Wallet(wallet.id, state, accepted)
+    return None
+
+
+def expire(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]:
+    """Expire payments whose wallets hold nothing; returns the wallets that are now `payment_expired`."""
+
+    def change(connection: Connection, batch: Sequence[Sight]) -> None:
+        _expire_payments(connection, errand, batch)
+        _set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)
+        findings.clear(connection, [sight.wallet.id for sight in batch], {*HELD, *_JUDGED}, errand.now())
+
+    if _only_planned(errand, EventKind.PAYMENT_EXPIRED, len(sights)):
+        done = list(sights)
+    else:
+        done = _in_batches(errand, sights, change)
+    return [
+        Wallet(
+            sight.wallet.id,
+            WalletState.PAYMENT_EXPIRED,
+            replace(sight.payment, status=PaymentStatus.EXPIRED),
+        )
+        for sight in done
+    ]
+
+
+def hold(errand: Errand, sight: Sight, label: Code) -> bool:
+    """Keep money that does not pay its payment: the payment expires, the wallet becomes `received_funds`."""
+    wallet, payment = sight.wallet, sight.payment
+    held = _held(sight, label)
+
+    def change(connection: Connection) -> None:
+        if payment.status is PaymentStatus.INITIATED:
+            _expire_payments(connection, errand, [sight])
+        if wallet.state is not WalletState.RECEIVED_FUNDS:
+            _set_wallets(connection, errand, [wallet], WalletState.RECEIVED_FUNDS)
+        before = findings.amounts_of(connection, wallet.id, HELD)
+        findings.clear(connection, [wallet.id], {*(HELD - {label}), *_JUDGED}, errand.now())
+        findings.note(connection, held, errand.run, errand.now())
+        if before != {(one.code, one.mint): one.amount for one in held}:
+            body = {
+                **_payment_body(sight),
+                "label": label.value,
+                "holds": _amounts(sight.holdings.balances()),
+            }
+            _tell(connection, errand, [Event(EventKind.PAYMENT_HELD, payment.id, wallet.id, body)])
+
+    if payment.status is PaymentStatus.INITIATED:
+        _only_planned(errand, EventKind.PAYMENT_EXPIRED, 1)
+    if _only_planned(errand, EventKind.PAYMENT_HELD, 1):
+        errand.tally.planned_findings.extend(held)
+        return True
+    return _in_one_transaction(errand, change)
+
+
+def mark_swept(errand: Errand, sights: Sequence[Sight]) -> None:
+    """The chain shows these wallets empty after our own transactions, or somebody else's that went home."""
+    receiver = str(errand.merchant.receiver)
+
+    def change(connection: Connection, batch: Sequence[Sight]) -> None:
+        ids = [sight.wallet.id for sight in batch]
+        _set_wallets(
+            connection, errand, [sight.wallet for sight in batch], WalletState.SENT_FUNDS, receiver_address=receiver
+        )
+        findings.clear(connection, ids, {*HELD, *_STUCK}, errand.now())
+        moved = entries.landed_movements(connection, ids)
+        _tell(
+            connection,
+            errand,
+            [
+                Event(
+                    EventKind.WALLET_SWEPT,
+                    sight.payment.id,
+                    sight.wallet.id,
+                    {
+                        **_payment_body(sight),
+                        "receiver": receiver,
+                        "movements": [movement.as_json() for movement in moved[sight.wallet.id]],
+                    },
+                )
+                for sight in batch
+            ],
+        )
+
+    if not _only_planned(errand, EventKind.WALLET_SWEPT, len(sights)):
+        _in_batches(errand, sights, change)
+
+
+def mark_closed(errand: Errand, sights: Sequence[Sight]) -> None:
+    """The chain shows these wallets of expired payments empty and their token accounts gone."""
+
+    def change(connection: Connection, batch: Sequence[Sight]) -> None:
+        ids = [sight.wallet.id for sight in batch]
+        _set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.CLOSED)
+        findings.clear(connection, ids, {*HELD, *_STUCK}, errand.now())
+        moved = entries.landed_movements(connection, ids)
+        _tell(
+            connection,
+            errand,
+            [
+                Event(
+                    EventKind.WALLET_CLOSED,
+                    sight.payment.id,
+                    sight.wallet.id,
+                    {
+                        **_payment_body(sight),
+                        "movements": [movement.as_json() for movement in moved[sight.wallet.id]],
+                    },
+                )
+                for sight in batch
+            ],
+        )
+
+    if not _only_planned(errand, EventKind.WALLET_CLOSED, len(sights)):
+        _in_batches(errand, sights, change)
+
+
+def move_to_state(errand: Errand, wallets: Sequence[Wallet], state: WalletState) -> list[Wallet]:
+    """Change wallets' states where no event tells of it; returns those that changed."""
+
+    def change(connection: Connection, batch: Sequence[Wallet]) -> None:
+        _set_wallets(connection, errand, batch, state)
+
+    if errand.options.dry_run:
+        return [replace(wallet, state=state) for wallet in wallets]
+    return [replace(wallet, state=state) for wallet in _in_batches(errand, wallets, change)]
+
+
+def set_aside(errand: Errand, wallet_findings: Sequence[Finding]) -> None:
+    """Store why some work was not done."""
+    if errand.options.dry_run:
+        errand.tally.planned_findings.extend(wallet_findings)
+        return
+    with errand.merchant.engine.begin() as connection:
+        findings.note(connection, wallet_findings, errand.run, errand.now())
+
+
+# Findings that end when a payment has been judged, and those that end when a wallet is empty.
+_JUDGED = frozenset({Code.UNDATED, Code.HISTORY_UNREADABLE, Code.UNREADABLE_ROW, Code.MINT_UNREADABLE})
+_STUCK = frozenset(
+    {
+        Code.KEY_UNREADABLE,
+        Code.KEY_MISMATCH,
+        Code.TOKEN_STUCK,
+        Code.ACCOUNT_STUCK,
+        Code.LAMPORTS_STUCK,
+        Code.DESTINATION_UNFIT,
+        Code.TOO_LARGE,
+        Code.TRANSACTION_FAILED,
+        Code.UNECONOMIC,
+        Code.STILL_MOVING,
+        Code.FUNDS_ELSEWHERE,
+        *_JUDGED,
+    }
+)
+
+
+def _only_planned(errand: Errand, kind: EventKind, count: int) -> bool:
+    """In a dry run, count what would happen and say so."""
+    if errand.options.dry_run:
+        errand.tally.planned[kind] += count
+    return errand.options.dry_run
+
+
+def _expire_payments(connection: Connection, errand: Errand, batch: Sequence[Sight]) -> None:
+    ids = {sight.payment.id for sight in batch}
+    changed = change_payments(
+        connection,
+        errand.merchant.tables,
+        ids,
+        from_status=PaymentStatus.INITIATED,
+        to_status=PaymentStatus.EXPIRED,
+        now=errand.now(),
+    )
+    if changed != ids:
+        raise ChangedUnderneath
+    _tell(
+        connection,
+        errand,
+        [
+            Event(EventKind.PAYMENT_EXPIRED, sight.payment.id, sight.wallet.id, _payment_body(sight))
+            for sight in batch
+        ],
+    )
+
+
+def _set_wallets(
+    connection: Connection,
+    errand: Errand,
+    wallets: Iterable[Wallet],
+    state: WalletState,
+    receiver_address: str | None = None,
+) -> None:
+    by_state: dict[WalletState, set[int]] = {}
+    for wallet in wallets:
+        by_state.setdefault(wallet.state, set()).add(wallet.id)
+    for from_state, ids in by_state.items():
+        changed = change_wallets(
+            connection,
+            errand.merchant.tables,
+            ids,
+            from_state=from_state,
+            to_state=state,
+            receiver_address=receiver_address,
+            now=errand.now(),
+        )
+        if changed != ids:
+            raise ChangedUnderneath
+
+
+def _in_one_transaction(errand: Errand, change: Callable[[Connection], None]) -> bool:
+    try:
+        with errand.merchant.engine.begin() as connection:
+            change(connection)
+    except ChangedUnderneath:
+        errand.tally.skipped += 1
+        return False
+    return True
+
+
+def _in_batches(
+    errand: Errand, items: Sequence[Item], change: Callable[[Connection, Sequence[Item]], None]
+) -> list[Item]:
+    """Apply a change to many; a batch in which somebody was first goes one by one."""
+    done: list[Item] = []
+    for start in range(0, len(items), _BATCH):
+        batch = items[start : start + _BATCH]
+        try:
+            with errand.merchant.engine.begin() as connection:
+                change(connection, batch)
+        except ChangedUnderneath:
+            for item in batch:
+                if _in_one_transaction(errand, lambda connection, one=item: change(connection, [one])):
+                    done.append(item)
+        else:
+            done.extend(batch)
+    return done
+
+
+def _tell(connection: Connection, errand: Errand, events: Sequence[Event]) -> None:
+    outbox.append(connection, events, errand.run, errand.now())
+
+
+def _is_home(sight: Sight) -> bool:
+    return sight.holdings.is_empty and sight.wallet.state is WalletState.SENT_FUNDS
+
+
+def _overpaid(sight: Sight, judgement: Judgement) -> list[Finding]:
+    return [
+        Finding(
+            Code.OVERPAID,
+            sight.wallet.id,
+            sight.payment.id,
+            f"{amount} base units more than the price came in",
+            mint,
+            amount,
+        )
+        for mint, amount in judgement.surplus.items()
+    ]
+
+
+_HELD_WORDS = {
+    Code.SHORT: "less than the price came in before the payment's time was over",
+    Code.LATE: "it came in after the payment's time was over",
+    Code.UNEXPECTED: "it is no token that this payment could be paid in",
+}
+
+
+def _held(sight: Sight, label: Code) -> list[Finding]:
+    priced = {option.mint for option in sight.payment.options}
+    held = []
+    for mint, amount in sight.holdings.balances().items():
+        code = label if mint in priced else Code.UNEXPECTED
+        words = f"{amount} base units are held: {_HELD_WORDS[code]}"
+        held.append(Finding(code, sight.wallet.id, sight.payment.id, words, mint, amount))
+    return held
+
+
+def _payment_body(sight: Sight) -> dict[str, object]:
+    payment = sight.payment
+    return {
+        "payment_id": payment.id,
+        "payment_address": str(payment.address),
+        "wallet_id": sight.wallet.id,
+        "expires_at": payment.expires_at.isoformat(),
+    }
+
+
+def _amounts(amounts: Mapping[Pubkey | None, int]) -> dict[str, str]:
+    return {_mint_text(mint): str(amount) for mint, amount in amounts.items()}
+
+
+def _mint_text(mint: Pubkey | None) -> str:
+    return "SOL" if mint is None else str(mint)
+

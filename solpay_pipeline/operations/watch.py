@@ -1,0 +1,61 @@
+"""Money that comes to a wallet after its story seemed over is held, or swept where it is the merchant's; never forgotten.
+
+Looks at closed, held and swept wallets whose payment's time was over at most `watch_days` ago.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from solpay_pipeline.ledger import findings
+from solpay_pipeline.lifecycle.reasons import HELD
+from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, WalletState
+from solpay_pipeline.operations import transitions
+from solpay_pipeline.operations.errand import Errand
+from solpay_pipeline.operations.judging import judge_expired
+from solpay_pipeline.operations.paging import wallet_pages
+from solpay_pipeline.operations.rounds import without_busy
+from solpay_pipeline.operations.survey import Sight, survey
+
+_WATCHED = (WalletState.CLOSED, WalletState.RECEIVED_FUNDS, WalletState.SENT_FUNDS)
+
+
+async def watch(errand: Errand) -> None:
+    """Look once at every watched wallet."""
+    if errand.options.watch_days <= 0:
+        return
+    since = errand.chain_time - timedelta(days=errand.options.watch_days)
+    for page in wallet_pages(errand, states=_WATCHED, expired_since=since):
+        sights = await survey(
+            errand,
+            without_busy(errand, page),
+            commitment=errand.merchant.acceptance,
+            min_context_slot=errand.chain_slot,
+        )
+        await _expired(errand, [sight for sight in sights if sight.payment.status is PaymentStatus.EXPIRED])
+        _accepted(errand, [sight for sight in sights if sight.payment.status in ACCEPTED])
+
+
+async def _expired(errand: Errand, sights: Sequence[Sight]) -> None:
+    await judge_expired(errand, [sight for sight in sights if not sight.holdings.is_empty])
+    # Somebody has moved what was held: nothing is left to hold, and the accounts may be closed.
+    let_go = [
+        sight.wallet
+        for sight in sights
+        if sight.holdings.is_empty and sight.wallet.state is WalletState.RECEIVED_FUNDS
+    ]
+    for wallet in transitions.move_to_state(errand, let_go, WalletState.PAYMENT_EXPIRED):
+        if not errand.options.dry_run:
+            with errand.merchant.engine.begin() as connection:
+                findings.clear(connection, [wallet.id], HELD, errand.now())
+
+
+def _accepted(errand: Errand, sights: Sequence[Sight]) -> None:
+    """A customer who paid again: the money is the merchant's, and the next sweep takes it home."""
+    paid_again = [
+        sight.wallet
+        for sight in sights
+        if not sight.holdings.is_empty and sight.wallet.state is not WalletState.RECEIVED_FUNDS
+    ]
+    errand.tally.returned += len(
+        transitions.move_to_state(errand, paid_again, WalletState.PROCESSING_PAYMENT)
+    )

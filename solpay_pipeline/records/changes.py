@@ -1,0 +1,98 @@
+"""Changes of the peer's rows by compare-and-set: a row that is no longer as it was read stays as it is.
+
+Each works within the caller's transaction and returns what it really changed, so that a lost race shows as an
+id that is missing from the answer; nothing is raised for it.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.records.tables import PeerTables, among
+from solpay_pipeline.records.vault import Sealed
+
+
+def change_wallets(
+    conn: Connection,
+    tables: PeerTables,
+    wallet_ids: Collection[int],
+    *,
+    from_state: WalletState,
+    to_state: WalletState,
+    receiver_address: str | None = None,
+    now: datetime,
+) -> set[int]:
+    """Move wallets from one state to another; returns the ids of those that were in `from_state`.
+
+    `receiver_address` is left as it is unless given. `now` is aware.
+    """
+    wallet = tables.wallet
+    values: dict[str, Any] = {"state": to_state.value, "updated": now}
+    if receiver_address is not None:
+        values["receiver_address"] = receiver_address
+    changed = conn.scalars(
+        update(wallet)
+        .where(among(conn, wallet.c.id, wallet_ids), wallet.c.state == from_state.value)
+        .values(values)
+        .returning(wallet.c.id)
+    )
+    return set(changed)
+
+
+def change_payments(
+    conn: Connection,
+    tables: PeerTables,
+    payment_ids: Collection[int],
+    *,
+    from_status: PaymentStatus,
+    to_status: PaymentStatus,
+    now: datetime,
+) -> set[int]:
+    """Move payments from one status to another; returns the ids of those that had `from_status`."""
+    payment = tables.payment
+    changed = conn.scalars(
+        update(payment)
+        .where(among(conn, payment.c.id, payment_ids), payment.c.status == from_status.value)
+        .values(status=to_status.value, updated=now)
+        .returning(payment.c.id)
+    )
+    return set(changed)
+
+
+def accept_payment(
+    conn: Connection,
+    tables: PeerTables,
+    payment_id: int,
+    *,
+    from_status: PaymentStatus,
+    to_status: PaymentStatus,
+    signature: str | None,
+    paid_token_id: int | None,
+    now: datetime,
+) -> bool:
+    """Give a payment its status, signature and paid token; False where it no longer had `from_status`."""
+    payment = tables.payment
+    changed = conn.scalars(
+        update(payment)
+        .where(payment.c.id == payment_id, payment.c.status == from_status.value)
+        .values(status=to_status.value, signature=signature, paid_token_id=paid_token_id, updated=now)
+        .returning(payment.c.id)
+    )
+    return changed.one_or_none() is not None
+
+
+def replace_sealed(
+    conn: Connection, tables: PeerTables, sealed: Sealed, *, renewed: str, now: datetime
+) -> bool:
+    """Put a keypair that was sealed anew in place of `sealed`; False where the row holds another by now."""
+    wallet = tables.wallet
+    changed = conn.scalars(
+        update(wallet)
+        .where(wallet.c.id == sealed.wallet_id, wallet.c.keypair_json == sealed.content)
+        .values(keypair_json=renewed, updated=now)
+        .returning(wallet.c.id)
+    )
+    return changed.one_or_none() is not None

@@ -1,0 +1,239 @@
+"""Reads the peer's rows by keyset pages, within the caller's short transaction.
+
+A page costs two queries, whatever its size: the rows, then all their prices. A row that cannot be understood
+stands in its place as `UnreadableRow`, so that one bad row neither stops nor hides the others.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection, Select, func, select
+
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.records.rows import AnyRow, UnreadableRow, wallet_of
+from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables, among
+from solpay_pipeline.records.vault import Sealed
+
+
+def wallets_page(
+    conn: Connection,
+    tables: PeerTables,
+    *,
+    states: Collection[WalletState],
+    after_wallet_id: int,
+    limit: int,
+    payment_ids: Collection[int] | None = None,
+    payment_statuses: Collection[PaymentStatus] | None = None,
+    expired_since: datetime | None = None,
+) -> list[Wallet | UnreadableRow]:
+    """The next `limit` wallets in one of `states`, by wallet id, with their payments where there are any.
+
+    Each of the other conditions leaves out wallets without a payment: those of `payment_ids` only, those
+    whose payment has one of `payment_statuses`, those whose payment's time is over at `expired_since` or
+    later.
+    """
+    wallet, payment = tables.wallet, tables.payment
+    query = (
+        _wallets(tables)
+        .where(wallet.c.id > after_wallet_id, wallet.c.state.in_([state.value for state in states]))
+        .order_by(wallet.c.id)
+        .limit(limit)
+    )
+    if payment_ids is not None:
+        query = query.where(among(conn, payment.c.id, payment_ids))
+    if payment_statuses is not None:
+        query = query.where(payment.c.status.in_([status.value for status in payment_statuses]))
+    if expired_since is not None:
+        query = query.where(payment.c.expiration_date >= expired_since)
+    return _with_prices(conn, tables, conn.execute(query).all())
+
+
+def due_page(
+    conn: Connection,
+    tables: PeerTables,
+    *,
+    now: datetime,
+    after_payment_id: int,
+    limit: int,
+    payment_ids: Collection[int] | None = None,
+) -> list[Wallet | UnreadableRow]:
+    """The next `limit` wallets, by payment id, of initiated payments whose time is over at `now`."""
+    payment = tables.payment
+    query = (
+        _payments(tables)
+        .where(
+            payment.c.id > after_payment_id,
+            payment.c.status == PaymentStatus.INITIATED.value,
+            payment.c.expiration_date <= now,
+        )
+        .order_by(payment.c.id)
+        .limit(limit)
+    )
+    if payment_ids is not None:
+        query = query.where(among(conn, payment.c.id, payment_ids))
+    return _with_prices(conn, tables, conn.execute(query).all())
+
+
+def wallets_of_payments(
+    conn: Connection, tables: PeerTables, payment_ids: Sequence[int]
+) -> list[Wallet | UnreadableRow]:
+    """The wallets of these payments in the order given; an id that no payment has is an UnreadableRow."""
+    wanted = list(dict.fromkeys(payment_ids))
+    rows = conn.execute(_payments(tables).where(among(conn, tables.payment.c.id, wanted))).all()
+    found = {row.payment_id: each for row, each in zip(rows, _with_prices(conn, tables, rows), strict=True)}
+    return [
+        found.get(payment_id) or UnreadableRow(None, payment_id, f"payment {payment_id} does not exist")
+        for payment_id in wanted
+    ]
+
+
+def payment_ids_with_status(
+    conn: Connection,
+    tables: PeerTables,
+    *,
+    statuses: Collection[PaymentStatus],
+    created_from: datetime | None = None,
+    created_until: datetime | None = None,
+    payment_ids: Collection[int] | None = None,
+) -> Select[int]:
+    """A select of the ids of payments in one of `statuses`, to be joined with what else is known of them.
+
+    `created_from` is the first moment that counts, `created_until` the first that no longer does.
+    """
+    payment = tables.payment
+    query: Select[int] = select(payment.c.id).where(
+        payment.c.status.in_([status.value for status in statuses])
+    )
+    if created_from is not None:
+        query = query.where(payment.c.created >= created_from)
+    if created_until is not None:
+        query = query.where(payment.c.created < created_until)
+    if payment_ids is not None:
+        query = query.where(among(conn, payment.c.id, payment_ids))
+    return query
+
+
+def wallet_addresses_exist(
+    conn: Connection, tables: PeerTables, addresses: Iterable[Pubkey | str]
+) -> set[str]:
+    """Those of `addresses` that are one-time wallets of ours, by the payments that name them."""
+    address = tables.payment.c.payment_address
+    return set(conn.scalars(select(address).where(among(conn, address, [str(each) for each in addresses]))))
+
+
+def sealed_keypairs(conn: Connection, tables: PeerTables, wallet_ids: Collection[int]) -> dict[int, Sealed]:
+    """The sealed keypairs of these wallets; a wallet that is gone has none."""
+    wallet = tables.wallet
+    rows = conn.execute(
+        select(wallet.c.id, wallet.c.keypair_json).where(among(conn, wallet.c.id, wallet_ids))
+    )
+    return {row.id: Sealed(row.id, row.keypair_json) for row in rows}
+
+
+def sealed_page(
+    conn: Connection, tables: PeerTables, *, after_wallet_id: int, limit: int
+) -> list[tuple[Sealed, str | None]]:
+    """The next `limit` sealed keypairs by wallet id, in any state, each with its payment's stored address."""
+    wallet, payment = tables.wallet, tables.payment
+    rows = conn.execute(
+        select(wallet.c.id, wallet.c.keypair_json, payment.c.payment_address)
+        .select_from(wallet.outerjoin(payment, payment.c.one_time_payment_wallet_id == wallet.c.id))
+        .where(wallet.c.id > after_wallet_id)
+        .order_by(wallet.c.id)
+        .limit(limit)
+    )
+    return [(Sealed(row.id, row.keypair_json), row.payment_address) for row in rows]
+
+
+def count_by_state(conn: Connection, tables: PeerTables) -> dict[WalletState, int]:
+    """How many wallets there are in each state, zeroes included; for other values see `unknown_values`."""
+    counted = _counted(conn, tables.wallet.c.state)
+    return {state: counted.get(state.value, 0) for state in WalletState}
+
+
+def count_by_status(conn: Connection, tables: PeerTables) -> dict[PaymentStatus, int]:
+    """How many payments there are of each status, zeroes included; for other values see `unknown_values`."""
+    counted = _counted(conn, tables.payment.c.status)
+    return {status: counted.get(status.value, 0) for status in PaymentStatus}
+
+
+def unknown_values(conn: Connection, tables: PeerTables) -> dict[str, int]:
+    """Rows by a wallet state or payment status that the peer does not have; no page by state shows them."""
+    states = _counted(conn, tables.wallet.c.state)
+    statuses = _counted(conn, tables.payment.c.status)
+    unknown = {
+        f"wallet state {value!r}": count for value, count in states.items() if value not in set(WalletState)
+    }
+    unknown |= {
+        f"payment status {value!r}": count
+        for value, count in statuses.items()
+        if value not in set(PaymentStatus)
+    }
+    return unknown
+
+
+def _columns(tables: PeerTables) -> Select[Any]:
+    wallet, payment = tables.wallet, tables.payment
+    return select(
+        wallet.c.id.label("wallet_id"),
+        wallet.c.state,
+        payment.c.id.label("payment_id"),
+        payment.c.payment_address,
+        payment.c.status,
+        payment.c.created,
+        payment.c.expiration_date,
+        payment.c.paid_token_id,
+        payment.c.signature,
+    )
+
+
+def _wallets(tables: PeerTables) -> Select[Any]:
+    wallet, payment = tables.wallet, tables.payment
+    return _columns(tables).select_from(
+        wallet.outerjoin(payment, payment.c.one_time_payment_wallet_id == wallet.c.id)
+    )
+
+
+def _payments(tables: PeerTables) -> Select[Any]:
+    wallet, payment = tables.wallet, tables.payment
+    return _columns(tables).select_from(
+        payment.outerjoin(wallet, payment.c.one_time_payment_wallet_id == wallet.c.id)
+    )
+
+
+def _with_prices(
+    conn: Connection, tables: PeerTables, rows: Sequence[AnyRow]
+) -> list[Wallet | UnreadableRow]:
+    payment_ids = [row.payment_id for row in rows if row.payment_id is not None]
+    link, price, token = tables.payment_price, tables.price, tables.token
+    linked_payment = link.c[tables.payment_column]
+    prices: defaultdict[int | None, list[AnyRow]] = defaultdict(list)
+    if payment_ids:
+        query = (
+            select(
+                linked_payment.label("payment_id"),
+                price.c.id.label("price_id"),
+                price.c.amount_in_crypto,
+                price.c.token_id,
+                token.c.token_type,
+                token.c.mint_address,
+            )
+            .select_from(
+                link.join(price, price.c.id == link.c[PRICE_COLUMN]).outerjoin(
+                    token, token.c.id == price.c.token_id
+                )
+            )
+            .where(among(conn, linked_payment, payment_ids))
+            .order_by(linked_payment, price.c.id)
+        )
+        for each in conn.execute(query):
+            prices[each.payment_id].append(each)
+    return [wallet_of(row, prices[row.payment_id]) for row in rows]
+
+
+def _counted(conn: Connection, column: Any) -> dict[str, int]:
+    rows = conn.execute(select(column, func.count()).group_by(column))
+    return {row[0]: row[1] for row in rows}

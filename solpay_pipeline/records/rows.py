@@ -1,0 +1,108 @@
+"""Turns rows of the peer's tables into the terms everyone here uses, or into the reason why they are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from solders.pubkey import Pubkey
+from sqlalchemy import Row
+
+from solpay_pipeline.lifecycle.terms import Payment, PaymentOption, PaymentStatus, Wallet, WalletState
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+NATIVE = "NATIVE"
+SPL = "SPL"
+"""`token_type` of a token (the peer's choices.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row that cannot be understood, in the place where its wallet would stand; `reason` is for people."""
+
+    wallet_id: int | None
+    payment_id: int | None
+    reason: str
+
+
+class _NotUnderstood(Exception):
+    """Carries the reason from the part that is wrong to the row that has it."""
+
+
+def wallet_of(row: AnyRow, prices: Sequence[AnyRow]) -> Wallet | UnreadableRow:
+    """The wallet of a row of wallet and payment columns, with the price rows of its payment."""
+    try:
+        state = _state(row.state)
+        payment = None if row.payment_id is None else _payment(row, prices)
+    except _NotUnderstood as reason:
+        return UnreadableRow(row.wallet_id, row.payment_id, str(reason))
+    return Wallet(id=row.wallet_id, state=state, payment=payment)
+
+
+def _payment(row: AnyRow, prices: Sequence[AnyRow]) -> Payment:
+    if row.wallet_id is None:
+        raise _NotUnderstood(f"payment {row.payment_id} has no wallet")
+    if row.created is None or row.expiration_date is None:
+        raise _NotUnderstood(f"payment {row.payment_id} has a time that cannot be read")
+    if not prices:
+        raise _NotUnderstood(f"payment {row.payment_id} has no price")
+    return Payment(
+        id=row.payment_id,
+        address=_address(row.payment_address, f"payment {row.payment_id}"),
+        status=_status(row.status),
+        created_at=row.created,
+        expires_at=row.expiration_date,
+        options=tuple(_option(price) for price in _first_of_each_token(prices)),
+        paid_token_id=row.paid_token_id,
+        signature=row.signature or None,
+    )
+
+
+def _first_of_each_token(prices: Sequence[AnyRow]) -> list[AnyRow]:
+    """The peer takes the first price of a token by id, no other (its `VerifyTransactionService`)."""
+    first: dict[int, AnyRow] = {}
+    for price in prices:
+        first.setdefault(price.token_id, price)
+    return list(first.values())
+
+
+def _option(price: AnyRow) -> PaymentOption:
+    amount = price.amount_in_crypto
+    if amount is None or not amount.is_finite() or amount <= 0:
+        raise _NotUnderstood(f"price {price.price_id} is {amount}, not an amount above zero")
+    return PaymentOption(token_id=price.token_id, mint=_mint(price), price=amount)
+
+
+def _mint(price: AnyRow) -> Pubkey | None:
+    name = f"token {price.token_id}"
+    if price.token_type is None:
+        raise _NotUnderstood(f"{name} does not exist")
+    if price.token_type not in (NATIVE, SPL):
+        raise _NotUnderstood(f"{name} is of the unknown type {price.token_type!r}")
+    if (price.token_type == SPL) != bool(price.mint_address):
+        raise _NotUnderstood(f"{name} is of type {price.token_type}, which does not fit its mint address")
+    return _address(price.mint_address, name) if price.token_type == SPL else None
+
+
+def _address(text: object, name: str) -> Pubkey:
+    try:
+        return Pubkey.from_string(str(text))
+    except ValueError:
+        pass
+    raise _NotUnderstood(f"{name} has an address that is none: {str(text)[:60]!r}")
+
+
+def _state(text: object) -> WalletState:
+    try:
+        return WalletState(str(text))
+    except ValueError:
+        pass
+    raise _NotUnderstood(f"unknown wallet state {str(text)[:50]!r}")
+
+
+def _status(text: object) -> PaymentStatus:
+    try:
+        return PaymentStatus(str(text))
+    except ValueError:
+        pass
+    raise _NotUnderstood(f"unknown payment status {str(text)[:50]!r}")

@@ -1,0 +1,162 @@
+"""Opens and seals the keypairs of one-time wallets, one at a time, only to sign.
+
+A sealed keypair is a Fernet token of `Keypair.to_json()` (the peer's `WalletEncryptionService`), or, where
+encryption is off, that JSON itself. Which of the two holds is configured and never guessed, where the peer
+falls back to plain text silently. Errors name the wallet and nothing else of it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from pydantic import SecretStr
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+KEYPAIR_BYTES = 64
+_SEED_BYTES = 32
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
+
+
+class BadWalletKey(ValueError):
+    """A configured Fernet key cannot be used; the text tells which by its place, never the key."""
+
+
+class KeyUnreadable(Exception):
+    """A wallet's keypair cannot be opened; the text names the wallet and why."""
+
+
+class KeyMismatch(Exception):
+    """A wallet's keypair opens, but is not the one of its payment's address: it must not sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What stands in `keypair_json`, kept out of every repr."""
+
+    wallet_id: int
+    content: object = field(repr=False)
+
+
+class WalletVault:
+    """Fernet keys, the first of which seals and each of which opens; or none, where nothing is encrypted."""
+
+    __slots__ = ("_fernets", "_multi")
+
+    def __init__(self, keys: Sequence[SecretStr | str], *, encrypted: bool) -> None:
+        """Raises BadWalletKey on a key that is none, and where keys and `encrypted` contradict each other."""
+        if encrypted and not keys:
+            raise BadWalletKey("wallet keys are missing, and wallets are configured as encrypted")
+        if keys and not encrypted:
+            raise BadWalletKey("wallet keys are given, but wallets are configured as not encrypted")
+        self._fernets = tuple(_fernet(key, place) for place, key in enumerate(keys))
+        self._multi = MultiFernet(self._fernets) if self._fernets else None
+
+    def __repr__(self) -> str:
+        """How many keys there are; never which."""
+        return f"WalletVault({len(self._fernets)} keys)" if self._fernets else "WalletVault(not encrypted)"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether keypairs are sealed with a key at all."""
+        return self._multi is not None
+
+    def open(self, sealed: Sealed, expected: Pubkey) -> Keypair:
+        """The keypair of `sealed`, proven to be the one of the address `expected`.
+
+        Raises KeyUnreadable, KeyMismatch.
+        """
+        keypair = self._opened(sealed)
+        if keypair.pubkey() != expected:
+            raise KeyMismatch(
+                f"wallet {sealed.wallet_id}: its keypair is not the one of its payment's address"
+            )
+        return keypair
+
+    def seal(self, keypair: Keypair) -> str:
+        """The value for `keypair_json`."""
+        plain = keypair.to_json()
+        return plain if self._multi is None else self._multi.encrypt(plain.encode()).decode()
+
+    def reseal(self, sealed: Sealed, expected: Pubkey | None) -> str | None:
+        """The same keypair under the first key, or None where it is under that key already.
+
+        The keypair is checked before and after, against the address `expected` or, where the wallet's payment
+        is gone (None), against itself. The token keeps its time of sealing.
+
+        Raises KeyUnreadable, KeyMismatch; KeyUnreadable also where nothing is encrypted.
+        """
+        before = self._opened(sealed) if expected is None else self.open(sealed, expected)
+        if self._multi is None:
+            raise KeyUnreadable(f"wallet {sealed.wallet_id}: wallets are configured as not encrypted")
+        token = str(sealed.content).encode()
+        if _decrypted(self._fernets[0], token) is not None:
+            return None
+        renewed = self._multi.rotate(token).decode()
+        if self._opened(Sealed(sealed.wallet_id, renewed)) != before:
+            raise KeyMismatch(f"wallet {sealed.wallet_id}: its keypair changed while it was sealed anew")
+        return renewed
+
+    def _opened(self, sealed: Sealed) -> Keypair:
+        content, is_plain = sealed.content, _is_plain(sealed.content)
+        if self._multi is None:
+            if not is_plain:
+                raise KeyUnreadable(
+                    f"wallet {sealed.wallet_id}: its keypair is no plain array, but wallets are not to be encrypted"
+                )
+            keypair = _keypair(content)
+        else:
+            if is_plain:
+                raise KeyUnreadable(
+                    f"wallet {sealed.wallet_id}: its keypair is in plain text, but wallets are to be encrypted"
+                )
+            # A lone surrogate, which JSON can hold, would otherwise raise with the content in its text.
+            plain = (
+                _decrypted(self._multi, content.encode(errors="replace"))
+                if isinstance(content, str)
+                else None
+            )
+            if plain is None:
+                raise KeyUnreadable(f"wallet {sealed.wallet_id}: none of the wallet keys opens its keypair")
+            keypair = _keypair(plain)
+        if keypair is None:
+            raise KeyUnreadable(
+                f"wallet {sealed.wallet_id}: its keypair is not an array of 64 bytes that fit"
+            )
+        return keypair
+
+
+def _is_plain(content: object) -> bool:
+    return isinstance(content, list) or (isinstance(content, str) and content.lstrip().startswith("["))
+
+
+def _fernet(key: SecretStr | str, place: int) -> Fernet:
+    text = key.get_secret_value() if isinstance(key, SecretStr) else key
+    try:
+        return Fernet(text.strip().encode())
+    except ValueError:
+        pass
+    # Raised out here, so that no chained exception holds a piece of the key.
+    which = _ORDINALS[place] if place < len(_ORDINALS) else f"{place + 1}th"
+    raise BadWalletKey(f"the {which} wallet key is not a Fernet key (32 bytes in URL-safe base64)")
+
+
+def _decrypted(fernet: Fernet | MultiFernet, token: bytes) -> str | None:
+    try:
+        return fernet.decrypt(token).decode()
+    except (InvalidToken, UnicodeDecodeError):
+        return None
+
+
+def _keypair(plain: object) -> Keypair | None:
+    """The keypair of 64 numbers, or of the JSON text of them; None unless its halves belong together."""
+    try:
+        numbers = json.loads(plain) if isinstance(plain, str) else plain
+        if not isinstance(numbers, list) or len(numbers) != KEYPAIR_BYTES:
+            return None
+        secret = bytes(numbers)
+        keypair = Keypair.from_seed(secret[:_SEED_BYTES])
+    except (ValueError, TypeError):
+        return None
+    return keypair if bytes(keypair) == secret else None

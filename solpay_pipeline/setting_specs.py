@@ -1,0 +1,236 @@
+"""The one table of settings: their variables, defaults, readers, and how each may be shown.
+
+Dagster's resources, the README and `solpay doctor` are made from it, so that they cannot disagree.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr
+
+from solpay_pipeline import secret, setting_values
+from solpay_pipeline.records.tables import PAYMENT_TABLE, TOKEN_TABLE
+from solpay_pipeline.secret import SecretKeypair
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSpec:
+    """One setting: its variable, the field it becomes, and how it is read and shown.
+
+    `default` is the text that stands for an absent or empty variable; None where there is no value then.
+    `required` settings must be given. Where `if_empty` tells what an empty text states, that is a value too, and
+    the variable must still be present: forgetting it states nothing. `empty` is the field's value without a text.
+    """
+
+    name: str
+    field: str
+    read: Callable[[str], object]
+    description: str
+    default: str | None = None
+    required: bool = False
+    if_empty: str = ""
+    empty: object = None
+    secret: bool = False
+    show: Callable[[Any], str] = str
+
+
+def _list_of(read: Callable[[str], object]) -> Callable[[str], object]:
+    return partial(setting_values.read_list, read=read)
+
+
+def _show_urls(urls: tuple[SecretStr, ...]) -> str:
+    return ", ".join(secret.shown_url(url) for url in urls)
+
+
+def _show_url(url: SecretStr | None) -> str:
+    return "not set" if url is None else secret.shown_url(url)
+
+
+def _show_presence(value: object) -> str:
+    return "not set" if value is None else "set"
+
+
+def _show_text(value: str | None) -> str:
+    return "not set" if value is None else value
+
+
+def _show_texts(values: tuple[str, ...]) -> str:
+    return ", ".join(values) or "none"
+
+
+def _show_keys(keys: tuple[SecretStr, ...]) -> str:
+    return f"{len(keys)} set" if keys else "not encrypted"
+
+
+def _show_headers(headers: tuple[tuple[str, SecretStr], ...]) -> str:
+    return ", ".join(name for name, _ in headers) or "none"
+
+
+def _show_keypair(keypair: SecretKeypair) -> str:
+    return str(keypair.pubkey)
+
+
+SETTINGS: tuple[SettingSpec, ...] = (
+    SettingSpec(
+        "SOLPAY_DATABASE_URL",
+        "database_url",
+        secret.read_database_url,
+        "The merchant's database: `postgresql://user:password@host/name` or `sqlite:////absolute/path`.",
+        required=True,
+        secret=True,
+        show=secret.shown_database,
+    ),
+    SettingSpec(
+        "SOLPAY_RPC_URLS",
+        "rpc_urls",
+        _list_of(secret.read_url),
+        "RPC endpoints, comma separated, in order of failover.",
+        required=True,
+        secret=True,
+        show=_show_urls,
+    ),
+    SettingSpec(
+        "SOLPAY_RECEIVER_ADDRESS",
+        "receiver_address",
+        setting_values.read_receiver,
+        "The merchant's main wallet, the only place that funds go to.",
+        required=True,
+    ),
+    SettingSpec(
+        "SOLPAY_FEE_PAYER_KEYPAIR",
+        "fee_payer",
+        secret.read_keypair,
+        "The key that pays fees and gets rent back: a JSON array of 64 numbers, base58, or the path of a "
+        "file with one of them.",
+        required=True,
+        secret=True,
+        show=_show_keypair,
+    ),
+    SettingSpec(
+        "SOLPAY_WALLET_KEYS",
+        "wallet_keys",
+        _list_of(secret.read_fernet_key),
+        "Fernet keys of the stored wallet keypairs, comma separated; the first encrypts, all decrypt. Must "
+        "be present; empty says that keypairs are stored unencrypted.",
+        required=True,
+        if_empty="keypairs are stored unencrypted",
+        empty=(),
+        secret=True,
+        show=_show_keys,
+    ),
+    SettingSpec(
+        "SOLPAY_CLUSTER",
+        "cluster",
+        setting_values.read_cluster,
+        "`mainnet-beta`, `devnet`, `testnet`, `localnet`, or a genesis hash. Every endpoint must be on it.",
+        required=True,
+    ),
+    SettingSpec(
+        "SOLPAY_COMMITMENT",
+        "commitment",
+        setting_values.read_commitment,
+        "How settled the chain's state must be to act on it: `processed`, `confirmed` or `finalized`.",
+        default="confirmed",
+    ),
+    SettingSpec(
+        "SOLPAY_ACCEPTANCE_COMMITMENT",
+        "acceptance_commitment",
+        setting_values.read_acceptance_commitment,
+        "How settled a payment must be to be accepted: `confirmed` or `finalized`.",
+        default="confirmed",
+    ),
+    SettingSpec(
+        "SOLPAY_RPC_TIMEOUT",
+        "rpc_timeout",
+        setting_values.read_seconds,
+        "Seconds that one RPC call may take, at most 300.",
+        default="10",
+    ),
+    SettingSpec(
+        "SOLPAY_RPC_RATE_LIMIT",
+        "rpc_rate_limit",
+        setting_values.read_rate,
+        "RPC calls a second that this program allows itself; 0 for no limit.",
+        default="0",
+    ),
+    SettingSpec(
+        "SOLPAY_RPC_HEADERS",
+        "rpc_headers",
+        setting_values.read_headers,
+        "HTTP headers of every RPC call: a JSON object, or `name=value,name=value`.",
+        empty=(),
+        secret=True,
+        show=_show_headers,
+    ),
+    SettingSpec(
+        "SOLPAY_RPC_PROXY",
+        "rpc_proxy",
+        secret.read_url,
+        "The HTTP proxy on the way to the RPC endpoints.",
+        secret=True,
+        show=_show_url,
+    ),
+    SettingSpec(
+        "SOLPAY_PAYMENT_TABLE",
+        "payment_table",
+        setting_values.read_payment_table,
+        "The payment table, where the merchant has a payment model of their own.",
+        default=PAYMENT_TABLE,
+    ),
+    SettingSpec(
+        "SOLPAY_TOKEN_TABLE",
+        "token_table",
+        setting_values.read_token_table,
+        "The token table, where the merchant has a token model of their own.",
+        default=TOKEN_TABLE,
+    ),
+    SettingSpec(
+        "SOLPAY_TRANSACTION_VERSION",
+        "transaction_version",
+        setting_values.read_transaction_version,
+        "The version of the transactions that are sent, `0` or `1`. Both are always read.",
+        default="0",
+    ),
+    SettingSpec(
+        "SOLPAY_MAX_PRIORITY_FEE",
+        "max_priority_fee",
+        setting_values.read_priority_fee,
+        "The most that a transaction may offer beyond the base fee, in lamports; 0 for nothing. What is "
+        "offered follows the chain's recent fees.",
+        default="10000",
+    ),
+    SettingSpec(
+        "SOLPAY_WEBHOOK_URL",
+        "webhook_url",
+        secret.read_url,
+        "Where events are posted to, by https.",
+        secret=True,
+        show=_show_url,
+    ),
+    SettingSpec(
+        "SOLPAY_WEBHOOK_SECRET",
+        "webhook_secret",
+        secret.read_webhook_secret,
+        "The signing secret of the webhook after Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.",
+        secret=True,
+        show=_show_presence,
+    ),
+    SettingSpec(
+        "SOLPAY_EVENT_HANDLERS",
+        "event_handlers",
+        _list_of(setting_values.read_handler),
+        "Python callables that get every event, as `package.module:function`, comma separated.",
+        empty=(),
+        show=_show_texts,
+    ),
+    SettingSpec(
+        "SOLPAY_DJANGO_SETTINGS",
+        "django_settings",
+        setting_values.read_module,
+        "The merchant's Django settings module; with it the peer's own signals are sent.",
+        show=_show_text,
+    ),
+)
+"""Every setting, in the order in which they are read, shown and documented."""

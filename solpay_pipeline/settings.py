@@ -1,0 +1,148 @@
+"""The settings: read from the environment or from a Dagster resource, checked once, frozen.
+
+What there is stands in `setting_specs.py`. A missing or bad value is a `BadSetting`: one line that names the
+variable and never shows a secret.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.secret import SecretKeypair, Unfit, is_https, is_local
+from solpay_pipeline.setting_specs import SETTINGS, SettingSpec
+
+__all__ = ["SETTINGS", "BadSetting", "SettingSpec", "Settings", "bad_settings", "parse_settings"]
+
+PREFIX = "SOLPAY_"
+
+TYPO_LIKENESS = 0.85
+"""From this likeness on (difflib's ratio) an unknown variable is taken for a misspelt one."""
+
+
+class BadSetting(Exception):
+    """A setting is missing or cannot be used. Its text is one line, such as `SOLPAY_CLUSTER: is missing`."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}"
+
+
+class Settings(BaseModel):
+    """Everything the operator decides. Frozen; secrets hide themselves in repr and str.
+
+    `rpc_timeout` is in seconds, `rpc_rate_limit` in requests a second (0: no limit), `max_priority_fee` in
+    lamports a transaction (0: none is offered). No `wallet_keys` means that keypairs are stored as they are.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    database_url: SecretStr
+    rpc_urls: tuple[SecretStr, ...]
+    receiver_address: Pubkey
+    fee_payer: SecretKeypair
+    wallet_keys: tuple[SecretStr, ...]
+    cluster: str
+    commitment: Commitment
+    acceptance_commitment: Commitment
+    rpc_timeout: float
+    rpc_rate_limit: float
+    rpc_headers: tuple[tuple[str, SecretStr], ...]
+    rpc_proxy: SecretStr | None
+    payment_table: str
+    token_table: str
+    transaction_version: int
+    max_priority_fee: int
+    webhook_url: SecretStr | None
+    webhook_secret: SecretStr | None
+    event_handlers: tuple[str, ...]
+    django_settings: str | None
+
+    @staticmethod
+    def from_environment(environ: Mapping[str, str]) -> "Settings":
+        """Read the `SOLPAY_*` variables of an environment; other variables are left alone.
+
+        Raises:
+            BadSetting: The first setting that is misspelt, missing or bad.
+        """
+        return _built(environ, _misspelt(environ))
+
+    def shown(self) -> dict[str, str]:
+        """Each setting by its variable's name, as it may be printed: of secrets only what is public."""
+        return {spec.name: spec.show(getattr(self, spec.field)) for spec in SETTINGS}
+
+
+def parse_settings(values: Mapping[str, str]) -> Settings:
+    """Settings from texts by the names of `SETTINGS`, as the fields of a Dagster resource give them.
+
+    An empty text counts as absent, except for SOLPAY_WALLET_KEYS. Names that are no setting are ignored.
+
+    Raises:
+        BadSetting: The first setting that is missing or bad.
+    """
+    return _built(values, [])
+
+
+def bad_settings(environ: Mapping[str, str]) -> tuple[BadSetting, ...]:
+    """Everything that is wrong with an environment's settings, misspelt names first; nothing is raised."""
+    return (*_misspelt(environ), *_read(environ)[1])
+
+
+def _built(values: Mapping[str, str], problems: list[BadSetting]) -> Settings:
+    fields, bad = _read(values)
+    for problem in (*problems, *bad):
+        raise problem
+    return Settings.model_validate(fields)
+
+
+def _read(values: Mapping[str, str]) -> tuple[dict[str, object], list[BadSetting]]:
+    fields: dict[str, object] = {}
+    bad: list[BadSetting] = []
+    for spec in SETTINGS:
+        try:
+            fields[spec.field] = _value(spec, values.get(spec.name))
+        except Unfit as unfit:
+            bad.append(BadSetting(spec.name, str(unfit)))
+    return fields, bad or list(_contradictions(fields))
+
+
+def _value(spec: SettingSpec, given: str | None) -> object:
+    text = (given or "").strip()
+    if given is None and spec.required:
+        raise Unfit(f"is missing; leave it empty if {spec.if_empty}" if spec.if_empty else "is missing")
+    if not text and spec.required and not spec.if_empty:
+        raise Unfit("is empty")
+    text = text or spec.default or ""
+    return spec.read(text) if text else spec.empty
+
+
+def _contradictions(fields: Mapping[str, Any]) -> Iterator[BadSetting]:
+    webhook, signing = fields["webhook_url"], fields["webhook_secret"]
+    if webhook is not None and signing is None:
+        yield BadSetting("SOLPAY_WEBHOOK_SECRET", "is missing, and SOLPAY_WEBHOOK_URL needs it to sign")
+    if webhook is None and signing is not None:
+        yield BadSetting("SOLPAY_WEBHOOK_URL", "is missing, though SOLPAY_WEBHOOK_SECRET is given")
+    if webhook is not None and not is_https(webhook) and not is_local(webhook):
+        yield BadSetting("SOLPAY_WEBHOOK_URL", "must be https:// (http:// is for localhost only)")
+    if fields["payment_table"] == fields["token_table"]:
+        yield BadSetting("SOLPAY_TOKEN_TABLE", "is the same table as SOLPAY_PAYMENT_TABLE")
+
+
+def _misspelt(environ: Mapping[str, str]) -> list[BadSetting]:
+    names = [spec.name for spec in SETTINGS]
+    bad = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in names:
+            likely = difflib.get_close_matches(name, names, n=1, cutoff=TYPO_LIKENESS)
+            if likely:
+                bad.append(BadSetting(name, f"is no setting; did you mean {likely[0]}?"))
+    return bad

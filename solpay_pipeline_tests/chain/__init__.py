@@ -1,0 +1,1 @@
+"""The chain side: accounts, instructions, packing, history, and the client."""

@@ -1,0 +1,1 @@
+"""The embedded chain behaves as a validator's RPC does."""
