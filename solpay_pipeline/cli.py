@@ -42,12 +42,16 @@ Tolerance = Annotated[
     str, typer.Option("--underpayment-tolerance", help="Base units (1000) or a share of the price (0.5%).")
 ]
 Limit = Annotated[int, typer.Option("--limit", help="At most so many initiated payments.")]
-Forward = Annotated[bool, typer.Option("--forward-funds/--no-forward-funds", help="Sweep what was found paid.")]
+Forward = Annotated[
+    bool, typer.Option("--forward-funds/--no-forward-funds", help="Sweep what was found paid.")
+]
 CloseWallets = Annotated[
     bool, typer.Option("--close-wallets/--no-close-wallets", help="Close the wallets of what expired.")
 ]
 WatchDays = Annotated[int, typer.Option("--watch-days", help="Days for which expired wallets stay watched.")]
-SweepHeld = Annotated[bool, typer.Option("--sweep-held-funds", help="Sweep short, late, unexpected money too.")]
+SweepHeld = Annotated[
+    bool, typer.Option("--sweep-held-funds", help="Sweep short, late, unexpected money too.")
+]
 
 
 @app.command()
@@ -193,7 +197,9 @@ def localnet(
         config = ChainConfig(slot_seconds=slot_seconds, seed=seed)
     except ValueError as error:
         _refuse(str(error))
-    typer.echo(f"embedded chain on http://{host}:{port}, a slot every {slot_seconds} s; stop with Ctrl-C", err=True)
+    typer.echo(
+        f"embedded chain on http://{host}:{port}, a slot every {slot_seconds} s; stop with Ctrl-C", err=True
+    )
     try:
         serve(Chain(config), host, port)
     except OSError as error:

@@ -15,6 +15,8 @@ from solpay_pipeline.metadata import TERMINAL
 from solpay_pipeline.operations.options import Options, parse_tolerance
 from solpay_pipeline.ops import JsonOutcome
 
+_CHECKED = ("sleep", "max_runtime_seconds", "limit", "watch_days")
+
 
 class CommandFailed(Exception):
     """The run ended before its operations did; the text says which one, and why."""
@@ -24,8 +26,7 @@ def check_options(ops: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises `BadOption` before a run is made of what cannot be meant."""
     for config in ops.values():
         parse_tolerance(str(config["underpayment_tolerance"]))
-        known = {name: config[name] for name in ("sleep", "max_runtime_seconds", "limit", "watch_days") if name in config}
-        Options(**known)
+        Options(**{name: config[name] for name in _CHECKED if name in config})
 
 
 def execute(command: str, ops: Mapping[str, Mapping[str, Any]], *, show_progress: bool) -> list[JsonOutcome]:
@@ -73,7 +74,12 @@ def _progress(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         token = TERMINAL.set(_bars(progress))
         try:

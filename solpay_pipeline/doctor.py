@@ -10,12 +10,12 @@ from sqlalchemy import inspect
 
 from solpay_pipeline.chain.errors import ChainError
 from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.operations.errand import open_errand
 from solpay_pipeline.operations.errors import Blocked
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.operations.options import Options
 from solpay_pipeline.operations.run import silent
-from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.records.database import DatabaseProblem, reading
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
@@ -71,7 +71,9 @@ def _tables(merchant: Merchant) -> Iterator[Check]:
         current = migrate.is_current(connection)
     absent = [table.name for table in merchant.tables.all if table.name not in present]
     if absent:
-        yield Check("peer tables", False, f"missing {', '.join(absent)}: run the shop's migrations, or `solpay init`")
+        yield Check(
+            "peer tables", False, f"missing {', '.join(absent)}: run the shop's migrations, or `solpay init`"
+        )
     else:
         lacking = missing_columns(merchant.engine, merchant.tables)
         words = f"missing columns {', '.join(lacking)}" if lacking else "all there"
@@ -90,7 +92,9 @@ def _keys(merchant: Merchant) -> Iterator[Check]:
                 merchant.vault.open(sealed, Pubkey.from_string(address))
         except (KeyUnreadable, KeyMismatch, ValueError) as error:
             closed.append(str(error))
-    words = f"{len(page)} of the oldest rows open" if not closed else f"{len(closed)} of {len(page)}: {closed[0]}"
+    words = (
+        f"{len(page)} of the oldest rows open" if not closed else f"{len(closed)} of {len(page)}: {closed[0]}"
+    )
     yield Check("wallet keys", not closed, words)
 
 
@@ -101,8 +105,16 @@ async def _chain(merchant: Merchant) -> list[Check]:
             seconds = time.monotonic() - started
             lamports = errand.fee_payer_lamports
             return [
-                Check("chain", True, f"{merchant.cluster}, slot {errand.chain_slot}, preflight in {seconds:.2f} s"),
-                Check("receiver", True, f"{merchant.receiver} {'exists' if errand.receiver_exists else 'is unused'}"),
+                Check(
+                    "chain",
+                    True,
+                    f"{merchant.cluster}, slot {errand.chain_slot}, preflight in {seconds:.2f} s",
+                ),
+                Check(
+                    "receiver",
+                    True,
+                    f"{merchant.receiver} {'exists' if errand.receiver_exists else 'is unused'}",
+                ),
                 Check(
                     "fee payer",
                     lamports >= _LOW_LAMPORTS,
@@ -112,4 +124,3 @@ async def _chain(merchant: Merchant) -> list[Check]:
             ]
     except (ChainError, Blocked) as error:
         return [Check("chain", False, str(error))]
-

@@ -55,8 +55,8 @@ def reclaim_job() -> None:
     partitions_def=by_day,
     tags=_RECHECK,
     executor_def=dg.in_process_executor,
-    description="Find payments that were made but never noticed. Without a partition: those unseen for longest. With one: "
-    "all payments created on that UTC day, by their whole history; a range of days is a backfill.",
+    description="Find payments that were made but never noticed. Without a partition: those unseen for longest. "
+    "With one: all payments created on that UTC day, by their whole history; a range of days is a backfill.",
 )
 def recheck_job() -> None:
     """Recheck."""

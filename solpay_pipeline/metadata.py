@@ -45,7 +45,7 @@ def progress_for(context: dg.OpExecutionContext) -> Callable[[str, int], None]:
         before = done.get(stage, 0)
         done[stage] = before + count
         if before // _LOG_EVERY != done[stage] // _LOG_EVERY:
-            context.log.info(f"{operation}: {stage} {done[stage]} wallets")
+            context.log.info("%s: %s %d wallets", operation, stage, done[stage])
 
     return log
 
@@ -68,7 +68,9 @@ def _findings(outcome: Outcome) -> dg.MetadataValue:
         )
         for one in outcome.findings[:_MOST_ROWS]
     ]
-    return dg.MetadataValue.table(records, schema=_schema("code", "wallet", "payment", "amount", "explanation"))
+    return dg.MetadataValue.table(
+        records, schema=_schema("code", "wallet", "payment", "amount", "explanation")
+    )
 
 
 def _schema(*names: str) -> dg.TableSchema:

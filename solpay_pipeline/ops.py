@@ -1,8 +1,8 @@
 """The ops: config in, operation called, metadata out.
 
-An op goes on where it was when it is retried, since what is done is in the database. Wallets that could not be handled do
-not fail their op, so that the chain of operations goes on; the last op of each job fails for them, so that such a run
-is never all green.
+An op goes on where it was when it is retried, since what is done is in the database. Wallets that could not be
+handled do not fail their op, so that the chain of operations goes on; the last op of each job fails for them, so that
+such a run is never all green.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import asyncio
 import dagster as dg
 from pydantic import Field
 
+from solpay_pipeline.chain.errors import Transient
 from solpay_pipeline.failures import (
     INTERRUPTED,
     MENDABLE_BY_PEOPLE,
@@ -19,7 +20,6 @@ from solpay_pipeline.failures import (
     permanent,
     transient,
 )
-from solpay_pipeline.chain.errors import Transient
 from solpay_pipeline.metadata import metadata_of, progress_for
 from solpay_pipeline.operations.options import Options, parse_tolerance
 from solpay_pipeline.operations.outcome import Outcome
@@ -39,7 +39,9 @@ class OperationConfig(dg.Config):
     """What every operation can be told."""
 
     dry_run: bool = Field(default=False, description="Plan and report only: sign and write nothing.")
-    sleep: float = Field(default=0.0, description="Seconds between blockchain operations, against rate limits.")
+    sleep: float = Field(
+        default=0.0, description="Seconds between blockchain operations, against rate limits."
+    )
     payment_ids: list[int] = Field(default=[], description="Only these payments, by id. Empty: all.")
     max_runtime_seconds: float | None = Field(
         default=None, description="Stop cleanly between transactions after so many seconds. Empty: no limit."
@@ -69,7 +71,9 @@ class OperationConfig(dg.Config):
 class ExpireConfig(OperationConfig):
     """Options of expire."""
 
-    close_wallets: bool = Field(default=True, description="Close the expired wallets' empty accounts at once.")
+    close_wallets: bool = Field(
+        default=True, description="Close the expired wallets' empty accounts at once."
+    )
     watch_days: int = Field(default=7, description="Days after expiry for which wallets are still looked at.")
 
 
@@ -88,7 +92,9 @@ class RecheckConfig(OperationConfig):
     forward_funds: bool = Field(default=True, description="Sweep what was found paid at once.")
 
 
-@dg.op(retry_policy=RETRIES, description="Expire unpaid payments after a look at the chain; close their wallets.")
+@dg.op(
+    retry_policy=RETRIES, description="Expire unpaid payments after a look at the chain; close their wallets."
+)
 def expire(
     context: dg.OpExecutionContext,
     config: ExpireConfig,
@@ -97,7 +103,7 @@ def expire(
     vault: WalletVaultResource,
 ) -> JsonOutcome:
     """Payments whose time is over expire, or are accepted where the chain shows them paid in time."""
-    more = {"close_wallets": config.close_wallets, "watch_days": config.watch_days}
+    more: dict[str, object] = {"close_wallets": config.close_wallets, "watch_days": config.watch_days}
     return _operate(context, config, more, database, rpc, vault)
 
 
@@ -206,8 +212,6 @@ def _report(context: dg.OpExecutionContext, outcome: Outcome) -> None:
     context.add_output_metadata(metadata_of(outcome))
     for finding in outcome.findings:
         log = context.log.warning if finding.is_set_aside else context.log.info
-        log(f"{finding.code.value}: wallet {finding.wallet_id}: {finding.explanation}")
-    context.log.info(
-        f"{outcome.operation}: " + ", ".join(f"{name} {count}" for name, count in outcome.counts().items() if count)
-    )
-
+        log("%s: wallet %s: %s", finding.code.value, finding.wallet_id, finding.explanation)
+    counts = ", ".join(f"{name} {count}" for name, count in outcome.counts().items() if count)
+    context.log.info("%s: %s", outcome.operation, counts or "nothing to do")

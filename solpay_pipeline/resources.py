@@ -23,7 +23,7 @@ _DESCRIPTIONS = {spec.name: spec.description for spec in SETTINGS}
 def _field(name: str) -> str | None:
     """A text field that stands for one environment variable."""
     described = f"{_DESCRIPTIONS[name]} Left empty: the environment variable {name}."
-    return Field(default=None, description=described)  # type: ignore[no-any-return]
+    return Field(default=None, description=described)
 
 
 class _SettingsResource(dg.ConfigurableResource[None]):
@@ -75,9 +75,7 @@ class EventSinkResource(_SettingsResource):
     django_settings: str | None = _field("SOLPAY_DJANGO_SETTINGS")
 
 
-def settings_of(
-    *resources: _SettingsResource, environ: Mapping[str, str] | None = None
-) -> Settings:
+def settings_of(*resources: _SettingsResource, environ: Mapping[str, str] | None = None) -> Settings:
     """The settings: what the resources give, and the environment for the rest. Raises `BadSetting`."""
     values = dict(os.environ if environ is None else environ)
     for resource in resources:

@@ -66,12 +66,8 @@ class ComputeTable:
 
     units: Mapping[Kind, int] = field(default_factory=lambda: START_UNITS)
 
-    def of(self, action: Action) -> int:
-        """Units of one action, with the memo and the sync that it brings along."""
-        return self.of_kind(kind_of(action))
-
     def of_kind(self, kind: Kind) -> int:
-        """Units of one action of this kind."""
+        """Units of one action of this kind, with the memo and the sync that it brings along."""
         return self.units.get(kind, UNKNOWN_UNITS)
 
     @staticmethod

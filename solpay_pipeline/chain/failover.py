@@ -98,9 +98,13 @@ class Failover:
         self._sleep = sleep
 
     def only(self, node: Node, *, window_seconds: float) -> "Failover":
-        """The same connections, pace and rests, but this endpoint alone."""
+        """The same connections, pace and rests, but this endpoint alone and within a shorter window."""
         alone = Failover(
-            [node], slots=self._slots, window_seconds=window_seconds, clock=self._clock, sleep=self._sleep
+            [node],
+            slots=self._slots,
+            window_seconds=min(window_seconds, self._window),
+            clock=self._clock,
+            sleep=self._sleep,
         )
         alone.cluster = self.cluster
         return alone

@@ -14,7 +14,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from solpay_pipeline.ledger.tables import OPEN, MovementKind, TransactionState, leg, movement, transaction
-from solpay_pipeline.lifecycle.actions import Action, CloseAccount, HarvestWithheld, Leg, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import (
+    Action,
+    CloseAccount,
+    HarvestWithheld,
+    Leg,
+    MoveLamports,
+    MoveTokens,
+)
 
 _CHUNK = 500
 
@@ -86,12 +93,16 @@ def record(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> 
         try:
             leg_id = connection.execute(
                 sa.insert(leg)
-                .values(transaction_id=transaction_id, wallet_id=one.wallet_id, active_wallet_id=one.wallet_id)
+                .values(
+                    transaction_id=transaction_id, wallet_id=one.wallet_id, active_wallet_id=one.wallet_id
+                )
                 .returning(leg.c.id)
             ).scalar_one()
         except IntegrityError as error:
             raise WalletBusy(f"wallet {one.wallet_id}") from error
-        connection.execute(sa.insert(movement), [_movement(leg_id, one.owner, action) for action in one.actions])
+        connection.execute(
+            sa.insert(movement), [_movement(leg_id, one.owner, action) for action in one.actions]
+        )
 
 
 def busy_wallets(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
@@ -164,7 +175,9 @@ def close(
     ).scalar_one_or_none()
     if transaction_id is None:
         return False
-    connection.execute(sa.update(leg).where(leg.c.transaction_id == transaction_id).values(active_wallet_id=None))
+    connection.execute(
+        sa.update(leg).where(leg.c.transaction_id == transaction_id).values(active_wallet_id=None)
+    )
     return True
 
 

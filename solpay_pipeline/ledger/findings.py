@@ -60,7 +60,9 @@ def note(connection: Connection, findings: Sequence[Finding], run: RunRef, now: 
         )
 
 
-def clear(connection: Connection, wallet_ids: Collection[int], codes: Collection[Code], now: datetime) -> None:
+def clear(
+    connection: Connection, wallet_ids: Collection[int], codes: Collection[Code], now: datetime
+) -> None:
     """End the findings of these kinds that stand for these wallets."""
     ids = list(wallet_ids)
     for start in range(0, len(ids), _CHUNK):
@@ -87,7 +89,8 @@ def amounts_of(
         )
     )
     return {
-        (Code(code), None if mint is None else Pubkey.from_string(mint)): amount for code, mint, amount in rows
+        (Code(code), None if mint is None else Pubkey.from_string(mint)): amount
+        for code, mint, amount in rows
     }
 
 

@@ -11,7 +11,7 @@ from solpay_pipeline.ledger.tables import look
 _CHUNK = 500
 
 
-def longest_unseen(connection: Connection, payment_ids: sa.Select[tuple[int]], limit: int) -> list[int]:
+def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: int) -> list[int]:
     """Of the payments that a select names, `limit` that have waited longest; never looked at comes first."""
     wanted = payment_ids.subquery()
     payment_id = wanted.c[0]

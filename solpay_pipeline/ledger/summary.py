@@ -54,7 +54,7 @@ def summarize(connection: Connection, run: RunRef) -> Summary:
     )
     transfers = (MovementKind.LAMPORTS, MovementKind.TOKENS)
     return Summary(
-        events={kind: count for kind, count in told},
+        events=dict(told.tuples().all()),
         transactions=Counter(row.state for row in rows),
         signatures=tuple(row.signature for row in paid),
         moved={mint: amount for (kind, mint), amount in sums.items() if kind in transfers},

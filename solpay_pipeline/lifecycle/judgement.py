@@ -65,8 +65,7 @@ def covers(
 ) -> bool:
     """Tell whether `balances` alone (base units by mint) would pay one of the payment's options."""
     return any(
-        balances.get(option.mint, 0) >= tolerance.least(price)
-        for option, price in _prices(payment, decimals)
+        balances.get(option.mint, 0) >= tolerance.least(price) for option, price in _prices(payment, decimals)
     )
 
 
@@ -96,7 +95,9 @@ def judge(
     if not completions:
         return Judgement(_short_or_late(payment, incoming), received=received)
 
-    completing, option, price = min(completions, key=lambda found: (_standing(payment, found[0]), found[0].slot))
+    completing, option, price = min(
+        completions, key=lambda found: (_standing(payment, found[0]), found[0].slot)
+    )
     surplus = dict(received)
     surplus[option.mint] = max(0, surplus[option.mint] - price)
     return Judgement(

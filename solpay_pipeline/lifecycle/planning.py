@@ -34,7 +34,8 @@ class TokenDestination:
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where everything goes. `receiver_minimum` is what a transfer must bring to open the receiver's account,
-    0 where it exists. `leg_cost` is what one more wallet costs in fees, in lamports."""
+    0 where it exists. `leg_cost` is what one more wallet costs in fees, in lamports.
+    """
 
     receiver: Pubkey
     fee_payer: Pubkey

@@ -152,6 +152,11 @@ class Chain:
             self.tick()
             decoded = self.decode(wire)
             self.check_signatures(decoded)
+            return self.land(decoded, forced_err)
+
+    def land(self, decoded: Decoded, forced_err: TransactionErrorJson | None = None) -> TransactionRecord:
+        """As `submit`, for a transaction whose signatures have been checked."""
+        with self.lock:
             self._check_age(decoded, self._slot)
             return self._execute(decoded, forced_err)
 
@@ -258,8 +263,7 @@ class Chain:
         try:
             decoded = self.decode(wire)
             self.check_signatures(decoded)
-            self._check_age(decoded, self._slot)
-            self._execute(decoded, None)
+            self.land(decoded)
         except Rejected:
             # It could not land any more: that is what happens to a late transaction, and no one is there to
             # be told.
@@ -275,10 +279,8 @@ class Chain:
     def _execute(self, decoded: Decoded, forced_err: TransactionErrorJson | None) -> TransactionRecord:
         newest = self.accounts.newest
         before = {key: newest(key) for key in decoded.keys}
-        if forced_err is None:
-            outcome = self._runtime.run(decoded)
-        else:
-            outcome = self._runtime.fail(decoded, forced_err)
+        runtime = self._runtime
+        outcome = runtime.run(decoded) if forced_err is None else runtime.fail(decoded, forced_err)
         after = {key: newest(key) for key in decoded.writable}
         if outcome.err is not None and after[decoded.fee_payer] == before[decoded.fee_payer]:
             raise Rejected(outcome.err)

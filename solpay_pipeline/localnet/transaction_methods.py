@@ -39,7 +39,8 @@ def send_transaction(call: Call) -> str:
     options = call.options(1)
     wire = call.wire(0, options.text("encoding", "base58"))
     decoded = _decoded(call, wire)
-    if not options.flag("skipPreflight"):
+    checked = not options.flag("skipPreflight")
+    if checked:
         _preflight(call, options, decoded)
     if call.delivery.swallow:
         return decoded.signature
@@ -47,7 +48,9 @@ def send_transaction(call: Call) -> str:
         call.chain.submit_late(wire, call.delivery.late_slots)
         return decoded.signature
     try:
-        call.chain.submit(wire, call.delivery.forced_err)
+        if not checked:
+            call.chain.check_signatures(decoded)
+        call.chain.land(decoded, call.delivery.forced_err)
     except Rejected:
         # The node forwards it all the same and no block takes it: only the status, which stays null, tells.
         return decoded.signature

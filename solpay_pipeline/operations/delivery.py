@@ -24,6 +24,7 @@ from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.errors import Blocked, ChangedUnderneath
+from solpay_pipeline.operations.rows import set_wallets
 from solpay_pipeline.records.changes import change_wallets
 
 
@@ -157,9 +158,7 @@ def _reopen(connection: Connection, errand: Errand, signature: str) -> None:
 
 async def _check_fee_payer(errand: Errand, shipments: Sequence[Shipment]) -> None:
     price = await errand.signature_fee()
-    fees = sum(
-        one.parcel.signature_count * price + one.parcel.priority_fee_lamports for one in shipments
-    )
+    fees = sum(one.parcel.signature_count * price + one.parcel.priority_fee_lamports for one in shipments)
     left = errand.fee_payer_lamports - fees
     if left < errand.fee_payer_floor:
         raise Blocked(
@@ -199,17 +198,7 @@ async def _signed_entry(
 def _record(errand: Errand, shipment: Shipment, entry: Entry) -> bool:
     try:
         with errand.merchant.engine.begin() as connection:
-            for wallet in shipment.wallets:
-                changed = change_wallets(
-                    connection,
-                    errand.merchant.tables,
-                    [wallet.id],
-                    from_state=wallet.state,
-                    to_state=shipment.state_in_flight,
-                    now=errand.now(),
-                )
-                if not changed:
-                    raise ChangedUnderneath
+            set_wallets(connection, errand, shipment.wallets, shipment.state_in_flight)
             entries.record(connection, entry, errand.run, errand.now())
     except (ChangedUnderneath, WalletBusy):
         return False

@@ -37,7 +37,8 @@ _BLOCK_TIME_TRIES = 8
 @dataclass(slots=True)
 class Errand:
     """State of one operation. `chain_time` is the time of the block at `chain_slot`: all later reads are asked to be
-    at least as new, which is what makes expiry by `chain_time` sound."""
+    at least as new, which is what makes expiry by `chain_time` sound.
+    """
 
     merchant: Merchant
     options: Options
@@ -160,4 +161,3 @@ async def _history_from(rpc: Rpc) -> datetime | None:
     """Since when the node keeps history; None where it goes back to the beginning."""
     first = await rpc.first_available_block()
     return None if first <= 1 else await _block_time(rpc, first + _BLOCK_TIME_TRIES)
-

@@ -35,7 +35,9 @@ async def went_home(errand: Errand, sight: Sight) -> Finding:
         return _finding(sight, Code.FUNDS_ELSEWHERE, words)
     signatures = ", ".join(dict.fromkeys(flow.signature for flow in left))
     return _finding(
-        sight, Code.FOREIGN_MOVEMENT, f"it was swept to the receiver by transactions that are not ours: {signatures}"
+        sight,
+        Code.FOREIGN_MOVEMENT,
+        f"it was swept to the receiver by transactions that are not ours: {signatures}",
     )
 
 

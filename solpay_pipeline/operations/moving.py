@@ -105,7 +105,9 @@ class Mover:
         await self._calibrate(ready, shape)
         parcels, too_large = self._packed(list(ready.values()), shape, alone)
         results += [
-            _aside(ready[leg.wallet_id].wallet, Code.TOO_LARGE, "one account alone does not fit a transaction")
+            _aside(
+                ready[leg.wallet_id].wallet, Code.TOO_LARGE, "one account alone does not fit a transaction"
+            )
             for leg in too_large
         ]
         for start in range(0, len(parcels), _BATCH):
@@ -134,9 +136,7 @@ class Mover:
             return
         merchant = self.errand.merchant
         samples = packing.samples(fresh, fee_payer=merchant.fee_payer.pubkey, shape=shape)
-        self.compute = await calibrate(
-            self.errand.rpc, self.compute, samples, commitment=merchant.commitment
-        )
+        self.compute = await calibrate(self.errand.rpc, self.compute, samples, commitment=merchant.commitment)
         self._measured.update(kind for parcel in fresh for kind in parcel.kinds)
 
     def _packed(
@@ -195,7 +195,9 @@ class Mover:
 def _told_apart(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> list[Result]:
     """The wallet whose instruction failed, or every one where the chain names none or only one travelled."""
     index = receipt.failed_instruction
-    culprit = None if index is None or index >= len(parcel.leg_of_instruction) else parcel.leg_of_instruction[index]
+    culprit = (
+        None if index is None or index >= len(parcel.leg_of_instruction) else parcel.leg_of_instruction[index]
+    )
     slot = receipt.slot or 0
     results = []
     for position, wallet in enumerate(wallets):

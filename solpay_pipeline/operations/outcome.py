@@ -86,7 +86,9 @@ class Outcome:
             "signatures": list(self.signatures),
             "set_aside": [_finding_json(one) for one in self.set_aside],
             "held": [_finding_json(one) for one in self.findings if one.code in HELD],
-            "told": [_finding_json(one) for one in self.findings if not one.is_set_aside and one.code not in HELD],
+            "told": [
+                _finding_json(one) for one in self.findings if not one.is_set_aside and one.code not in HELD
+            ],
             "rpc_calls": dict(self.rpc_calls),
             "stopped_reason": self.stopped_reason,
         }
@@ -113,7 +115,13 @@ class Outcome:
 
 
 def outcome_of(
-    operation: str, run_id: str, tally: Tally, summary: Summary, rpc_calls: Mapping[str, int], *, dry_run: bool
+    operation: str,
+    run_id: str,
+    tally: Tally,
+    summary: Summary,
+    rpc_calls: Mapping[str, int],
+    *,
+    dry_run: bool,
 ) -> Outcome:
     """Put together what the ledger remembers and what only the operation knows."""
     if dry_run:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from solpay_pipeline.lifecycle.planning import plan_close
-from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.lifecycle.reasons import Finding
+from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations import transitions
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.judging import judge_expired

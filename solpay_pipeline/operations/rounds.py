@@ -1,7 +1,7 @@
 """Look, decide, move, look again: until the chain itself shows that nothing is left to do.
 
-A wallet's final state is only ever written on what a read of the chain shows, never on the word of a transaction, so the
-last look of every wallet is the proof.
+A wallet's final state is only ever written on what a read of the chain shows, never on the word of a transaction,
+so the last look of every wallet is the proof.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -82,16 +82,17 @@ class Router:
         errand.fee_payer_lamports -= rent
         shape = await self.mover.shape()
         creations = [
-            create_ata_idempotent(payer, errand.merchant.receiver, mint.address, mint.program) for mint in mints
+            create_ata_idempotent(payer, errand.merchant.receiver, mint.address, mint.program)
+            for mint in mints
         ]
-        parcels = packing.pack_creations(
-            creations, fee_payer=payer, shape=shape, compute=self.mover.compute
-        )
+        parcels = packing.pack_creations(creations, fee_payer=payer, shape=shape, compute=self.mover.compute)
         shipments = [Shipment(parcel, (), WalletState.PROCESSING_FUNDS, ()) for parcel in parcels]
         for delivered in await ship(errand, shipments, shape, "prepare_receiver"):
             receipt = delivered.receipt
             if receipt is None or receipt.fate not in (Fate.CONFIRMED, Fate.FINALIZED):
-                why = "not recorded" if receipt is None else f"{receipt.fate.value} {receipt.err or ''}".strip()
+                why = (
+                    "not recorded" if receipt is None else f"{receipt.fate.value} {receipt.err or ''}".strip()
+                )
                 raise Blocked(f"the receiver's token accounts could not be created ({why}); run again")
 
     async def _minimum(self) -> int:

@@ -1,8 +1,8 @@
 """Finishes what earlier runs left in flight, before anything new is planned.
 
-Landed: applied. Not landed: the same bytes again while their blockhash lives. Provably dead: released, and the wallet is
-planned anew from the chain. What was applied at `confirmed` stays open until it is seen finalized; where a fork took it
-back for good, the wallet is opened again.
+Landed: applied. Not landed: the same bytes again while their blockhash lives. Provably dead: released, and the
+wallet is planned anew from the chain. What was applied at `confirmed` stays open until it is seen finalized; where a
+fork took it back for good, the wallet is opened again.
 """
 
 from collections.abc import Sequence

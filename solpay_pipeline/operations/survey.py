@@ -67,9 +67,7 @@ async def survey(
     ]
 
 
-async def judge_sights(
-    errand: Errand, sights: Sequence[Sight]
-) -> list[tuple[Sight, Judgement | Finding]]:
+async def judge_sights(errand: Errand, sights: Sequence[Sight]) -> list[tuple[Sight, Judgement | Finding]]:
     """Judge payments by the whole history of their wallets, at the commitment that acceptance asks for.
 
     A history that does not add up gives a finding. Wallets that were read at another commitment are read again, so
@@ -78,9 +76,7 @@ async def judge_sights(
     commitment = errand.merchant.acceptance
     if any(sight.commitment is not commitment for sight in sights):
         wallets = [sight.wallet for sight in sights]
-        sights = await survey(
-            errand, wallets, commitment=commitment, min_context_slot=errand.chain_slot
-        )
+        sights = await survey(errand, wallets, commitment=commitment, min_context_slot=errand.chain_slot)
     gate = asyncio.Semaphore(_CONCURRENT_HISTORIES)
 
     async def one(sight: Sight) -> tuple[Sight, Judgement | Finding]:
@@ -113,7 +109,9 @@ async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
         return _unreadable(sight, f"the node's history begins at {errand.history_from:%Y-%m-%d %H:%M:%S} UTC")
     unexplained = _unexplained(sight.holdings, flows)
     if unexplained:
-        return _unreadable(sight, f"the node's history does not explain the balance of {', '.join(unexplained)}")
+        return _unreadable(
+            sight, f"the node's history does not explain the balance of {', '.join(unexplained)}"
+        )
     return judgement
 
 
@@ -135,7 +133,9 @@ def _token_accounts(sight: Sight) -> list[Pubkey]:
         if isinstance(sight.mints.get(mint), Mint):
             continue
         # The mint is unreadable now; its accounts may have a history all the same.
-        known.extend(associated_token_address(sight.holdings.owner, mint, program) for program in TOKEN_PROGRAMS)
+        known.extend(
+            associated_token_address(sight.holdings.owner, mint, program) for program in TOKEN_PROGRAMS
+        )
     return list(dict.fromkeys(known))
 
 

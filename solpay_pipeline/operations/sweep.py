@@ -87,11 +87,7 @@ class Sweeper:
             return []
         with reading(self.errand.merchant.engine) as connection:
             moved = entries.landed_movements(connection, [sight.wallet.id for sight in sights])
-        explained = []
-        for sight in sights:
-            if moved[sight.wallet.id] or await self._went_home(sight):
-                explained.append(sight)
-        return explained
+        return [sight for sight in sights if moved[sight.wallet.id] or await self._went_home(sight)]
 
     async def _went_home(self, sight: Sight) -> bool:
         finding = await went_home(self.errand, sight)

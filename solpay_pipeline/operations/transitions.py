@@ -4,8 +4,9 @@ All are compare-and-set on the value that was read. Where somebody else was firs
 the wallet is looked at again another time.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from solders.pubkey import Pubkey
@@ -18,8 +19,9 @@ from solpay_pipeline.lifecycle.reasons import HELD, Code, Finding
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.errors import ChangedUnderneath
+from solpay_pipeline.operations.rows import set_wallets
 from solpay_pipeline.operations.survey import Sight
-from solpay_pipeline.records.changes import accept_payment, change_payments, change_wallets
+from solpay_pipeline.records.changes import accept_payment, change_payments
 
 Item = TypeVar("Item")
 
@@ -54,7 +56,7 @@ def accept(errand: Errand, sight: Sight, judgement: Judgement) -> Wallet | None:
         ):
             raise ChangedUnderneath
         if state is not wallet.state:
-            _set_wallets(connection, errand, [wallet], state)
+            set_wallets(connection, errand, [wallet], state)
         findings.clear(connection, [wallet.id], {*HELD, *_JUDGED}, errand.now())
         findings.note(connection, _overpaid(sight, judgement), errand.run, errand.now())
         body = {
@@ -79,7 +81,7 @@ def expire(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]:
 
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
         _expire_payments(connection, errand, batch)
-        _set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)
+        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)
         findings.clear(connection, [sight.wallet.id for sight in batch], {*HELD, *_JUDGED}, errand.now())
 
     if _only_planned(errand, EventKind.PAYMENT_EXPIRED, len(sights)):
@@ -105,7 +107,7 @@ def hold(errand: Errand, sight: Sight, label: Code) -> bool:
         if payment.status is PaymentStatus.INITIATED:
             _expire_payments(connection, errand, [sight])
         if wallet.state is not WalletState.RECEIVED_FUNDS:
-            _set_wallets(connection, errand, [wallet], WalletState.RECEIVED_FUNDS)
+            set_wallets(connection, errand, [wallet], WalletState.RECEIVED_FUNDS)
         before = findings.amounts_of(connection, wallet.id, HELD)
         findings.clear(connection, [wallet.id], {*(HELD - {label}), *_JUDGED}, errand.now())
         findings.note(connection, held, errand.run, errand.now())
@@ -131,8 +133,12 @@ def mark_swept(errand: Errand, sights: Sequence[Sight]) -> None:
 
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
         ids = [sight.wallet.id for sight in batch]
-        _set_wallets(
-            connection, errand, [sight.wallet for sight in batch], WalletState.SENT_FUNDS, receiver_address=receiver
+        set_wallets(
+            connection,
+            errand,
+            [sight.wallet for sight in batch],
+            WalletState.SENT_FUNDS,
+            receiver_address=receiver,
         )
         findings.clear(connection, ids, {*HELD, *_STUCK}, errand.now())
         moved = entries.landed_movements(connection, ids)
@@ -163,7 +169,7 @@ def mark_closed(errand: Errand, sights: Sequence[Sight]) -> None:
 
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
         ids = [sight.wallet.id for sight in batch]
-        _set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.CLOSED)
+        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.CLOSED)
         findings.clear(connection, ids, {*HELD, *_STUCK}, errand.now())
         moved = entries.landed_movements(connection, ids)
         _tell(
@@ -191,7 +197,7 @@ def move_to_state(errand: Errand, wallets: Sequence[Wallet], state: WalletState)
     """Change wallets' states where no event tells of it; returns those that changed."""
 
     def change(connection: Connection, batch: Sequence[Wallet]) -> None:
-        _set_wallets(connection, errand, batch, state)
+        set_wallets(connection, errand, batch, state)
 
     if errand.options.dry_run:
         return [replace(wallet, state=state) for wallet in wallets]
@@ -256,30 +262,6 @@ def _expire_payments(connection: Connection, errand: Errand, batch: Sequence[Sig
     )
 
 
-def _set_wallets(
-    connection: Connection,
-    errand: Errand,
-    wallets: Iterable[Wallet],
-    state: WalletState,
-    receiver_address: str | None = None,
-) -> None:
-    by_state: dict[WalletState, set[int]] = {}
-    for wallet in wallets:
-        by_state.setdefault(wallet.state, set()).add(wallet.id)
-    for from_state, ids in by_state.items():
-        changed = change_wallets(
-            connection,
-            errand.merchant.tables,
-            ids,
-            from_state=from_state,
-            to_state=state,
-            receiver_address=receiver_address,
-            now=errand.now(),
-        )
-        if changed != ids:
-            raise ChangedUnderneath
-
-
 def _in_one_transaction(errand: Errand, change: Callable[[Connection], None]) -> bool:
     try:
         with errand.merchant.engine.begin() as connection:
@@ -301,12 +283,18 @@ def _in_batches(
             with errand.merchant.engine.begin() as connection:
                 change(connection, batch)
         except ChangedUnderneath:
-            for item in batch:
-                if _in_one_transaction(errand, lambda connection, one=item: change(connection, [one])):
-                    done.append(item)
+            done.extend(
+                item for item in batch if _in_one_transaction(errand, partial(_change_one, change, item))
+            )
         else:
             done.extend(batch)
     return done
+
+
+def _change_one(
+    change: Callable[[Connection, Sequence[Item]], None], item: Item, connection: Connection
+) -> None:
+    change(connection, [item])
 
 
 def _tell(connection: Connection, errand: Errand, events: Sequence[Event]) -> None:
@@ -364,4 +352,3 @@ def _amounts(amounts: Mapping[Pubkey | None, int]) -> dict[str, str]:
 
 def _mint_text(mint: Pubkey | None) -> str:
     return "SOL" if mint is None else str(mint)
-

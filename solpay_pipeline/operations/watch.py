@@ -1,4 +1,4 @@
-"""Money that comes to a wallet after its story seemed over is held, or swept where it is the merchant's; never forgotten.
+"""Money that comes to a wallet after its story seemed over: held, or swept where it is the merchant's.
 
 Looks at closed, held and swept wallets whose payment's time was over at most `watch_days` ago.
 """

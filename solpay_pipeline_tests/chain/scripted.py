@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SecretStr
 
 from solpay_pipeline.chain.rpc import Endpoint
-from solpay_pipeline.localnet.engine import Chain
+
+if TYPE_CHECKING:
+    from solpay_pipeline.localnet.engine import Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class FakeTime:
     """A clock that only sleeping moves; a chain with a manual clock moves with it."""
 
     now: float = 1_000.0
-    chain: Chain | None = None
+    chain: "Chain | None" = None
     slept: list[float] = field(default_factory=list)
     _chain_is_at: float = 1_000.0
 

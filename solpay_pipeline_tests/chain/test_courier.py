@@ -56,9 +56,15 @@ class Post:
     async def deliver(
         self, signed: list[Signed], *, patience: float = 20.0, **how: Any
     ) -> dict[str, Receipt]:
-        how = {"commitment": CONFIRMED, "on_receipt": self.receipts.append, "sleep": self.time.sleep} | how
+        usual: dict[str, Any] = {
+            "commitment": CONFIRMED,
+            "on_receipt": self.receipts.append,
+            "sleep": self.time.sleep,
+        }
         self.rpc.calls.clear()
-        return await deliver(self.rpc, signed, patience_seconds=patience, clock=self.time.clock, **how)
+        return await deliver(
+            self.rpc, signed, patience_seconds=patience, clock=self.time.clock, **(usual | how)
+        )
 
     async def one(self, **how: Any) -> Receipt:
         """Deliver one good transaction."""

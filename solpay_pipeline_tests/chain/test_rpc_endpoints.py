@@ -150,7 +150,10 @@ async def test_the_pace_is_kept_over_all_concurrent_calls(
         turns.append((number, time.now))
 
     await asyncio.gather(*(call(number) for number in range(5)))
-    assert turns == [(number, pytest.approx(1_000.0 + number * interval)) for number in range(5)]
+    assert [number for number, _ in turns] == list(range(5)), "first come, first served"
+    assert [moment for _, moment in turns] == pytest.approx(
+        [1_000.0 + number * interval for number in range(5)]
+    )
 
 
 async def test_a_pause_holds_also_those_who_wait_already() -> None:

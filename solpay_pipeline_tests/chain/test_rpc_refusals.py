@@ -249,7 +249,7 @@ def test_what_cannot_be_called_is_refused_without_being_shown(bad: dict[str, str
     )
     with pytest.raises(ValueError, match="RPC") as raised:
         Rpc([Endpoint(SecretStr(bad.get("url", "https://host/")))], options)
-    shown = "".join(traceback.format_exception(raised.value, capture_locals=False)) + repr(options)
+    shown = "".join(traceback.format_exception(raised.value)) + repr(options)
     assert "secret" not in str(raised.value)
     assert "sécret" not in shown
     assert "secret@" not in shown

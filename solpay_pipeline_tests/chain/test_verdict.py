@@ -1,5 +1,6 @@
 """The rule that stands between us and paying twice: dead needs every piece of evidence, from every provider needed."""
 
+import random
 from typing import Any
 
 import pytest
@@ -117,6 +118,59 @@ GOOD = Evidence(
     healthy=True,
     first_available_slot=SENT_SLOT,
 )
+
+
+class World:
+    """One schedule: a chain that skips slots, a transaction that lands or not, and a node that sees it all its own way."""
+
+    def __init__(self, seed: int) -> None:
+        die = self.die = random.Random(seed)
+        self.skipped = die.choice([0, 3, 700, 5_000])
+        self.signed_at = 20_000 + die.randrange(1_000)
+        self.last_valid = self.height(self.signed_at) + 150
+        # A transaction may land in its blockhash's last block, and be seen only when that is finalized.
+        self.landed_at = die.choice(
+            [None, self.signed_at + 1, self.signed_at + 150, self.signed_at + die.randrange(1, 151)]
+        )
+        self.slot = self.signed_at + die.choice([100, 150, 182, 183, 186, 190, 200, 220, 500])
+
+    def height(self, slot: int) -> int:
+        return slot - self.skipped
+
+    def evidence(self) -> Evidence:
+        """What a node says that is late, forgetful, ill or a liar; a pool of nodes may answer each call by another."""
+        die, lies = self.die, self.die.random() < 0.3
+        answered_by = [die.choice([0, 0, 0, 10, 150, 400]) for _ in range(3)]
+        finalized = self.slot - answered_by[0] - 32
+        height = finalized + 1_000 * self.skipped if lies and self.skipped > 302 else self.height(finalized)
+        self.slot += die.randrange(3)
+        seen = self.slot - answered_by[1]
+        oldest = die.choice([0, self.signed_at, self.signed_at, self.signed_at + 1, self.slot - 40])
+        known = self.landed_at is not None and oldest <= self.landed_at <= seen
+        status = SignatureStatus(self.landed_at or 0, Commitment.CONFIRMED) if known else None
+        last_valid = height + die.choice([150, 150, 150, 149, 140])
+        return Evidence(
+            Claim(SIGNATURE, self.last_valid, self.signed_at),
+            Clocks(last_valid, height, finalized),
+            status,
+            seen,
+            die.random() < 0.9,
+            oldest,
+        )
+
+
+def test_ten_thousand_schedules_of_late_forgetful_and_lying_nodes_bring_no_false_death() -> None:
+    dead = landed = 0
+    for seed in range(10_000):
+        world = World(seed)
+        verdict = judge(world.evidence())
+        if isinstance(verdict, Dead):
+            dead += 1
+            assert world.landed_at is None, f"seed {seed}"
+            assert world.height(world.slot) > world.last_valid, f"seed {seed}"
+        landed += isinstance(verdict, Alive) and verdict.status is not None
+    assert dead > 200, "a rule that never buries anything is no rule"
+    assert landed > 3_000
 
 
 def test_with_all_the_evidence_it_is_dead() -> None:

@@ -11,7 +11,6 @@ from solana.rpc.models import DataSliceOpts, MemcmpOpts, TokenAccountOpts, TxOpt
 from solders.keypair import Keypair
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
-from solders.rpc.responses import RPCError
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
@@ -99,7 +98,7 @@ def test_every_reading_method_parses(chain: Chain, seed: Seed, wallet: Keypair, 
         return answers
 
     answers = ask(read)
-    refused = {name: answer for name, answer in answers.items() if isinstance(answer, RPCError)}
+    refused = {name: answer for name, answer in answers.items() if not type(answer).__name__.endswith("Resp")}
     assert refused == {}
     assert answers["get_token_account_balance"].value.amount == "1500000"
     assert answers["get_account_info"].value.owner == TOKEN

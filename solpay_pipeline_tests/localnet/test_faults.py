@@ -8,7 +8,7 @@ from solders.keypair import Keypair
 from solpay_pipeline.localnet.engine import Chain
 from solpay_pipeline.localnet.faults import Fault, Faults
 from solpay_pipeline.localnet.node import Node
-from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed, text
+from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed
 
 ASK_SLOT = {"jsonrpc": "2.0", "id": 1, "method": "getSlot"}
 
@@ -55,7 +55,7 @@ def test_a_server_error_has_a_page_for_a_body(rpc: Caller, node: Node) -> None:
 
 def test_garbled_answers(rpc: Caller, node: Node) -> None:
     node.faults.add(Fault("truncate", times=1))
-    with pytest.raises(ValueError, match="Expecting|Unterminated"):
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
         rpc.post(ASK_SLOT).json()
     node.faults.add(Fault("wrong_id", times=1))
     assert rpc.post(ASK_SLOT).json()["id"] != 1

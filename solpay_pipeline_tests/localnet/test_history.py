@@ -1,5 +1,7 @@
 """getSignaturesForAddress, getTransaction and getSignatureStatuses."""
 
+from typing import Any
+
 from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.signature import Signature
@@ -94,7 +96,7 @@ def test_token_balances_tell_what_arrived_after_a_transfer_fee(
     chain.advance(32)
     meta = rpc.result("getTransaction", signature, {"maxSupportedTransactionVersion": 0})["meta"]
 
-    def of_wallet(balances: list[dict[str, object]]) -> list[object]:
+    def of_wallet(balances: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [each["uiTokenAmount"] for each in balances if each["owner"] == str(wallet.pubkey())]
 
     assert [amount["amount"] for amount in of_wallet(meta["preTokenBalances"])] == ["0"]

@@ -203,7 +203,7 @@ def test_a_simulation_changes_nothing_and_shows_the_accounts_after(
 def test_the_fee_foretold_is_the_fee_taken(
     rpc: Caller, chain: Chain, rich: Keypair, wallet: Keypair, version: int | None
 ) -> None:
-    prices = [set_compute_unit_price(123_456)] if version == 1 else [set_compute_unit_price(123_456)]
+    prices = [set_compute_unit_price(123_456)]
     for extra in ([], prices, [*prices, set_compute_unit_limit(7_777)]):
         wire = signed([*extra, pay(rich, wallet.pubkey(), SOL)], blockhash(rpc)[0], [rich], version)
         message = VersionedTransaction.from_bytes(wire).message
