@@ -26,6 +26,9 @@ _LABELS = {
 
 def show(outcomes: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print one table of counts, then what moved, then what needs a person."""
+    if not any(_count(outcome, name) for outcome in outcomes for name in _LABELS):
+        console.print("nothing to do")
+        return
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for outcome in outcomes:

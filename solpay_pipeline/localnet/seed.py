@@ -18,7 +18,9 @@ from solders.transaction import VersionedTransaction
 
 from solpay_pipeline.localnet.engine import Chain
 from solpay_pipeline.localnet.errors import Rejected
+from solpay_pipeline.localnet.extensions import check, initialization, mint_bytes
 from solpay_pipeline.localnet.token_layout import (
+    ACCOUNT_SIZE,
     ATA_PROGRAM,
     NATIVE_MINT,
     TOKEN_2022_PROGRAM,
@@ -35,20 +37,7 @@ _CUSTOMER_LAMPORTS = 10**15
 _UNITS = 400_000
 _LOADED_BYTES = 64 * 1024 * 1024
 _SYSTEM_PROGRAM = Pubkey.default()
-_MINT_BASE = 166
-
-# Token-2022 extensions: type number, bytes of the value (spl-token-2022-interface extension/mod.rs),
-# initializing instruction.
-_EXTENSION_SIZES = {
-    "transfer_fee": 108,
-    "mint_close_authority": 32,
-    "default_frozen": 1,
-    "non_transferable": 0,
-    "interest_bearing": 52,
-    "permanent_delegate": 32,
-    "transfer_hook": 64,
-    "pausable": 33,
-}
+_NO_MAXIMUM = 2**64 - 1
 
 
 class Seed:
@@ -84,34 +73,28 @@ class Seed:
         wanted = list(extensions)
         if transfer_fee_basis_points is not None:
             wanted.insert(0, "transfer_fee")
-        unknown = [name for name in wanted if name not in _EXTENSION_SIZES]
-        if unknown:
-            raise ValueError(f"unknown extensions {unknown}; there are {sorted(_EXTENSION_SIZES)}")
+        check(wanted)
         if wanted and program != TOKEN_2022:
             raise ValueError("extensions need the Token-2022 program")
         mint = self._new_keypair()
-        size = _MINT_BASE + sum(4 + _EXTENSION_SIZES[name] for name in wanted) if wanted else 82
-        authority = bytes(self.customer.pubkey())
-        made = create_account(
-            CreateAccountParams(
-                from_pubkey=self.customer.pubkey(),
-                to_pubkey=mint.pubkey(),
-                lamports=self.chain.minimum_balance(size),
-                space=size,
-                owner=program,
-            )
+        authority = self.customer.pubkey()
+        fee = (transfer_fee_basis_points or 0, _NO_MAXIMUM if max_fee is None else max_fee)
+        contents = [initialization(name, authority, fee, hook_program) for name in wanted]
+        freeze = b"\x01" + bytes(authority) if freezable else b"\x00"
+        contents.append(bytes([20, decimals]) + bytes(authority) + freeze)
+        self.send(
+            [
+                self._create_account(mint.pubkey(), program, mint_bytes(wanted)),
+                *(_on(program, content, [_writable(mint.pubkey())]) for content in contents),
+            ],
+            [mint],
         )
-        fee = (transfer_fee_basis_points or 0, 2**64 - 1 if max_fee is None else max_fee)
-        initialized = [
-            _on(program, _extension_bytes(name, authority, fee, hook_program), [_writable(mint.pubkey())])
-            for name in wanted
-        ]
-        freeze = b"\x01" + authority if freezable else b"\x00"
-        initialized.append(
-            _on(program, bytes([20, decimals]) + authority + freeze, [_writable(mint.pubkey())])
-        )
-        self.send([made, *initialized], [mint])
         return mint.pubkey()
+
+    def set_transfer_fee(self, mint: Pubkey, basis_points: int, max_fee: int = _NO_MAXIMUM) -> str:
+        """Changes a mint's transfer fee; it holds from the second epoch after this one (`Chain.advance` goes there)."""
+        content = b"\x1a\x05" + struct.pack("<HQ", basis_points, max_fee)
+        return self.send([_on(TOKEN_2022, content, [_writable(mint), self._authority()])])
 
     def ata(self, owner: Pubkey, mint: Pubkey) -> Pubkey:
         """Where the owner's associated token account is or would be."""
@@ -123,6 +106,30 @@ class Seed:
         if self.chain.accounts.newest(account) is None:
             self.send([self._create_ata(owner, mint)])
         return account
+
+    def create_token_account(self, owner: Pubkey, mint: Pubkey) -> Pubkey:
+        """A token account that is not the owner's ATA, for a mint without extensions."""
+        account, program = self._new_keypair(), self._program_of(mint)
+        keys = [_writable(account.pubkey()), _readonly(mint)]
+        initialize = _on(program, b"\x12" + bytes(owner), keys)
+        self.send([self._create_account(account.pubkey(), program, ACCOUNT_SIZE), initialize], [account])
+        return account.pubkey()
+
+    def require_memo(self, owner: Keypair, mint: Pubkey) -> str:
+        """Makes the owner's Token-2022 ATA refuse transfers without a memo before them."""
+        account = self.create_ata(owner.pubkey(), mint)
+        signer = AccountMeta(owner.pubkey(), True, False)
+        payer = AccountMeta(self.customer.pubkey(), True, True)
+        keys = [_writable(account), payer, _readonly(_SYSTEM_PROGRAM), signer]
+        enlarge = _on(TOKEN_2022, b"\x1d" + struct.pack("<H", 8), keys)
+        return self.send([enlarge, _on(TOKEN_2022, b"\x1e\x00", [_writable(account), signer])], [owner])
+
+    def set_close_authority(self, owner: Keypair, mint: Pubkey, authority: Pubkey) -> str:
+        """Gives the right to close the owner's ATA to somebody else."""
+        account = self.create_ata(owner.pubkey(), mint)
+        keys = [_writable(account), AccountMeta(owner.pubkey(), True, False)]
+        content = b"\x06\x03\x01" + bytes(authority)
+        return self.send([_on(self._program_of(mint), content, keys)], [owner])
 
     def mint_to(self, owner_or_account: Pubkey, mint: Pubkey, amount: int) -> Pubkey:
         """Mints base units to a token account, or to the ATA of an owner; wrapped SOL is wrapped. Returns the
@@ -225,6 +232,17 @@ class Seed:
             message = MessageV0.try_compile(payer, budgeted, [], blockhash)
         return bytes(VersionedTransaction(message, [self.customer, *signers]))
 
+    def _create_account(self, address: Pubkey, program: Pubkey, size: int) -> Instruction:
+        return create_account(
+            CreateAccountParams(
+                from_pubkey=self.customer.pubkey(),
+                to_pubkey=address,
+                lamports=self.chain.minimum_balance(size),
+                space=size,
+                owner=program,
+            )
+        )
+
     def _new_keypair(self) -> Keypair:
         self._sent += 1
         return Keypair.from_seed(
@@ -268,27 +286,6 @@ class Seed:
         if state is None:
             raise ValueError(f"{mint} is no mint")
         return state.decimals
-
-
-def _extension_bytes(name: str, authority: bytes, fee: tuple[int, int], hook_program: Pubkey | None) -> bytes:
-    match name:
-        case "transfer_fee":
-            return b"\x1a\x00\x01" + authority + b"\x01" + authority + struct.pack("<HQ", *fee)
-        case "mint_close_authority":
-            return b"\x19\x01" + authority
-        case "default_frozen":
-            return b"\x1c\x00\x02"
-        case "non_transferable":
-            return b"\x20"
-        case "interest_bearing":
-            return b"\x21\x00" + authority + struct.pack("<h", 100)
-        case "permanent_delegate":
-            return b"\x23" + authority
-        case "transfer_hook":
-            return b"\x24\x00" + authority + (bytes(32) if hook_program is None else bytes(hook_program))
-        case "pausable":
-            return b"\x2c\x00" + authority
-    raise ValueError(f"unknown extension {name}")
 
 
 def _on(program: Pubkey, content: bytes, keys: list[AccountMeta]) -> Instruction:

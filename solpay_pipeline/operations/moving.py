@@ -121,7 +121,7 @@ class Mover:
                 for parcel in parcels[start : start + _BATCH]
             ]
             if self.errand.must_stop():
-                results += [Result(wallet, Turn.SKIPPED) for one in shipments for wallet in one.wallets]
+                results += [Result(wallet, Turn.AGAIN) for one in shipments for wallet in one.wallets]
                 continue
             for delivered in await ship(self.errand, shipments, shape, self.purpose):
                 results += self._results(delivered)

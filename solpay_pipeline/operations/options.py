@@ -37,7 +37,7 @@ class Options:
     created_from: datetime | None = None
     created_until: datetime | None = None
     page_size: int = 500
-    patience_seconds: float = 60.0
+    patience_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         if self.sleep < 0:

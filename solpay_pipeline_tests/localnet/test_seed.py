@@ -5,6 +5,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.localnet.config import SLOTS_PER_EPOCH
 from solpay_pipeline.localnet.engine import Chain
 from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline.localnet.token_layout import NATIVE_MINT, read_mint, read_token_account
@@ -100,3 +101,36 @@ def test_two_chains_of_one_seed_are_alike(chain: Chain, seed: Seed) -> None:
     other = Chain(chain.config)
     assert other.genesis_hash == chain.genesis_hash
     assert Seed(other).create_mint() == seed.create_mint()
+
+
+def test_a_changed_transfer_fee_holds_from_the_second_epoch_on(
+    chain: Chain, seed: Seed, wallet: Keypair
+) -> None:
+    mint = seed.create_mint(program=TOKEN_2022, transfer_fee_basis_points=100)
+    seed.set_transfer_fee(mint, 200)
+    seed.pay_token(wallet.pubkey(), mint, 10_000)
+    chain.advance(2 * SLOTS_PER_EPOCH)
+    seed.pay_token(wallet.pubkey(), mint, 10_000)
+    assert seed.token_balance(seed.ata(wallet.pubkey(), mint)) == 9_900 + 9_800
+
+
+def test_a_memo_is_required_where_it_was_asked_for(seed: Seed, wallet: Keypair) -> None:
+    mint = seed.create_mint(program=TOKEN_2022)
+    seed.require_memo(wallet, mint)
+    with pytest.raises(RuntimeError, match="'Custom': 36"):
+        seed.pay_token(wallet.pubkey(), mint, 5)
+
+
+def test_a_foreign_close_authority_shuts_the_owner_out(seed: Seed, wallet: Keypair) -> None:
+    mint = seed.create_mint()
+    seed.set_close_authority(wallet, mint, seed.customer.pubkey())
+    with pytest.raises(RuntimeError, match="'Custom': 4"):
+        seed.close_ata(wallet, mint)
+
+
+def test_a_token_account_need_not_be_the_ata(seed: Seed, wallet: Keypair) -> None:
+    mint = seed.create_mint()
+    account = seed.create_token_account(wallet.pubkey(), mint)
+    assert account != seed.ata(wallet.pubkey(), mint)
+    assert seed.mint_to(account, mint, 5) == account
+    assert seed.token_balance(account) == 5

@@ -1,0 +1,72 @@
+"""What an operation may cost: RPC calls, transactions and lamports, for two hundred wallets."""
+
+import pytest
+
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.localnet.engine import ChainConfig
+from solpay_pipeline_tests.shop import Customer, Shop, open_shop
+
+WALLETS = 200
+
+# As on mainnet in all that counts calls: two polls or three a confirmation, and a blockhash that outlives the sweep.
+MAINNET_PACE = ChainConfig(slot_seconds=0.4)
+
+
+def shop_with_paid_wallets(shop: Shop) -> tuple[list[Customer], object]:
+    """Two accepted tokens, a wallet with both accounts for each customer, paid in one of them and accepted."""
+    mint = shop.accept_mint()
+    shop.accept_mint()
+    customers = [
+        shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
+        for _ in range(WALLETS)
+    ]
+    for customer in customers:
+        shop.pay_token(customer, mint)
+    shop.settle_chain()
+    shop.node.calls.clear()
+    return customers, mint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("version", "most_calls", "most_transactions", "most_lamports"),
+    [(0, 0.40, 0.26, 6_300), (1, 0.40, 0.26, 5_500)],
+    ids=["version 0", "version 1"],
+)
+def test_a_sweep_of_two_hundred_wallets_stays_within_its_budget(
+    tmp_path, capsys, version, most_calls, most_transactions, most_lamports
+):
+    with open_shop(tmp_path, config=MAINNET_PACE, version=version) as shop:
+        customers, mint = shop_with_paid_wallets(shop)
+        outcome = shop.run("sweep")
+        calls = shop.node.calls
+        with capsys.disabled():
+            print(
+                f"\nsweep, version {version}, a wallet: {calls.total() / WALLETS:.3f} RPC calls, "
+                f"{outcome.transactions / WALLETS:.3f} transactions, {outcome.fees / WALLETS:.0f} lamports of fee; "
+                f"{dict(calls)}"
+            )
+        assert outcome.swept == WALLETS
+        assert shop.received(mint) == WALLETS * 5_000_000
+        assert {shop.state(customer) for customer in customers} == {"sent_funds"}
+        assert outcome.rpc_calls == calls
+        assert calls.total() <= most_calls * WALLETS
+        assert outcome.transactions <= most_transactions * WALLETS
+        assert outcome.fees <= most_lamports * WALLETS
+
+
+@pytest.mark.slow
+def test_a_recheck_of_two_hundred_unpaid_payments_takes_ten_calls_at_most(tmp_path, capsys):
+    with open_shop(tmp_path, config=MAINNET_PACE) as shop:
+        shop.accept_sol()
+        shop.accept_mint()
+        shop.accept_mint()
+        for _ in range(WALLETS):
+            shop.new_payment()
+        shop.settle_chain()
+        shop.node.calls.clear()
+        outcome = shop.run("recheck")
+        with capsys.disabled():
+            print(f"\nrecheck of {WALLETS} unpaid: {shop.node.calls.total()} RPC calls; {dict(shop.node.calls)}")
+        assert outcome.looked_at == outcome.waiting == WALLETS
+        assert shop.node.calls.total() <= 10
