@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := demo
+NODE_TESTS := solpay_pipeline_tests/localnet/node
+NODE_INSTALLED := $(NODE_TESTS)/node_modules/.installed
 WORKERS ?= 2
 
 .PHONY: demo dev test lint clean install
@@ -28,13 +30,19 @@ demo: $(INSTALLED)
 $(DEMO)/solpay.env:
 	$(MAKE) demo
 
+# The demo's chain goes on beside the UI, so that jobs launched there have something to work on.
 dev: $(INSTALLED) $(DEMO)/solpay.env
-	@mkdir -p $(DEMO)/dagster_home && cp dagster.yaml $(DEMO)/dagster_home/dagster.yaml
-	DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster_home" $(BIN)/python -m dotenv -f $(DEMO)/solpay.env run -- \
-		$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+	@cp dagster.yaml $(DEMO)/dagster_home/dagster.yaml
+	$(BIN)/python -m solpay_pipeline.demo $(DEMO) $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
-test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+# The JavaScript clients that the embedded chain is tested with.
+$(NODE_INSTALLED): $(NODE_TESTS)/package.json $(NODE_TESTS)/package-lock.json
+	@command -v npm >/dev/null 2>&1 || { echo "Node.js 20.18 or newer, with npm, is needed for the tests" >&2; exit 2; }
+	npm ci --prefix $(NODE_TESTS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: $(INSTALLED) $(NODE_INSTALLED)
+	SOLPAY_NODE_TESTS=required $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -43,5 +51,5 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(NODE_TESTS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -188,22 +188,49 @@ def localnet(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     slot_seconds: Annotated[float, typer.Option(help="Seconds a slot takes.")] = 0.4,
     seed: Annotated[int, typer.Option(help="Seed of the genesis, the customer and the faults.")] = 0,
+    clock: Annotated[str, typer.Option(help="wall, or manual: slots move by localnet_advanceSlots only.")] = "wall",
+    state: Annotated[
+        Path | None, typer.Option(help="File that the chain is kept in; it goes on from there next time.")
+    ] = None,
+    account: Annotated[
+        list[Path] | None,
+        typer.Option(help="File, or folder of files, from `solana account --output json`; may be given several times."),
+    ] = None,
+    program: Annotated[
+        list[str] | None, typer.Option(help="ADDRESS=FILE.so; may be given several times.")
+    ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help='JSON file of faults: {"seed": 1, "faults": ["public", {"kind": …}]}.')
+    ] = None,
+    history_slots: Annotated[
+        int | None, typer.Option(help="Forget transactions older than so many slots, to bound memory.")
+    ] = None,
+    lagging: Annotated[
+        str | None, typer.Option(help="PORT:SLOTS: a second endpoint on the same chain, that many slots behind.")
+    ] = None,
 ) -> None:
     """Serve the embedded chain: a real SVM behind Solana's JSON-RPC."""
-    from solpay_pipeline.localnet.engine import Chain, ChainConfig
+    from solpay_pipeline.localnet.config import ChainConfig, clock_name
+    from solpay_pipeline.localnet.launch import Launch, second_endpoint
     from solpay_pipeline.localnet.server import serve
 
+    launch = Launch(state, account or (), program or (), faults)
     try:
-        config = ChainConfig(slot_seconds=slot_seconds, seed=seed)
-    except ValueError as error:
+        second = None if lagging is None else second_endpoint(lagging)
+        config = ChainConfig(slot_seconds, clock_name(clock), seed=seed, history_slots=history_slots)
+        chain, fault_set = launch.chain(config), launch.fault_set(seed)
+    except (OSError, ValueError) as error:
         _refuse(str(error))
     typer.echo(
         f"embedded chain on http://{host}:{port}, a slot every {slot_seconds} s; stop with Ctrl-C", err=True
     )
     try:
-        serve(Chain(config), host, port)
+        serve(chain, host, port, fault_set, state, lagging=second)
+    except ValueError as error:
+        _refuse(str(error))
     except OSError as error:
-        _refuse(f"cannot listen on {host}:{port}: {error.strerror}")
+        place = f"cannot write {error.filename}" if error.filename else f"cannot listen on {host}:{port}"
+        _refuse(f"{place}: {error.strerror}")
 
 
 @app.command()
@@ -213,9 +240,14 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Play a shop with about 200 payments in every situation, run the jobs on it, and check the books."""
+    from solpay_pipeline.demo.folder import NotADemo
     from solpay_pipeline.demo.play import play
 
-    raise typer.Exit(DONE if play(folder, seed, as_json=as_json) else NOT_ALL_DONE)
+    try:
+        is_good = play(folder, seed, as_json=as_json)
+    except NotADemo as refused:
+        _refuse(str(refused))
+    raise typer.Exit(DONE if is_good else NOT_ALL_DONE)
 
 
 def main() -> None:

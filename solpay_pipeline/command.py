@@ -15,6 +15,9 @@ from solpay_pipeline.metadata import TERMINAL
 from solpay_pipeline.operations.options import Options, parse_tolerance
 from solpay_pipeline.ops import JsonOutcome
 
+DELIVERY = "deliver_events"
+"""The last step of every job."""
+
 _CHECKED = ("sleep", "max_runtime_seconds", "limit", "watch_days")
 
 
@@ -30,7 +33,10 @@ def check_options(ops: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def execute(command: str, ops: Mapping[str, Mapping[str, Any]], *, show_progress: bool) -> list[JsonOutcome]:
-    """Run the command's job and return the outcomes of its operations, in order. Raises `CommandFailed`."""
+    """Run the command's job and return the outcomes of its operations, in order, that of the delivery of events last.
+
+    Raises `CommandFailed`.
+    """
     job = defs.resolve_job_def(OPERATION_JOBS[command].name)
     run_config = {
         "ops": {name: {"config": _without_none(config)} for name, config in ops.items()},
@@ -38,10 +44,11 @@ def execute(command: str, ops: Mapping[str, Mapping[str, Any]], *, show_progress
     }
     with _instance() as instance, _progress(show_progress):
         result = job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=False)
-        failures = [event for event in result.all_events if event.is_step_failure and event.step_key in ops]
+        steps = [*dict.fromkeys([*ops, DELIVERY])]
+        failures = [event for event in result.all_events if event.is_step_failure and event.step_key in steps]
         if failures:
             raise CommandFailed(_explain(failures[0]))
-        return [result.output_for_node(name) for name in ops]
+        return [result.output_for_node(name) for name in steps]
 
 
 def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from solpay_pipeline.chain.errors import Permanent, Transient
+from solpay_pipeline.events.message import BadSink
 from solpay_pipeline.operations.errors import Blocked
 from solpay_pipeline.operations.options import BadOption
 from solpay_pipeline.records.database import DatabaseProblem
@@ -19,7 +20,7 @@ __all__ = ["INTERRUPTED", "MENDABLE_BY_PEOPLE", "RETRIES", "cancelled", "permane
 # A rate limit of a public endpoint lasts ten seconds, an outage of a provider some minutes.
 RETRIES = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
-MENDABLE_BY_PEOPLE = (Blocked, Permanent, BadSetting, BadOption, BadWalletKey, DatabaseProblem)
+MENDABLE_BY_PEOPLE = (Blocked, Permanent, BadSetting, BadOption, BadSink, BadWalletKey, DatabaseProblem)
 """Trouble that stays until somebody changes something."""
 
 INTERRUPTED = DagsterExecutionInterruptedError

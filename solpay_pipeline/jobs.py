@@ -6,7 +6,7 @@ in `dagster.yaml` keep two of a kind apart; the ledger makes an overlap harmless
 
 import dagster as dg
 
-from solpay_pipeline.ops import expire, recheck, reclaim, sweep, verdict
+from solpay_pipeline.ops import deliver_events, expire, recheck, reclaim, sweep, verdict
 
 # Payments can be older than the pipeline: a backfill may reach back to before the peer's first release.
 FIRST_DAY = "2025-01-01"
@@ -30,25 +30,29 @@ def maintenance_job() -> None:
     expired = expire()
     swept = sweep(after=expired)
     reclaimed = reclaim(after=swept)
-    verdict([expired, swept, reclaimed])
+    told = deliver_events([expired, swept, reclaimed])
+    verdict([expired, swept, reclaimed, told])
 
 
 @dg.job(tags=_EXCLUSIVE, executor_def=dg.in_process_executor, description="Expire alone.")
 def expire_job() -> None:
     """Expire."""
-    verdict([expire()])
+    expired = expire()
+    verdict([expired, deliver_events([expired])])
 
 
 @dg.job(tags=_EXCLUSIVE, executor_def=dg.in_process_executor, description="Sweep alone.")
 def sweep_job() -> None:
     """Sweep."""
-    verdict([sweep()])
+    swept = sweep()
+    verdict([swept, deliver_events([swept])])
 
 
 @dg.job(tags=_EXCLUSIVE, executor_def=dg.in_process_executor, description="Reclaim alone.")
 def reclaim_job() -> None:
     """Reclaim."""
-    verdict([reclaim()])
+    reclaimed = reclaim()
+    verdict([reclaimed, deliver_events([reclaimed])])
 
 
 @dg.job(
@@ -60,7 +64,18 @@ def reclaim_job() -> None:
 )
 def recheck_job() -> None:
     """Recheck."""
-    verdict([recheck()])
+    rechecked = recheck()
+    verdict([rechecked, deliver_events([rechecked])])
+
+
+@dg.job(
+    tags=_NO_RERUN,
+    executor_def=dg.in_process_executor,
+    description="Deliver the events that wait: at least once, in order per payment, with stable ids.",
+)
+def deliver_events_job() -> None:
+    """Deliver."""
+    verdict([deliver_events()])
 
 
 OPERATION_JOBS = {
@@ -69,4 +84,5 @@ OPERATION_JOBS = {
     "reclaim": reclaim_job,
     "recheck": recheck_job,
     "maintain": maintenance_job,
+    "deliver_events": deliver_events_job,
 }

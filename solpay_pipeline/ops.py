@@ -26,11 +26,13 @@ from solpay_pipeline.operations.outcome import Outcome
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline.resources import (
     DatabaseResource,
+    EventSinkResource,
     SolanaRpcResource,
     WalletVaultResource,
     merchant_of,
     settings_of,
 )
+from solpay_pipeline.sinks import deliver_now
 
 JsonOutcome = dict[str, object]
 
@@ -157,6 +159,48 @@ def recheck(
         window = context.partition_time_window
         more |= {"created_from": window.start, "created_until": window.end}
     return _operate(context, config, more, database, rpc, vault)
+
+
+class DeliverConfig(dg.Config):
+    """Options of the delivery of events."""
+
+    max_runtime_seconds: float | None = Field(
+        default=300.0, description="Stop cleanly between events after so many seconds. Empty: no limit."
+    )
+
+
+@dg.op(
+    retry_policy=RETRIES,
+    ins={"outcomes": dg.In(list, default_value=[])},
+    description="Tell the webhook, the Python handlers and the Django signals what happened. After a dry run: nothing.",
+)
+def deliver_events(
+    context: dg.OpExecutionContext,
+    config: DeliverConfig,
+    outcomes: list[JsonOutcome],
+    database: DatabaseResource,
+    rpc: SolanaRpcResource,
+    vault: WalletVaultResource,
+    events: EventSinkResource,
+) -> JsonOutcome:
+    """Events that wait in the outbox leave it."""
+    try:
+        settings = settings_of(database, rpc, vault, events)
+        is_dry = any(outcome["dry_run"] for outcome in outcomes)
+        told = deliver_now(settings, context.run_id, config.max_runtime_seconds, dry_run=is_dry).as_json()
+    except INTERRUPTED as interrupt:
+        raise cancelled() from interrupt
+    except MENDABLE_BY_PEOPLE as error:
+        raise permanent(error) from None
+    context.add_output_metadata(
+        {
+            "delivered": dg.MetadataValue.int(int(str(told["delivered"]))),
+            "waiting": dg.MetadataValue.int(int(str(told["waiting"]))),
+            "stopped_reason": dg.MetadataValue.text(str(told["stopped_reason"])),
+            "sinks": dg.MetadataValue.json(told["sinks"]),
+        }
+    )
+    return told
 
 
 @dg.op(description="Fail the run where something was set aside, so that nobody takes it for all done.")

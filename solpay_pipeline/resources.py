@@ -71,6 +71,8 @@ class EventSinkResource(_SettingsResource):
 
     webhook_url: str | None = _field("SOLPAY_WEBHOOK_URL")
     webhook_secret: str | None = _field("SOLPAY_WEBHOOK_SECRET")
+    webhook_allow_private: str | None = _field("SOLPAY_WEBHOOK_ALLOW_PRIVATE")
+    event_tries: str | None = _field("SOLPAY_EVENT_TRIES")
     event_handlers: str | None = _field("SOLPAY_EVENT_HANDLERS")
     django_settings: str | None = _field("SOLPAY_DJANGO_SETTINGS")
 

@@ -48,8 +48,8 @@ def _show_url(url: SecretStr | None) -> str:
     return "not set" if url is None else secret.shown_url(url)
 
 
-def _show_presence(value: object) -> str:
-    return "not set" if value is None else "set"
+def _show_count(values: tuple[SecretStr, ...]) -> str:
+    return f"{len(values)} set" if values else "not set"
 
 
 def _show_text(value: str | None) -> str:
@@ -211,11 +211,28 @@ SETTINGS: tuple[SettingSpec, ...] = (
     ),
     SettingSpec(
         "SOLPAY_WEBHOOK_SECRET",
-        "webhook_secret",
-        secret.read_webhook_secret,
-        "The signing secret of the webhook after Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.",
+        "webhook_secrets",
+        _list_of(secret.read_webhook_secret),
+        "The signing secret of the webhook after Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes. While it is "
+        "being changed: the new one and the old one, comma separated; each event is then signed by both.",
+        empty=(),
         secret=True,
-        show=_show_presence,
+        show=_show_count,
+    ),
+    SettingSpec(
+        "SOLPAY_WEBHOOK_ALLOW_PRIVATE",
+        "webhook_allow_private",
+        setting_values.read_flag,
+        "`true` where the webhook is in a private network; else only public addresses, and this very machine, are "
+        "posted to.",
+        default="false",
+    ),
+    SettingSpec(
+        "SOLPAY_EVENT_TRIES",
+        "event_tries",
+        setting_values.read_tries,
+        "How often an event is tried at one place before it is given up. Ten tries take three days.",
+        default="10",
     ),
     SettingSpec(
         "SOLPAY_EVENT_HANDLERS",

@@ -153,6 +153,18 @@ def read_transaction_version(text: str) -> int:
     return int(_one_of(text, ["0", "1"]))
 
 
+def read_flag(text: str) -> bool:
+    """True or false."""
+    return _one_of(text, ["true", "false"]) == "true"
+
+
+def read_tries(text: str) -> int:
+    """How often something is tried, from 1 to 1000."""
+    if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= 1_000:
+        raise Unfit(f"{quoted(text)} is not a number of tries from 1 to 1000")
+    return int(text)
+
+
 def read_payment_table(text: str) -> str:
     """The name of a payment table; Django makes `<table>_crypto_prices` beside it."""
     return _table(text, LONGEST_NAME - len(PRICES_SUFFIX))

@@ -63,7 +63,9 @@ class Settings(BaseModel):
     transaction_version: int
     max_priority_fee: int
     webhook_url: SecretStr | None
-    webhook_secret: SecretStr | None
+    webhook_secrets: tuple[SecretStr, ...]
+    webhook_allow_private: bool
+    event_tries: int
     event_handlers: tuple[str, ...]
     django_settings: str | None
 
@@ -126,10 +128,10 @@ def _value(spec: SettingSpec, given: str | None) -> object:
 
 
 def _contradictions(fields: Mapping[str, Any]) -> Iterator[BadSetting]:
-    webhook, signing = fields["webhook_url"], fields["webhook_secret"]
-    if webhook is not None and signing is None:
+    webhook, signing = fields["webhook_url"], fields["webhook_secrets"]
+    if webhook is not None and not signing:
         yield BadSetting("SOLPAY_WEBHOOK_SECRET", "is missing, and SOLPAY_WEBHOOK_URL needs it to sign")
-    if webhook is None and signing is not None:
+    if webhook is None and signing:
         yield BadSetting("SOLPAY_WEBHOOK_URL", "is missing, though SOLPAY_WEBHOOK_SECRET is given")
     if webhook is not None and not is_https(webhook) and not is_local(webhook):
         yield BadSetting("SOLPAY_WEBHOOK_URL", "must be https:// (http:// is for localhost only)")

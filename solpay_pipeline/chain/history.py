@@ -14,7 +14,13 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.answers import SignatureRecord, TokenBalance, TransactionRecord
-from solpay_pipeline.chain.errors import Permanent, Transient, UnknownCursor
+from solpay_pipeline.chain.errors import (
+    MalformedAnswer,
+    Permanent,
+    Transient,
+    UnknownCursor,
+    UnsupportedVersion,
+)
 from solpay_pipeline.chain.rpc import Rpc
 from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.terms import Commitment
@@ -40,6 +46,10 @@ class HistoryTooLong(Permanent):
 
 class HistoryIncomplete(Transient):
     """A node lists a transaction that it cannot give; what it moved is not known."""
+
+
+UNTOLD: Final = (HistoryTooLong, HistoryIncomplete, UnknownCursor, UnsupportedVersion, MalformedAnswer)
+"""What keeps one wallet's history from being told and says nothing of any other's."""
 
 
 async def flows(

@@ -30,6 +30,10 @@ class WalletBusy(Exception):
     """Another leg of one of these wallets is in flight; the loser of the race leaves the wallets alone."""
 
 
+class AlreadyRecorded(Exception):
+    """Another run has recorded the very same transaction: made of one blockhash, for the same wallets or for none."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRef:
     """Which run, and which operation in it, does something."""
@@ -69,26 +73,10 @@ class OpenTransaction:
 def record(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> None:
     """Write a transaction with its legs and movements.
 
-    Raises `WalletBusy` where one of its wallets has a leg in flight; the caller's transaction is then void.
+    Raises `WalletBusy` where one of its wallets has a leg in flight, and `AlreadyRecorded`; the caller's transaction is
+    then void.
     """
-    transaction_id = connection.execute(
-        sa.insert(transaction)
-        .values(
-            signature=entry.signature,
-            wire=entry.wire,
-            last_valid_block_height=entry.last_valid_block_height,
-            blockhash_slot=entry.blockhash_slot,
-            state=TransactionState.RECORDED,
-            purpose=entry.purpose,
-            operation=run.operation,
-            run_id=run.run_id,
-            signature_count=entry.signature_count,
-            fee=entry.fee,
-            created_at=now,
-            updated_at=now,
-        )
-        .returning(transaction.c.id)
-    ).scalar_one()
+    transaction_id = _insert(connection, entry, run, now)
     for one in entry.legs:
         try:
             leg_id = connection.execute(
@@ -236,6 +224,31 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
         for wallet_id, signature, kind, mint, amount, destination in rows:
             found[wallet_id].append(LandedMovement(signature, MovementKind(kind), mint, amount, destination))
     return found
+
+
+def _insert(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> int:
+    try:
+        transaction_id: int = connection.execute(
+            sa.insert(transaction)
+            .values(
+                signature=entry.signature,
+                wire=entry.wire,
+                last_valid_block_height=entry.last_valid_block_height,
+                blockhash_slot=entry.blockhash_slot,
+                state=TransactionState.RECORDED,
+                purpose=entry.purpose,
+                operation=run.operation,
+                run_id=run.run_id,
+                signature_count=entry.signature_count,
+                fee=entry.fee,
+                created_at=now,
+                updated_at=now,
+            )
+            .returning(transaction.c.id)
+        ).scalar_one()
+    except IntegrityError as error:
+        raise AlreadyRecorded(entry.signature) from error
+    return transaction_id
 
 
 def _movement(leg_id: int, owner: Pubkey, action: Action) -> dict[str, object]:

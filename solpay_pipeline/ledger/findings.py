@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.tables import finding
+from solpay_pipeline.ledger.upsert import upsert
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 
 _CHUNK = 500
@@ -28,36 +29,25 @@ class StandingFinding:
 
 def note(connection: Connection, findings: Sequence[Finding], run: RunRef, now: datetime) -> None:
     """Store findings; one that stands already keeps its first date and takes the new words and amount."""
-    for one in findings:
-        key = _key(one)
-        changed = connection.execute(
-            sa.update(finding)
-            .where(finding.c.standing_key == key)
-            .values(
-                amount=one.amount,
-                explanation=one.explanation,
-                operation=run.operation,
-                run_id=run.run_id,
-                last_seen_at=now,
-            )
-        )
-        if changed.rowcount:
-            continue
-        connection.execute(
-            sa.insert(finding).values(
-                standing_key=key,
-                code=one.code,
-                wallet_id=one.wallet_id,
-                payment_id=one.payment_id,
-                mint=None if one.mint is None else str(one.mint),
-                amount=one.amount,
-                explanation=one.explanation,
-                operation=run.operation,
-                run_id=run.run_id,
-                first_seen_at=now,
-                last_seen_at=now,
-            )
-        )
+    # Two findings of one kind in one breath are one; the last words stand.
+    rows = {
+        _key(one): {
+            "standing_key": _key(one),
+            "code": one.code,
+            "wallet_id": one.wallet_id,
+            "payment_id": one.payment_id,
+            "mint": None if one.mint is None else str(one.mint),
+            "amount": one.amount,
+            "explanation": one.explanation,
+            "operation": run.operation,
+            "run_id": run.run_id,
+            "first_seen_at": now,
+            "last_seen_at": now,
+        }
+        for one in findings
+    }
+    renewed = ["amount", "explanation", "operation", "run_id", "last_seen_at"]
+    upsert(connection, finding, list(rows.values()), key="standing_key", renewed=renewed)
 
 
 def clear(

@@ -7,8 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from solpay_pipeline.ledger.tables import look
-
-_CHUNK = 500
+from solpay_pipeline.ledger.upsert import upsert
 
 
 def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: int) -> list[int]:
@@ -26,17 +25,5 @@ def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: i
 
 def looked_at(connection: Connection, payment_ids: Sequence[int], now: datetime) -> None:
     """Remember that these payments were looked at now."""
-    ids = list(payment_ids)
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        known = set(
-            connection.execute(
-                sa.update(look)
-                .where(look.c.payment_id.in_(chunk))
-                .values(looked_at=now)
-                .returning(look.c.payment_id)
-            ).scalars()
-        )
-        fresh = [{"payment_id": one, "looked_at": now} for one in chunk if one not in known]
-        if fresh:
-            connection.execute(sa.insert(look), fresh)
+    rows = [{"payment_id": one, "looked_at": now} for one in dict.fromkeys(payment_ids)]
+    upsert(connection, look, rows, key="payment_id", renewed=["looked_at"])

@@ -1,7 +1,7 @@
 """Events, written in the same database transaction as the change they tell; delivered later, at least once."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.tables import event
+
+_CHUNK = 500
 
 
 class EventKind(StrEnum):
@@ -31,6 +33,22 @@ class Event:
     payment_id: int | None
     wallet_id: int | None
     body: Mapping[str, object] = field(default_factory=dict)
+
+
+def last_bodies(
+    connection: Connection, kind: EventKind, payment_ids: Collection[int]
+) -> dict[int, Mapping[str, object]]:
+    """What was told last of this kind about each payment."""
+    ids = list(payment_ids)
+    last: dict[int, Mapping[str, object]] = {}
+    for start in range(0, len(ids), _CHUNK):
+        rows = connection.execute(
+            sa.select(event.c.payment_id, event.c.body)
+            .where(event.c.payment_id.in_(ids[start : start + _CHUNK]), event.c.kind == kind)
+            .order_by(event.c.id)
+        )
+        last.update((payment_id, body) for payment_id, body in rows)
+    return last
 
 
 def append(connection: Connection, events: Sequence[Event], run: RunRef, now: datetime) -> None:

@@ -153,12 +153,34 @@ event = sa.Table(
     sa.Column("operation", sa.String(16), nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("created_at", Moment, nullable=False),
+    # When the last of the sinks had taken it; or, where one has given up and none is left to try, when that was seen.
     sa.Column("delivered_at", Moment),
-    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("next_attempt_at", Moment),
-    sa.Column("last_error", sa.Text),
+    sa.Column("dead_at", Moment),
     sa.Index(None, "run_id", "operation"),
     sa.Index(None, "delivered_at", "id"),
+)
+
+delivery = sa.Table(
+    "solpay_delivery",
+    metadata,
+    _id(),
+    sa.Column("event_row", _ID, sa.ForeignKey(event.c.id), nullable=False),
+    sa.Column("payment_id", sa.BigInteger),
+    sa.Column("sink", sa.String(200), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt_at", Moment, nullable=False),
+    # Who is sending it now, and until when nobody else may.
+    sa.Column("claim", sa.String(32)),
+    sa.Column("claimed_until", Moment),
+    sa.Column("last_error", sa.Text),
+    # Parts of the sink that have not taken it yet, where the sink can tell.
+    sa.Column("remaining", sa.JSON(none_as_null=True)),
+    # Taken or given up: nothing more is tried.
+    sa.Column("ended_at", Moment),
+    sa.Column("outcome", sa.String(16)),
+    sa.UniqueConstraint("event_row", "sink"),
+    sa.Index(None, "sink", "ended_at", "event_row"),
+    sa.Index(None, "payment_id", "sink"),
 )
 
 finding = sa.Table(

@@ -67,8 +67,8 @@ class Holdings:
 
     @property
     def is_empty(self) -> bool:
-        """No lamports and no token units; empty token accounts may exist."""
-        return self.lamports == 0 and all(token.amount == 0 for token in self.tokens)
+        """No lamports, no token units, and nothing that could not be read; empty token accounts may exist."""
+        return self.lamports == 0 and not self.unreadable and all(token.amount == 0 for token in self.tokens)
 
     def balances(self) -> dict[Pubkey | None, int]:
         """Base units by mint, None for lamports; zeroes left out."""

@@ -131,7 +131,9 @@ def _move(token: TokenHolding, route: Route) -> tuple[Action, ...]:
 def _closing(token: TokenHolding, rent_to: Pubkey) -> tuple[Action, ...]:
     if token.cannot_close is not None:
         return ()
-    close = CloseAccount(token.account, token.mint.program, token.lamports, rent_to)
+    # Wrapped SOL leaves as tokens before; what closing then pays out is the rent alone.
+    rent = token.lamports - token.amount if token.is_native else token.lamports
+    close = CloseAccount(token.account, token.mint.program, rent, rent_to)
     if token.withheld == 0:
         return (close,)
     harvest = HarvestWithheld(token.account, token.mint.address, token.mint.program, token.withheld)

@@ -28,7 +28,7 @@ class Step(StrEnum):
     CLOSE = "close"
     """Expired before, and nothing is there."""
     SET_ASIDE = "set_aside"
-    """Nobody can say yet whether it was paid in time."""
+    """Nobody can say yet whether it was paid in time, or what its wallet holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ def resolve(payment: Payment, holdings: Holdings, judgement: Judgement, chain_ti
         return Resolution(Step.WAIT)
     if judgement.standing is Standing.UNDATED:
         return Resolution(Step.SET_ASIDE, Code.UNDATED)
+    if holdings.unreadable:
+        return Resolution(Step.SET_ASIDE, Code.MINT_UNREADABLE)
     expired_before = payment.status is PaymentStatus.EXPIRED
     if holdings.is_empty:
         return Resolution(Step.CLOSE if expired_before else Step.EXPIRE)

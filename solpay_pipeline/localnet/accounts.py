@@ -11,6 +11,7 @@ from solders.account import Account
 from solders.litesvm import LiteSVM
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.localnet.settled import SettledJson
 from solpay_pipeline.localnet.token_layout import TOKEN_PROGRAMS, read_token_account
 
 _SYSTEM_PROGRAM = Pubkey.default()
@@ -24,6 +25,8 @@ class AccountStore:
 
     def __init__(self, svm: LiteSVM) -> None:
         self._svm = svm
+        self.settled = SettledJson()
+        self._written: dict[Pubkey, None] = {}
         self._versions: dict[Pubkey, list[_Version]] = {}
         self._touched: deque[tuple[int, Pubkey]] = deque()
         self._by_program: dict[Pubkey, dict[Pubkey, None]] = {}
@@ -40,6 +43,26 @@ class AccountStore:
             return self._svm.get_account(address)
         return _as_of(versions, slot)
 
+    def is_settled(self, address: Pubkey) -> bool:
+        """Whether the account is the same at all commitment levels."""
+        return address not in self._versions
+
+    def unchanged_since(self, slot: int, addresses: Iterable[Pubkey]) -> bool:
+        """Whether `slot` left all of these as they are now."""
+        versions = self._versions
+        return not any(address in versions and versions[address][-1][0] > slot for address in addresses)
+
+    def all(self) -> list[tuple[Pubkey, Account]]:
+        """Every account there is, less those that a chain begins with and nobody has touched."""
+        read = self._svm.get_account
+        return [(address, account) for address in self._written if (account := read(address)) is not None]
+
+    def undo(self, before: dict[Pubkey, Account | None], touched: Iterable[Pubkey]) -> None:
+        """Takes back what a transaction has just written and nobody has recorded."""
+        for address in touched:
+            if self._svm.get_account(address) != before[address]:
+                self._write(address, before[address])
+
     def record(
         self, slot: int, before: dict[Pubkey, Account | None], after: dict[Pubkey, Account | None]
     ) -> None:
@@ -48,6 +71,8 @@ class AccountStore:
             previous = before[address]
             if previous == account:
                 continue
+            self.settled.changed(address)
+            self._written[address] = None
             versions = self._versions.setdefault(address, [(_BEFORE_ALL, previous)])
             if versions[-1][0] == slot:
                 versions[-1] = (slot, account)
@@ -64,6 +89,14 @@ class AccountStore:
         self._write(address, account)
         self.record(slot, {address: before}, {address: account})
 
+    def deployed(self, program: Pubkey) -> None:
+        """Notes a program that LiteSVM wrote by itself."""
+        account = self.newest(program)
+        for address in (program, *_programdata(account)):
+            self.settled.changed(address)
+            self._written[address] = None
+        self._index(program, account)
+
     def prune(self, finalized_slot: int) -> None:
         """Forgets the versions that no commitment level can ask for any more."""
         while self._touched and self._touched[0][0] <= finalized_slot:
@@ -73,6 +106,7 @@ class AccountStore:
                 continue
             if versions[-1][0] <= finalized_slot:
                 del self._versions[address]
+                self._forget_owners(address, versions)
                 continue
             while len(versions) > 1 and versions[1][0] <= finalized_slot:
                 versions.pop(0)
@@ -123,9 +157,35 @@ class AccountStore:
             if token_account is not None:
                 self._by_token_owner.setdefault(token_account.owner, {})[address] = None
 
+    def _forget_owners(self, address: Pubkey, versions: list[_Version]) -> None:
+        # Only the newest version can still be read: whoever owned the account before is not asked about it again.
+        newest = versions[-1][1]
+        if newest is None:
+            self._written.pop(address, None)
+        for _, account in versions[:-1]:
+            if account is not None and (newest is None or newest.owner != account.owner):
+                _take_out(self._by_program, account.owner, address)
+                state = read_token_account(account.owner, account.data)
+                if state is not None:
+                    _take_out(self._by_token_owner, state.owner, address)
+
     def _write(self, address: Pubkey, account: Account | None) -> None:
+        self.settled.changed(address)
         # LiteSVM takes an account without lamports away, as the runtime does at the end of a transaction.
         self._svm.set_account(address, account or Account(0, b"", _SYSTEM_PROGRAM, False, 0))
+
+
+def _programdata(program: Account | None) -> list[Pubkey]:
+    # An upgradeable program's 36 bytes: what it is (4), then where its code is.
+    return [] if program is None or len(program.data) != 36 else [Pubkey(program.data[4:])]
+
+
+def _take_out(index: dict[Pubkey, dict[Pubkey, None]], key: Pubkey, address: Pubkey) -> None:
+    entries = index.get(key)
+    if entries is not None:
+        entries.pop(address, None)
+        if not entries:
+            del index[key]
 
 
 def _as_of(versions: list[_Version], slot: int) -> Account | None:

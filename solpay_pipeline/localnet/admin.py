@@ -5,7 +5,10 @@ the node. They are neither counted nor hit by faults.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from solpay_pipeline.localnet.faults import Fault
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.localnet.account_files import account_from_json
+from solpay_pipeline.localnet.faults import faults_from_json
 
 if TYPE_CHECKING:
     from solpay_pipeline.localnet.node import Node
@@ -32,13 +35,42 @@ def fork(node: "Node", back_to: Any = "finalized", keep_blockhashes: bool = True
     return node.chain.fork(back_to, keep_blockhashes)
 
 
-def set_faults(node: "Node", faults: list[dict[str, Any]]) -> int:
-    """localnet_setFaults [[fault, ...]]: replaces all faults; how many are on."""
-    made = [Fault.from_json(members) for members in faults]
-    node.faults.clear()
+def set_faults(node: "Node", faults: Any) -> int:
+    """localnet_setFaults [[fault or name of a preset, ...]]: replaces all faults; how many are on."""
+    made = faults_from_json(faults)
+    node.faults.replace(made)
+    return len(made)
+
+
+def add_faults(node: "Node", faults: Any) -> int:
+    """localnet_addFaults [[fault or name of a preset, ...]]: how many were added."""
+    made = faults_from_json(faults)
     for fault in made:
         node.faults.add(fault)
     return len(made)
+
+
+def set_lag(node: "Node", slots: int) -> None:
+    """localnet_setLag [slots]: lets this endpoint fall behind the chain, or catch up."""
+    node.view.set_lag(slots)
+
+
+def set_account(node: "Node", account: Any) -> None:
+    """localnet_setAccount [account]: writes an account in the form of `solana account --output json`."""
+    address, made = account_from_json(account)
+    node.chain.put_account(address, made)
+
+
+def close_account(node: "Node", address: str) -> None:
+    """localnet_closeAccount [address]: takes an account away."""
+    node.chain.put_account(Pubkey.from_string(address), None)
+
+
+def save_state(node: "Node") -> None:
+    """localnet_saveState: writes the chain to the file it was started with; an error where it has none."""
+    if node.save is None:
+        raise ValueError("this chain was started without a state file")
+    node.save()
 
 
 def clear_faults(node: "Node") -> None:
@@ -57,11 +89,16 @@ def calls(node: "Node", reset: bool = False) -> dict[str, Any]:
 
 
 ADMIN_METHODS: dict[str, Callable[..., Any]] = {
+    "localnet_addFaults": add_faults,
     "localnet_advanceSlots": advance_slots,
     "localnet_calls": calls,
     "localnet_clearFaults": clear_faults,
+    "localnet_closeAccount": close_account,
     "localnet_fork": fork,
+    "localnet_saveState": save_state,
+    "localnet_setAccount": set_account,
     "localnet_setFaults": set_faults,
+    "localnet_setLag": set_lag,
     "localnet_setRent": set_rent,
     "localnet_warp": warp,
 }

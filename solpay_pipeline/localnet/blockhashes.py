@@ -4,6 +4,7 @@ back.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 from solders.hash import Hash
 
@@ -38,6 +39,17 @@ class Blockhashes:
             self._newest = slot
             for old in [kept for kept in self._by_slot if kept < slot - self._kept_slots]:
                 del self._slots[self._by_slot.pop(old)]
+
+    def recent(self) -> list[tuple[int, str]]:
+        """All that are kept, by slot."""
+        return [(slot, str(blockhash)) for slot, blockhash in self._by_slot.items()]
+
+    def resume(self, recent: Iterable[tuple[int, str]]) -> None:
+        """Puts these in the place of all that are kept; what comes now belongs to a branch of its own."""
+        self._by_slot = {slot: Hash.from_string(text) for slot, text in recent}
+        self._slots = {blockhash: slot for slot, blockhash in self._by_slot.items()}
+        self._newest = max(self._by_slot)
+        self._branch = self._newest
 
     def at(self, slot: int) -> Hash:
         """The hash of the block in `slot`; a KeyError where it is too old."""

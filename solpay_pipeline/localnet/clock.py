@@ -4,6 +4,7 @@ sets a new anchor, so that the times of blocks that are already there never chan
 
 import time
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from solpay_pipeline.localnet.config import ChainConfig
@@ -24,12 +25,13 @@ class SlotClock:
         self._manual = config.clock == "manual"
         started = float(config.genesis_time) if config.genesis_time is not None else time.time()
         self._anchors = [_Anchor(config.first_slot, started, time.monotonic())]
+        self._moved = 0
 
     def slot(self) -> int:
         """The slot that is being built now."""
         anchor = self._anchors[-1]
         if self._manual:
-            return anchor.slot
+            return anchor.slot + self._moved
         return anchor.slot + int((time.monotonic() - anchor.monotonic) / self._slot_seconds)
 
     def block_time(self, slot: int) -> int:
@@ -44,19 +46,36 @@ class SlotClock:
         """
         if slots < 0:
             raise ValueError("slots do not move backwards")
-        current = self.slot()
-        elapsed = slots * self._slot_seconds if self._manual else 0.0
-        self._anchor(current + slots, self._unix_time() + elapsed)
+        if self._manual:
+            self._moved += slots
+        else:
+            self._anchor(self.slot() + slots, self._unix_time())
 
     def warp(self, seconds: float) -> None:
         """Opens a new block whose time, and that of all after it, is `seconds` further (or back)."""
         self._anchor(self.slot() + 1, self._unix_time() + seconds)
 
+    def anchors(self) -> list[tuple[int, float]]:
+        """What the times of all slots follow from, for `resume`: slots and the unix times they began at, the present
+        one last.
+        """
+        return [*((anchor.slot, anchor.unix_time) for anchor in self._anchors), (self.slot(), self._unix_time())]
+
+    def resume(self, anchors: Sequence[tuple[int, float]], slot: int, later_by: float) -> None:
+        """Goes on at `slot` after a pause of `later_by` seconds, with the times that `anchors` told."""
+        began = time.monotonic()
+        self._anchors = [_Anchor(at, unix_time, began) for at, unix_time in anchors]
+        self._moved = 0
+        self._anchor(slot, anchors[-1][1] + later_by)
+
     def _unix_time(self) -> float:
         anchor = self._anchors[-1]
-        return anchor.unix_time if self._manual else anchor.unix_time + (time.monotonic() - anchor.monotonic)
+        if self._manual:
+            return anchor.unix_time + self._moved * self._slot_seconds
+        return anchor.unix_time + (time.monotonic() - anchor.monotonic)
 
     def _anchor(self, slot: int, unix_time: float) -> None:
         if slot == self._anchors[-1].slot:
             self._anchors.pop()
         self._anchors.append(_Anchor(slot, unix_time, time.monotonic()))
+        self._moved = 0

@@ -16,6 +16,15 @@ SLOTS_PER_EPOCH = 432_000
 """Length of an epoch without warm-up, as on mainnet."""
 
 CommitmentName = Literal["processed", "confirmed", "finalized"]
+ClockName = Literal["wall", "manual"]
+
+
+def clock_name(text: str) -> ClockName:
+    """The clock of that name; ValueError where there is none."""
+    match text:
+        case "wall" | "manual":
+            return text
+    raise ValueError(f"the clock is wall or manual, not {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +35,12 @@ class ChainConfig:
     `clock="manual"`: slots move by `Chain.advance` only. Lags are slots. `skipped_slots` is the constant
     distance between slot and block height: near zero on a local validator, about 22 million on mainnet.
     `genesis_time` is the unix time of the first slot; None: now. `status_cache_slots`: how far back
-    getSignatureStatuses looks without searchTransactionHistory.
+    getSignatureStatuses looks without searchTransactionHistory. `history_slots`: transactions older than that many
+    slots are forgotten, which bounds memory; None: none is.
     """
 
     slot_seconds: float = 0.4
-    clock: Literal["wall", "manual"] = "wall"
+    clock: ClockName = "wall"
     confirmed_lag: int = 1
     finalized_lag: int = 32
     rent_lamports_per_byte: int = 5_080
@@ -40,6 +50,7 @@ class ChainConfig:
     genesis_time: int | None = None
     genesis_hash: str | None = None
     status_cache_slots: int = 150
+    history_slots: int | None = None
 
     def __post_init__(self) -> None:
         if self.slot_seconds <= 0:
@@ -48,6 +59,8 @@ class ChainConfig:
             raise ValueError("lags must hold 0 <= confirmed_lag <= finalized_lag")
         if self.first_slot < self.finalized_lag + self.skipped_slots:
             raise ValueError("first_slot must be at least finalized_lag + skipped_slots")
+        if self.history_slots is not None and self.history_slots <= self.finalized_lag:
+            raise ValueError("history_slots must be above finalized_lag: a fork needs the blocks that are not final")
 
     def genesis(self) -> Hash:
         """The cluster's identity: `genesis_hash` where given, else derived from the seed, so that it is

@@ -1,4 +1,4 @@
-"""Accounts as JSON: base64, base58, or jsonParsed for token accounts and mints (everything else falls back on
+"""Accounts as JSON: base64 (also as Zstandard), base58, or jsonParsed for token accounts and mints (everything else falls back on
 base64, as on a validator). Field names: agave `account-decoder/src/parse_token.rs`,
 `parse_token_extension.rs`.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from solders.account import Account
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet import base58
+from solpay_pipeline.localnet import base58, zstd
 from solpay_pipeline.localnet.errors import INVALID_REQUEST, RpcError, invalid_params
 from solpay_pipeline.localnet.token_layout import (
     TOKEN_PROGRAM,
@@ -22,6 +22,7 @@ from solpay_pipeline.localnet.token_layout import (
 )
 
 MAX_BASE58_BYTES = 128
+ACCOUNT_ENCODINGS = frozenset({"base58", "base64", "base64+zstd", "binary", "jsonParsed"})
 
 DataSlice = tuple[int, int]
 ReadAccount = Callable[[Pubkey], Account | None]
@@ -82,6 +83,8 @@ def encoded_bytes(raw: bytes, encoding: str) -> list[str] | str:
     """Bytes in the encoding asked for; `binary` is the old bare base58 string."""
     if encoding in ("base64", "jsonParsed"):
         return [b64encode(raw).decode(), "base64"]
+    if encoding == "base64+zstd":
+        return [b64encode(zstd.frame(raw)).decode(), encoding]
     if encoding in ("base58", "binary"):
         if len(raw) > MAX_BASE58_BYTES:
             raise RpcError(

@@ -7,7 +7,11 @@ once, in the slot that is being built.
 
 import hashlib
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from solders.account import Account
@@ -34,7 +38,8 @@ from solpay_pipeline.localnet.config import (
 from solpay_pipeline.localnet.errors import Rejected, TransactionErrorJson
 from solpay_pipeline.localnet.execution import executed, memo_of
 from solpay_pipeline.localnet.history import Executed, History, TransactionRecord
-from solpay_pipeline.localnet.runtime import Runtime
+from solpay_pipeline.localnet.runtime import Outcome, Runtime
+from solpay_pipeline.localnet.snapshot import Snapshot
 from solpay_pipeline.localnet.token_layout import NATIVE_MINT, TOKEN_PROGRAM, native_mint_bytes
 from solpay_pipeline.localnet.transactions import Decoded, parse, resolve
 
@@ -43,6 +48,7 @@ __all__ = ["Chain", "ChainConfig", "Simulation"]
 _FAUCET_LAMPORTS = 10**17
 _RENT_EPOCH_EXEMPT = 2**64 - 1
 _AIRDROP_UNITS = 10_000
+_AIRDROP_VARIETY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,10 @@ class Chain:
         self._slot = self.config.first_slot
         self._blockhashes = Blockhashes(self.genesis_hash, self.config.first_slot)
         self._late: list[tuple[int, bytes]] = []
-        self._airdrops = 0
+        self._kept_below_final = 0
+        self._first_available = self.config.first_slot
+        self.airdrops = 0
+        self.rent_lamports_per_byte = self.config.rent_lamports_per_byte
         self._faucet = self._derived_keypair("faucet")
         self._write_genesis()
         self._set_runtime_clock()
@@ -197,9 +206,9 @@ class Chain:
         """A real transfer from the faucet, in history like any other."""
         with self.lock:
             # The unit limit makes each airdrop's bytes, and so its signature, its own.
-            self._airdrops += 1
+            self.airdrops += 1
             instructions = [
-                set_compute_unit_limit(_AIRDROP_UNITS + self._airdrops),
+                set_compute_unit_limit(_AIRDROP_UNITS + self.airdrops % _AIRDROP_VARIETY),
                 transfer(TransferParams(from_pubkey=self._faucet.pubkey(), to_pubkey=to, lamports=lamports)),
             ]
             blockhash, _ = self.latest_blockhash()
@@ -223,6 +232,7 @@ class Chain:
     def set_rent(self, lamports_per_byte: int) -> None:
         """Changes the price of storage, as a feature gate does."""
         with self.lock:
+            self.rent_lamports_per_byte = lamports_per_byte
             self._svm.set_rent(Rent(lamports_per_byte))
 
     def minimum_balance(self, size: int) -> int:
@@ -233,6 +243,79 @@ class Chain:
         """Writes an account by decree, without a transaction; None removes it."""
         with self.lock:
             self.accounts.put(self.tick(), address, account)
+
+    def load_program(self, program: Pubkey, path: Path) -> None:
+        """Deploys an ELF file at this address; OSError where it cannot be read, ValueError where it is no program."""
+        with self.lock:
+            self._runtime.programs.load(program, path)
+            self.accounts.deployed(program)
+
+    @contextmanager
+    def in_this_thread(self) -> Iterator[None]:
+        """Within it, programs run in the calling thread: for a server's thread, which has no use for the registers
+        that they spoil.
+        """
+        self._runtime.programs.lend_this_thread()
+        try:
+            yield
+        finally:
+            self._runtime.programs.take_back_this_thread()
+
+    def retain(self, slots: int) -> None:
+        """Keeps the states of that many slots below the finalized one as well, for an endpoint that lags."""
+        with self.lock:
+            self._kept_below_final = max(self._kept_below_final, slots)
+
+    def first_available_slot(self) -> int:
+        """The oldest slot whose transactions are kept."""
+        return self._first_available
+
+    def land_checked(self, decoded: Decoded, bank_slot: int) -> Simulation | None:
+        """Preflight on the bank of `bank_slot`, then `land`: None where preflight had nothing to say, else what it
+        found, and nothing has changed. Raises `Rejected` where no block takes it all the same.
+
+        Where the bank's state is the newest one, landing is itself the rehearsal.
+        """
+        with self.lock:
+            if self._same_as_newest(decoded, bank_slot):
+                if self._execute_or_undo(decoded):
+                    return None
+                return self.simulate(decoded, bank_slot)
+            simulation = self.simulate(decoded, bank_slot)
+            if simulation.err is not None:
+                return simulation
+            self.land(decoded)
+            return None
+
+    def snapshot(self) -> Snapshot:
+        """The chain as it is now, to be put away."""
+        with self.lock:
+            slot = self.tick()
+            records = list(self.history.everything())
+            return Snapshot(
+                config=self.config,
+                slot=slot,
+                taken_at=time.time(),
+                anchors=self._clock.anchors(),
+                blockhashes=self._blockhashes.recent(),
+                rent_lamports_per_byte=self.rent_lamports_per_byte,
+                airdrops=self.airdrops,
+                first_available=self._first_available,
+                forgotten=self.history.count() - len(records),
+                accounts=self.accounts.all(),
+                records=records,
+                late=list(self._late),
+            )
+
+    @classmethod
+    def resumed(cls, snapshot: Snapshot, later_by: float = 0.0) -> "Chain":
+        """The chain of a snapshot, `later_by` seconds after it was taken. All that had happened is final: it goes on a
+        finality's length further.
+        """
+        chain = cls(snapshot.config)
+        with chain.lock:
+            chain._take_up(snapshot, later_by)
+        return chain
 
     def fork(
         self, back_to: Literal["finalized", "confirmed"] | int = "finalized", keep_blockhashes: bool = True
@@ -256,8 +339,19 @@ class Chain:
     def _enter(self, slot: int) -> None:
         self._slot = slot
         self._blockhashes.extend_to(slot)
-        self.accounts.prune(self.slot_at("finalized"))
+        self.accounts.prune(self.slot_at("finalized") - self._kept_below_final)
+        if self.config.history_slots is not None:
+            self._first_available = max(self._first_available, slot - self.config.history_slots)
+            self.history.forget_below(self._first_available)
         self._set_runtime_clock()
+
+    def _same_as_newest(self, decoded: Decoded, bank_slot: int) -> bool:
+        return (
+            self.is_blockhash_valid(decoded.blockhash, bank_slot)
+            and self.is_blockhash_valid(decoded.blockhash, self._slot)
+            and self.history.get(decoded.signature) is None
+            and self.accounts.unchanged_since(bank_slot, decoded.keys)
+        )
 
     def _land_if_possible(self, wire: bytes) -> None:
         try:
@@ -277,14 +371,31 @@ class Chain:
             raise Rejected("AlreadyProcessed")
 
     def _execute(self, decoded: Decoded, forced_err: TransactionErrorJson | None) -> TransactionRecord:
-        newest = self.accounts.newest
-        before = {key: newest(key) for key in decoded.keys}
+        before = {key: self.accounts.newest(key) for key in decoded.keys}
         runtime = self._runtime
         outcome = runtime.run(decoded) if forced_err is None else runtime.fail(decoded, forced_err)
-        after = {key: newest(key) for key in decoded.writable}
+        after = {key: self.accounts.newest(key) for key in decoded.writable}
         if outcome.err is not None and after[decoded.fee_payer] == before[decoded.fee_payer]:
             raise Rejected(outcome.err)
-        result = executed(decoded, outcome, before, after, newest)
+        return self._recorded(decoded, outcome, before, after)
+
+    def _execute_or_undo(self, decoded: Decoded) -> bool:
+        before = {key: self.accounts.newest(key) for key in decoded.keys}
+        outcome = self._runtime.run(decoded)
+        if outcome.err is not None:
+            self.accounts.undo(before, decoded.writable)
+            return False
+        self._recorded(decoded, outcome, before, {key: self.accounts.newest(key) for key in decoded.writable})
+        return True
+
+    def _recorded(
+        self,
+        decoded: Decoded,
+        outcome: Outcome,
+        before: dict[Pubkey, Account | None],
+        after: dict[Pubkey, Account | None],
+    ) -> TransactionRecord:
+        result = executed(decoded, outcome, before, after, self.accounts.newest)
         record = TransactionRecord(
             slot=self._slot,
             index_in_block=len(self.history.block(self._slot)),
@@ -301,6 +412,22 @@ class Chain:
         epoch = self._slot // SLOTS_PER_EPOCH
         epoch_start = self.block_time(max(epoch * SLOTS_PER_EPOCH, self.config.first_slot))
         self._svm.set_clock(Clock(self._slot, epoch_start, epoch, epoch + 1, self.block_time(self._slot)))
+
+    def _take_up(self, snapshot: Snapshot, later_by: float) -> None:
+        slot = snapshot.slot + self.config.finalized_lag + 1
+        self.set_rent(snapshot.rent_lamports_per_byte)
+        self.airdrops = snapshot.airdrops
+        self._first_available = snapshot.first_available
+        self._late = list(snapshot.late)
+        self._blockhashes.resume(snapshot.blockhashes)
+        self._clock.resume(snapshot.anchors, slot, later_by)
+        # A program is checked when it is written, so what it points at comes first.
+        for address, account in sorted(snapshot.accounts, key=lambda entry: entry[1].executable):
+            self.accounts.put(snapshot.slot, address, account)
+        self.history.continue_after(snapshot.forgotten)
+        for record in snapshot.records:
+            self.history.add(record)
+        self._enter(slot)
 
     def _write_genesis(self) -> None:
         system = Pubkey.default()

@@ -2,6 +2,7 @@
 fork takes the newest slots out again.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -65,11 +66,14 @@ class TransactionRecord:
 
 
 class History:
-    """Every transaction since the first slot, minus those that a fork took back."""
+    """Every transaction since the first slot or, with bounded history, the recent ones; minus those that a fork took
+    back.
+    """
 
     def __init__(self) -> None:
+        self._pruned = 0
         self._by_signature: dict[str, TransactionRecord] = {}
-        self._by_address: dict[Pubkey, list[TransactionRecord]] = {}
+        self._by_address: dict[Pubkey, deque[TransactionRecord]] = {}
         self._by_slot: dict[int, list[TransactionRecord]] = {}
 
     def add(self, record: TransactionRecord) -> None:
@@ -77,15 +81,23 @@ class History:
         self._by_signature[record.signature] = record
         self._by_slot.setdefault(record.slot, []).append(record)
         for address in dict.fromkeys(record.decoded.keys):
-            self._by_address.setdefault(address, []).append(record)
+            self._by_address.setdefault(address, deque()).append(record)
 
     def get(self, signature: str) -> TransactionRecord | None:
         """The transaction, or None where it is in no block."""
         return self._by_signature.get(signature)
 
     def count(self) -> int:
-        """How many transactions there are."""
-        return len(self._by_signature)
+        """How many transactions there are, the forgotten old ones among them."""
+        return self._pruned + len(self._by_signature)
+
+    def everything(self) -> Iterator[TransactionRecord]:
+        """All that is kept, oldest first."""
+        return (record for block in self._by_slot.values() for record in block)
+
+    def continue_after(self, forgotten: int) -> None:
+        """Counts transactions of before that are not kept here."""
+        self._pruned += forgotten
 
     def block(self, slot: int) -> list[TransactionRecord]:
         """The transactions of one slot, in their order."""
@@ -93,7 +105,7 @@ class History:
 
     def newest_first(self, address: Pubkey) -> Iterator[TransactionRecord]:
         """The transactions that name the address, from the newest back."""
-        return reversed(self._by_address.get(address, []))
+        return reversed(self._by_address.get(address, deque()))
 
     def recent_blocks(self, since_slot: int) -> Iterable[tuple[int, list[TransactionRecord]]]:
         """Blocks with transactions from `since_slot` on, oldest first."""
@@ -113,3 +125,15 @@ class History:
             for address in dict.fromkeys(record.decoded.keys):
                 self._by_address[address].pop()
         return forgotten
+
+    def forget_below(self, slot: int) -> None:
+        """Drops the blocks below `slot`, to bound memory."""
+        while self._by_slot and (oldest := next(iter(self._by_slot))) < slot:
+            for record in self._by_slot.pop(oldest):
+                del self._by_signature[record.signature]
+                self._pruned += 1
+                for address in dict.fromkeys(record.decoded.keys):
+                    of_address = self._by_address[address]
+                    of_address.popleft()
+                    if not of_address:
+                        del self._by_address[address]

@@ -1,17 +1,22 @@
-"""The RPC methods about slots, blocks, blockhashes, fees and the node itself."""
+"""The RPC methods about slots, blocks, blockhashes and fees."""
 
 from typing import Any
 
-from solpay_pipeline.localnet.account_methods import API_VERSION, with_context
+from solpay_pipeline.localnet.account_shape import with_context
 from solpay_pipeline.localnet.config import SLOTS_PER_EPOCH
-from solpay_pipeline.localnet.errors import BLOCK_NOT_AVAILABLE, RpcError, invalid_params
-from solpay_pipeline.localnet.params import Call, blockhash
-from solpay_pipeline.localnet.transaction_encoding import transaction_with_meta
+from solpay_pipeline.localnet.errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, RpcError, invalid_params
+from solpay_pipeline.localnet.params import Call, Options, address, blockhash
+from solpay_pipeline.localnet.transaction_encoding import (
+    TRANSACTION_ENCODINGS,
+    transaction_accounts,
+    transaction_with_meta,
+)
 from solpay_pipeline.localnet.transactions import fee_of, parse_message
 
 _FEE_SLOTS = 150
 _MAX_BLOCK_RANGE = 500_000
-_FEATURE_SET = 3_604_001_754
+_MAX_FEE_ADDRESSES = 128
+_DETAILS = frozenset({"full", "accounts", "signatures", "none"})
 
 
 def get_slot(call: Call) -> int:
@@ -35,7 +40,7 @@ def get_latest_blockhash(call: Call) -> dict[str, Any]:
     """Answers getLatestBlockhash; the hash dies when the block height passes lastValidBlockHeight."""
     options = call.options(0)
     slot = options.bank_slot()
-    newest, last_valid_block_height = call.chain.latest_blockhash(options.commitment())
+    newest, last_valid_block_height = call.view.latest_blockhash(options.commitment())
     return with_context(slot, {"blockhash": str(newest), "lastValidBlockHeight": last_valid_block_height})
 
 
@@ -55,7 +60,10 @@ def get_fee_for_message(call: Call) -> dict[str, Any]:
 
 def get_recent_prioritization_fees(call: Call) -> list[dict[str, int]]:
     """Answers getRecentPrioritizationFees: nobody competes here, so 150 slots of 0."""
-    slot = call.chain.slot_at("processed")
+    if call.params and call.params[0] is not None:
+        for text in call.texts(0, "addresses", _MAX_FEE_ADDRESSES, "Too many inputs provided"):
+            address(text)
+    slot = call.view.slot_at("processed")
     return [{"slot": each, "prioritizationFee": 0} for each in range(slot - _FEE_SLOTS + 1, slot + 1)]
 
 
@@ -84,10 +92,15 @@ def get_epoch_schedule(call: Call) -> dict[str, Any]:
 
 
 def get_block(call: Call) -> dict[str, Any]:
-    """Answers getBlock with transactionDetails full, signatures or none."""
+    """Answers getBlock with transactionDetails full, accounts, signatures or none."""
+    call.view.check_history()
     slot = call.integer(0, "slot")
-    options = call.options(1)
-    if slot > call.chain.slot_at(options.confirmed_commitment()):
+    options = _block_options(call)
+    details = options.one_of("transactionDetails", "full", _DETAILS)
+    encoding = options.one_of("encoding", "json", TRANSACTION_ENCODINGS)
+    newest_version = options.integer("maxSupportedTransactionVersion")
+    with_rewards = options.get("rewards") is None or options.flag("rewards")
+    if slot > call.view.slot_at(options.confirmed_commitment()):
         raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")
     _check_block(call, slot)
     chain = call.chain
@@ -95,22 +108,19 @@ def get_block(call: Call) -> dict[str, Any]:
         "blockHeight": chain.block_height(slot),
         "blockTime": chain.block_time(slot),
         "blockhash": str(chain.blockhash_at(slot)),
-        "parentSlot": slot - 1,
+        "parentSlot": max(slot - 1, 0),
         "previousBlockhash": str(chain.blockhash_at(slot - 1)),
     }
-    details = options.text("transactionDetails", "full")
     records = chain.history.block(slot)
     if details == "signatures":
         shown["signatures"] = [record.signature for record in records]
     elif details == "full":
-        encoding = options.text("encoding", "json")
-        newest_version = options.integer("maxSupportedTransactionVersion")
         shown["transactions"] = [
             transaction_with_meta(record, encoding, newest_version) for record in records
         ]
-    elif details != "none":
-        raise invalid_params(f"Invalid params: unsupported transactionDetails `{details}`")
-    if options.get("rewards") is not False:
+    elif details == "accounts":
+        shown["transactions"] = [transaction_accounts(record, newest_version) for record in records]
+    if with_rewards:
         shown["rewards"] = []
     return shown
 
@@ -120,16 +130,26 @@ def get_blocks(call: Call) -> list[int]:
     first = call.integer(0, "start slot")
     second = call.params[1] if len(call.params) > 1 else None
     options = call.options(1 if isinstance(second, dict) else 2)
-    newest = call.chain.slot_at(options.confirmed_commitment())
+    newest = call.view.slot_at(options.confirmed_commitment())
     last = newest if second is None or isinstance(second, dict) else min(call.integer(1, "end slot"), newest)
     if last - first > _MAX_BLOCK_RANGE:
         raise invalid_params(f"Slot range too large; max {_MAX_BLOCK_RANGE}")
     return list(range(max(first, call.chain.config.first_slot), last + 1))
 
 
+def get_blocks_with_limit(call: Call) -> list[int]:
+    """Answers getBlocksWithLimit."""
+    first, limit = call.integer(0, "start slot"), call.integer(1, "limit")
+    if limit > _MAX_BLOCK_RANGE:
+        raise invalid_params(f"Limit too large; max {_MAX_BLOCK_RANGE}")
+    newest = call.view.slot_at(call.options(2).confirmed_commitment())
+    first = max(first, call.chain.config.first_slot)
+    return list(range(first, min(first + limit - 1, newest) + 1))
+
+
 def get_first_available_block(call: Call) -> int:
-    """Answers getFirstAvailableBlock and minimumLedgerSlot: history is complete since the first slot."""
-    return call.chain.config.first_slot
+    """Answers getFirstAvailableBlock and minimumLedgerSlot: where the endpoint's history begins."""
+    return call.view.first_available_slot()
 
 
 def get_transaction_count(call: Call) -> int:
@@ -137,26 +157,17 @@ def get_transaction_count(call: Call) -> int:
     return call.chain.history.count()
 
 
-def get_genesis_hash(call: Call) -> str:
-    """Answers getGenesisHash."""
-    return str(call.chain.genesis_hash)
-
-
-def get_health(call: Call) -> str:
-    """Answers getHealth."""
-    return "ok"
-
-
-def get_version(call: Call) -> dict[str, Any]:
-    """Answers getVersion."""
-    return {"solana-core": API_VERSION, "feature-set": _FEATURE_SET}
-
-
-def get_identity(call: Call) -> dict[str, str]:
-    """Answers getIdentity."""
-    return {"identity": str(call.chain.identity)}
+def _block_options(call: Call) -> Options:
+    # The second parameter may be the bare encoding, as it was before there were options.
+    second = call.params[1] if len(call.params) > 1 else None
+    return Options(call.view, {"encoding": second}) if isinstance(second, str) else call.options(1)
 
 
 def _check_block(call: Call, slot: int) -> None:
-    if not call.chain.config.first_slot <= slot <= call.chain.slot_at("processed"):
+    first = call.view.first_available_slot()
+    if slot < first:
+        raise RpcError(
+            BLOCK_CLEANED_UP, f"Block {slot} cleaned up, does not exist on node. First available block: {first}"
+        )
+    if slot > call.view.slot_at("processed"):
         raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")

@@ -4,6 +4,7 @@ with -32602.
 
 from base64 import b64decode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from solders.hash import Hash
@@ -20,6 +21,12 @@ from solpay_pipeline.localnet.errors import (
     TransactionErrorJson,
     invalid_params,
 )
+from solpay_pipeline.localnet.view import View
+
+_U64_MAX = 2**64 - 1
+_LONGEST_HASH_TEXT = 44
+_KNOWN_ADDRESSES = 100_000
+"""Parsed once: clients ask for the same ones again and again."""
 
 _COMMITMENTS = {
     "processed": "processed",
@@ -37,22 +44,31 @@ _COMMITMENTS = {
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What a fault makes of a sendTransaction that passed preflight: it lands, is swallowed, fails on chain,
-    or lands late.
+    lands late, or lands and is not told of for a while.
     """
 
     swallow: bool = False
     forced_err: TransactionErrorJson | None = None
     late_slots: int = 0
+    untold_slots: int = 0
+
+
+NO_FAULT = Delivery()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One JSON-RPC call on one chain."""
+    """One JSON-RPC call through one endpoint."""
 
-    chain: Chain
+    view: View
     method: str
     params: list[Any]
-    delivery: Delivery = Delivery()
+    delivery: Delivery = NO_FAULT
+
+    @property
+    def chain(self) -> Chain:
+        """The chain behind the endpoint."""
+        return self.view.chain
 
     def take(self, index: int, name: str) -> Any:
         """A positional parameter that must be there."""
@@ -69,7 +85,7 @@ class Call:
             raise invalid_params(
                 f"Invalid params: invalid type for parameter {index}, expected a configuration object"
             )
-        return Options(self.chain, found)
+        return Options(self.view, found)
 
     def address(self, index: int) -> Pubkey:
         """A base58 address."""
@@ -100,7 +116,7 @@ class Call:
 class Options:
     """A configuration object."""
 
-    chain: Chain
+    view: View
     members: dict[str, Any]
 
     def get(self, name: str) -> Any:
@@ -144,7 +160,7 @@ class Options:
 
     def bank_slot(self, commitment: CommitmentName | None = None) -> int:
         """The slot to read at; -32016 where the client has already seen a newer one."""
-        slot = self.chain.slot_at(commitment or self.commitment())
+        slot = self.view.slot_at(commitment or self.commitment())
         wanted = self.integer("minContextSlot")
         if wanted is not None and slot < wanted:
             raise RpcError(
@@ -153,6 +169,15 @@ class Options:
                 {"contextSlot": slot},
             )
         return slot
+
+    def one_of(self, name: str, default: str, allowed: frozenset[str]) -> str:
+        """A string out of a set."""
+        found = self.text(name, default)
+        if found not in allowed:
+            raise invalid_params(
+                f"Invalid params: unknown variant `{found}`, expected one of {', '.join(sorted(allowed))}"
+            )
+        return found
 
     def data_slice(self) -> DataSlice | None:
         """Offset and length, or None for all bytes."""
@@ -167,7 +192,7 @@ class Options:
 def address(text: object) -> Pubkey:
     """A base58 address; -32602 where it is none."""
     try:
-        return Pubkey.from_string(cast(str, text))
+        return _address(cast(str, text))
     except (ValueError, TypeError):
         raise invalid_params("Invalid param: Invalid") from None
 
@@ -183,9 +208,12 @@ def signature(text: object) -> str:
 def blockhash(text: object) -> Hash:
     """A base58 blockhash; -32602 where it is none."""
     try:
-        return Hash.from_string(cast(str, text))
-    except (ValueError, TypeError):
+        raw = base58.decode(text) if isinstance(text, str) and len(text) <= _LONGEST_HASH_TEXT else b""
+    except ValueError:
         raise invalid_params("Invalid param: Invalid") from None
+    if len(raw) != Hash.LENGTH:
+        raise invalid_params("Invalid param: WrongSize")
+    return Hash(raw)
 
 
 def wire_bytes(text: str, encoding: str) -> bytes:
@@ -200,7 +228,12 @@ def wire_bytes(text: str, encoding: str) -> bytes:
     raise invalid_params(f"unsupported encoding: {encoding}. Supported encodings: base58, base64")
 
 
+@lru_cache(maxsize=_KNOWN_ADDRESSES)
+def _address(text: str) -> Pubkey:
+    return Pubkey.from_string(text)
+
+
 def _integer(found: object, name: str) -> int:
-    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise invalid_params(f"Invalid params: {name} must be a whole number")
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= _U64_MAX:
+        raise invalid_params(f"Invalid params: {name} must be a whole number of 64 bits")
     return found

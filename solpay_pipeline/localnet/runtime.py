@@ -52,7 +52,7 @@ class Runtime:
 
     def __init__(self, svm: LiteSVM) -> None:
         self._svm = svm
-        self._programs = Programs(svm)
+        self.programs = Programs(svm)
 
     def run(self, decoded: Decoded) -> Outcome:
         """Executes. With an error, the fee is gone from the payer where a block would take the transaction, and
@@ -64,7 +64,7 @@ class Runtime:
         if refused is not None:
             return Outcome(refused, 0)
         with self._surcharged(decoded, keep=True):
-            return self._outcome(decoded, self._programs.send(_runnable(decoded)))
+            return self._outcome(decoded, self.programs.send(_runnable(decoded)))
 
     def simulate(self, decoded: Decoded) -> Outcome:
         """Executes and takes everything back."""
@@ -72,7 +72,7 @@ class Runtime:
         if refused is not None:
             return Outcome(refused, fee_of(decoded.transaction.message))
         with self._surcharged(decoded, keep=False):
-            simulated = self._programs.simulate(_runnable(decoded))
+            simulated = self.programs.simulate(_runnable(decoded))
             if isinstance(simulated, FailedTransactionMetadata):
                 return self._outcome(decoded, simulated)
             return self._outcome(decoded, simulated.meta(), dict(simulated.post_accounts()))
@@ -83,7 +83,7 @@ class Runtime:
         payer = self._svm.get_account(decoded.fee_payer)
         if payer is None or payer.lamports < fee:
             return Outcome("AccountNotFound" if payer is None else "InsufficientFundsForFee", 0)
-        seen = self._programs.simulate(_runnable(decoded)).meta()
+        seen = self.programs.simulate(_runnable(decoded)).meta()
         self._svm.set_account(decoded.fee_payer, _less(payer, fee))
         return Outcome(err, fee, tuple(seen.logs()), seen.compute_units_consumed())
 

@@ -1,54 +1,67 @@
-"""A node on a port: JSON-RPC over HTTP, single calls and batches, and those faults that HTTP itself can show.
+"""A node on a port: JSON-RPC over HTTP and subscriptions over WebSocket.
 
 `running` serves from a thread, for tests; `serve` blocks, for the command line. Connections are kept alive and
 counted.
 """
 
 import asyncio
-import json
+import logging
+import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from solpay_pipeline.localnet import http, state_file, web_socket
 from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.faults import Fault, Faults
+from solpay_pipeline.localnet.faults import Faults
 from solpay_pipeline.localnet.node import Node
 
 __all__ = ["DEFAULT_PORT", "Node", "running", "serve"]
 
 DEFAULT_PORT = 8_899
-"""Where solana-test-validator listens."""
+"""Where solana-test-validator listens. Its WebSockets are one port higher, and so clients look for them there."""
 
-_TRANSPORT = "solpay.transport"
+_log = logging.getLogger(__name__)
+
 _START_SECONDS = 15.0
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 512
+_SAVE_SECONDS = 30.0
 
 
 @contextmanager
 def running(
-    chain: Chain, host: str = "127.0.0.1", port: int = 0, faults: Faults | None = None
+    chain: Chain,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    faults: Faults | None = None,
+    lag: int = 0,
+    history_slots: int | None = None,
 ) -> Iterator[Node]:
     """Serves the chain from a thread until the block ends. Any process may talk to `node.url`; port 0
-    picks a free one.
+    picks a free one. Several endpoints may serve one chain: with `lag` slots behind it, or with a history of
+    `history_slots` only (0: none).
 
+    WebSockets are taken on the same port, and on the next one where the port was named and the next is free.
     Raises OSError where the port is taken, RuntimeError where the server does not come up.
     """
-    node = Node(chain, faults or Faults(chain.config.seed))
-    listener = _listen(host, port)
+    node = Node(chain, faults or Faults(chain.config.seed), lag=lag, history_slots=history_slots)
+    listeners = _listen(host, port)
     server = uvicorn.Server(_config(node))
-    node.url = _url(listener)
-    thread = threading.Thread(target=server.run, args=([listener],), name="solpay-localnet", daemon=True)
+    node.url = _url(listeners[0])
+
+    def run() -> None:
+        with chain.in_this_thread():
+            server.run(listeners)
+
+    thread = threading.Thread(target=run, name="solpay-localnet", daemon=True)
     thread.start()
     try:
         deadline = time.monotonic() + _START_SECONDS
@@ -61,97 +74,113 @@ def running(
         server.should_exit = True
         server.force_exit = True
         thread.join(_START_SECONDS)
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
-def serve(chain: Chain, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
-    """Serves the chain until interrupted. Raises OSError where the port is taken."""
-    node = Node(chain, Faults(chain.config.seed))
-    listener = _listen(host, port)
-    node.url = _url(listener)
+def serve(
+    chain: Chain,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    faults: Faults | None = None,
+    state: Path | None = None,
+    history_slots: int | None = None,
+    lagging: tuple[int, int] | None = None,
+) -> None:
+    """Serves the chain until SIGINT or SIGTERM; with `lagging`, a second endpoint on that port that many slots behind.
+
+    With `state` the chain is written to that file every half minute in which something happened, and at the end.
+    Raises OSError where a port is taken or the file cannot be written.
+    """
+    stop = threading.Event()
+    with _stopped_by_signals(stop), running(chain, host, port, faults, 0, history_slots) as node:
+        if state is not None:
+            node.save = _saving(chain, state)
+        if lagging is None:
+            _wait(stop, node, chain)
+        else:
+            second_port, slots = lagging
+            with running(chain, host, second_port, lag=slots, history_slots=history_slots):
+                _wait(stop, node, chain)
+    if node.save is not None:
+        node.save()
+
+
+def _saving(chain: Chain, state: Path) -> Callable[[], None]:
+    return lambda: state_file.save(chain, state)
+
+
+def _wait(stop: threading.Event, node: Node, chain: Chain) -> None:
+    saved = chain.history.count()
+    while not stop.wait(_SAVE_SECONDS):
+        landed = chain.history.count()
+        if node.save is not None and landed != saved:
+            node.save()
+            saved = landed
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread hears signals: whoever serves from another one ends the process.
+        yield
+        return
+    before = {each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        uvicorn.Server(_config(node)).run([listener])
+        yield
     finally:
-        listener.close()
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
-def application(node: Node) -> Starlette:
-    """The ASGI application of a node: POST / for JSON-RPC, GET /health as on a validator."""
+def application(node: Node) -> Callable[..., Any]:
+    """The ASGI application of a node."""
 
-    async def rpc(request: Request) -> Response:
-        return await _respond(node, request)
+    async def serve_scope(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await web_socket.serve(node, receive, send)
+        else:
+            await http.serve(node, scope, receive, send)
 
-    async def health(request: Request) -> Response:
-        return PlainTextResponse("ok")
-
-    return Starlette(routes=[Route("/", rpc, methods=["POST"]), Route("/health", health)])
-
-
-async def _respond(node: Node, request: Request) -> Response:
-    raw = await request.body()
-    try:
-        methods = node.methods_of(json.loads(raw))
-    except ValueError:
-        methods = []
-    node.count(methods)
-    hits = node.strike(methods)
-    for fault in hits:
-        if fault.kind == "latency":
-            await asyncio.sleep(fault.seconds)
-    for fault in hits:
-        match fault.kind:
-            case "drop_before":
-                return await _hang_up(request)
-            case "rate_limit":
-                return _too_many_requests(fault)
-            case "server_error":
-                page = f"<html><body><h1>{fault.status}</h1></body></html>"
-                return Response(page, status_code=fault.status, media_type="text/html")
-    answer = node.answer(raw, hits)
-    kinds = {fault.kind for fault in hits}
-    if "drop_after" in kinds:
-        return await _hang_up(request)
-    if "truncate" in kinds:
-        answer = answer[: len(answer) // 2]
-    return Response(answer, media_type="application/json")
-
-
-def _too_many_requests(fault: Fault) -> Response:
-    headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
-    body = json.dumps({"jsonrpc": "2.0", "error": {"code": 429, "message": fault.message}, "id": None})
-    return Response(body, status_code=429, headers=headers, media_type="application/json")
-
-
-async def _hang_up(request: Request) -> Response:
-    transport: asyncio.Transport = request.scope[_TRANSPORT]
-    transport.abort()
-    # The protocol learns of the lost connection in the next turn of the loop, and drops the answer below.
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    return Response(status_code=503)
+    return serve_scope
 
 
 def _config(node: Node) -> uvicorn.Config:
+    open_connections = 0
+
     class CountingProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         """Counts connections; tells the application which one a request came by, so that it can be cut."""
 
         app: Any
 
         def connection_made(self, transport: asyncio.Transport) -> None:
+            nonlocal open_connections
             super().connection_made(transport)
             node.connections += 1
-            served = self.app
+            open_connections += 1
+            served, place = self.app, open_connections
 
             async def app(scope: Any, receive: Any, send: Any) -> None:
-                await served({**scope, _TRANSPORT: transport}, receive, send)
+                scope[http.TRANSPORT] = transport
+                scope[http.PLACE] = place
+                await served(scope, receive, send)
 
             self.app = app
 
+        def connection_lost(self, exc: Exception | None) -> None:
+            nonlocal open_connections
+            open_connections -= 1
+            super().connection_lost(exc)
+
     return uvicorn.Config(
         application(node),
+        interface="asgi3",
         http=CountingProtocol,
-        ws="none",
+        ws="websockets-sansio",
         lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
         log_config=None,
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
@@ -159,8 +188,14 @@ def _config(node: Node) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    return socket.create_server((host, port), backlog=_BACKLOG)
+def _listen(host: str, port: int) -> list[socket.socket]:
+    listeners = [socket.create_server((host, port), backlog=_BACKLOG)]
+    if port:
+        try:
+            listeners.append(socket.create_server((host, port + 1), backlog=_BACKLOG))
+        except (OSError, OverflowError) as error:
+            _log.warning("no WebSockets on port %d (%s); port %d takes them too", port + 1, error, port)
+    return listeners
 
 
 def _url(listener: socket.socket) -> str:

@@ -18,6 +18,11 @@ from solpay_pipeline.localnet.history import Executed, TokenBalance, Transaction
 from solpay_pipeline.localnet.parsed import parsed_instruction
 from solpay_pipeline.localnet.transactions import Decoded
 
+TRANSACTION_ENCODINGS = frozenset({"base58", "base64", "binary", "json", "jsonParsed"})
+
+_TOP_STACK_HEIGHT = 1
+"""Agave 4.3 says so for every version; before, it was null."""
+
 
 def confirmed_transaction(
     record: TransactionRecord, encoding: str, max_version: int | None
@@ -35,7 +40,38 @@ def transaction_with_meta(
     record: TransactionRecord, encoding: str, max_version: int | None
 ) -> dict[str, Any]:
     """One member of a block's `transactions`."""
-    decoded = record.decoded
+    check_version(record.decoded, max_version)
+    shown: dict[str, Any] = {
+        "transaction": _transaction(record.decoded, encoding),
+        "meta": meta_json(record, parsed=encoding == "jsonParsed"),
+    }
+    return shown | _version(record.decoded, max_version)
+
+
+def transaction_accounts(record: TransactionRecord, max_version: int | None) -> dict[str, Any]:
+    """The same with transactionDetails `accounts`: who took part and what it cost."""
+    check_version(record.decoded, max_version)
+    executed = record.executed
+    return {
+        "transaction": {
+            "signatures": [str(signature) for signature in record.decoded.transaction.signatures],
+            "accountKeys": _parsed_keys(record.decoded),
+        },
+        "meta": {
+            "err": executed.err,
+            "status": {"Ok": None} if executed.err is None else {"Err": executed.err},
+            "fee": executed.fee,
+            "preBalances": list(executed.pre_balances),
+            "postBalances": list(executed.post_balances),
+            "preTokenBalances": token_balances(executed.pre_token_balances),
+            "postTokenBalances": token_balances(executed.post_token_balances),
+        },
+        **_version(record.decoded, max_version),
+    }
+
+
+def check_version(decoded: Decoded, max_version: int | None) -> None:
+    """-32015 for a version that the client did not say it can read."""
     version = decoded.version
     if version is not None and (max_version is None or version > max_version):
         raise RpcError(
@@ -44,13 +80,12 @@ def transaction_with_meta(
             "Please try the request again with the following configuration parameter: "
             f'"maxSupportedTransactionVersion": {version}',
         )
-    shown: dict[str, Any] = {
-        "transaction": _transaction(decoded, encoding),
-        "meta": meta_json(record, parsed=encoding == "jsonParsed"),
-    }
-    if max_version is not None:
-        shown["version"] = "legacy" if version is None else version
-    return shown
+
+
+def _version(decoded: Decoded, max_version: int | None) -> dict[str, Any]:
+    if max_version is None:
+        return {}
+    return {"version": "legacy" if decoded.version is None else decoded.version}
 
 
 def meta_json(record: TransactionRecord, parsed: bool) -> dict[str, Any]:
@@ -138,21 +173,13 @@ def _message(decoded: Decoded, parsed: bool) -> dict[str, Any]:
     message = decoded.transaction.message
     shown: dict[str, Any] = {
         "recentBlockhash": str(message.recent_blockhash),
-        "instructions": [_instruction(each, decoded.keys, parsed, None) for each in message.instructions],
+        "instructions": [
+            _instruction(each, decoded.keys, parsed, _TOP_STACK_HEIGHT) for each in message.instructions
+        ],
     }
     header = message.header
     if parsed:
-        signers = header.num_required_signatures
-        static = len(decoded.static_keys)
-        shown["accountKeys"] = [
-            {
-                "pubkey": str(key),
-                "signer": index < signers,
-                "writable": key in decoded.writable,
-                "source": "transaction" if index < static else "lookupTable",
-            }
-            for index, key in enumerate(decoded.keys)
-        ]
+        shown["accountKeys"] = _parsed_keys(decoded)
     else:
         shown["accountKeys"] = [str(key) for key in decoded.static_keys]
         shown["header"] = {
@@ -171,13 +198,27 @@ def _message(decoded: Decoded, parsed: bool) -> dict[str, Any]:
         ]
     if isinstance(message, MessageV1):
         config = message.config
-        shown["config"] = {
+        shown["transactionConfig"] = {
             "priorityFee": config.priority_fee,
             "computeUnitLimit": config.compute_unit_limit,
             "loadedAccountsDataSizeLimit": config.loaded_accounts_data_size_limit,
             "heapSize": config.heap_size,
         }
     return shown
+
+
+def _parsed_keys(decoded: Decoded) -> list[dict[str, Any]]:
+    signers = decoded.transaction.message.header.num_required_signatures
+    static = len(decoded.static_keys)
+    return [
+        {
+            "pubkey": str(key),
+            "signer": index < signers,
+            "writable": key in decoded.writable,
+            "source": "transaction" if index < static else "lookupTable",
+        }
+        for index, key in enumerate(decoded.keys)
+    ]
 
 
 def _instruction(

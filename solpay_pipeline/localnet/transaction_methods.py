@@ -8,11 +8,12 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet.account_methods import with_context
-from solpay_pipeline.localnet.encoding import account_json
+from solpay_pipeline.localnet.account_shape import with_context
+from solpay_pipeline.localnet.encoding import ACCOUNT_ENCODINGS, account_json
 from solpay_pipeline.localnet.engine import Simulation
 from solpay_pipeline.localnet.errors import (
     FILTER_TRANSACTION_NOT_FOUND,
+    INTERNAL_ERROR,
     PREFLIGHT_FAILURE,
     SIGNATURE_VERIFICATION_FAILURE,
     Rejected,
@@ -21,8 +22,9 @@ from solpay_pipeline.localnet.errors import (
     invalid_params,
 )
 from solpay_pipeline.localnet.history import TransactionRecord
-from solpay_pipeline.localnet.params import Call, Options, address, signature
+from solpay_pipeline.localnet.params import NO_FAULT, Call, Options, address, signature
 from solpay_pipeline.localnet.transaction_encoding import (
+    TRANSACTION_ENCODINGS,
     confirmed_transaction,
     inner_instructions,
     return_data,
@@ -32,6 +34,8 @@ from solpay_pipeline.localnet.transactions import Decoded
 
 MAX_SIGNATURE_STATUSES = 256
 MAX_SIGNATURES_FOR_ADDRESS = 1_000
+MAX_AIRDROP_LAMPORTS = 10**16
+"""A tenth of what the faucet has."""
 
 
 def send_transaction(call: Call) -> str:
@@ -39,18 +43,29 @@ def send_transaction(call: Call) -> str:
     options = call.options(1)
     wire = call.wire(0, options.text("encoding", "base58"))
     decoded = _decoded(call, wire)
-    checked = not options.flag("skipPreflight")
-    if checked:
-        _preflight(call, options, decoded)
-    if call.delivery.swallow:
-        return decoded.signature
-    if call.delivery.late_slots:
-        call.chain.submit_late(wire, call.delivery.late_slots)
-        return decoded.signature
+    options.integer("maxRetries")
+    commitment = options.commitment("preflightCommitment")
+    delivery = call.delivery
     try:
-        if not checked:
+        if options.flag("skipPreflight"):
             call.chain.check_signatures(decoded)
-        call.chain.land(decoded, call.delivery.forced_err)
+        else:
+            bank_slot = options.bank_slot(commitment)
+            call.view.check_health()
+            _check_signatures(call, decoded)
+            if delivery is NO_FAULT or delivery.untold_slots:
+                _refuse(call.chain.land_checked(decoded, bank_slot), decoded)
+                _tell_later(call, decoded)
+                return decoded.signature
+            simulation = call.chain.simulate(decoded, bank_slot)
+            _refuse(simulation if simulation.err is not None else None, decoded)
+        if delivery.swallow:
+            return decoded.signature
+        if delivery.late_slots:
+            call.chain.submit_late(wire, delivery.late_slots)
+            return decoded.signature
+        call.chain.land(decoded, delivery.forced_err)
+        _tell_later(call, decoded)
     except Rejected:
         # The node forwards it all the same and no block takes it: only the status, which stays null, tells.
         return decoded.signature
@@ -68,13 +83,14 @@ def simulate_transaction(call: Call) -> dict[str, Any]:
         _check_signatures(call, decoded)
     commitment = options.commitment()
     slot = options.bank_slot(commitment)
+    wanted = _wanted_accounts(options)
     simulation = call.chain.simulate(decoded, slot, check_age=not replaced)
     value = _simulation_json(simulation, decoded, parsed=options.flag("innerInstructions"))
     if options.flag("innerInstructions") is False:
         value["innerInstructions"] = None
-    value["accounts"] = _simulated_accounts(call, options, simulation, slot)
+    value["accounts"] = None if wanted is None else _simulated_accounts(call, wanted, simulation, slot)
     if replaced:
-        newest, last_valid_block_height = call.chain.latest_blockhash(commitment)
+        newest, last_valid_block_height = call.view.latest_blockhash(commitment)
         value["replacementBlockhash"] = {
             "blockhash": str(newest),
             "lastValidBlockHeight": last_valid_block_height,
@@ -86,19 +102,18 @@ def get_signature_statuses(call: Call) -> dict[str, Any]:
     """Answers getSignatureStatuses; without `searchTransactionHistory` the recent slots only."""
     texts = call.texts(0, "signatures", MAX_SIGNATURE_STATUSES, "Too many inputs provided")
     options = call.options(1)
-    chain = call.chain
-    newest = chain.slot_at("processed")
-    options.bank_slot("processed")
-    oldest = 0 if options.flag("searchTransactionHistory") else newest - chain.config.status_cache_slots
-    statuses = []
-    for text in texts:
-        record = chain.history.get(signature(text))
-        statuses.append(None if record is None or record.slot < oldest else _status(call, record))
-    return with_context(newest, statuses)
+    newest = options.bank_slot("processed")
+    find = call.view.recent_transaction
+    if options.flag("searchTransactionHistory"):
+        call.view.check_history()
+        find = call.view.transaction
+    records = [find(signature(text)) for text in texts]
+    return with_context(newest, [None if record is None else _status(call, record) for record in records])
 
 
 def get_signatures_for_address(call: Call) -> list[dict[str, Any]]:
     """Answers getSignaturesForAddress: newest first, between `before` and `until`, failed transactions included."""
+    call.view.check_history()
     wanted = call.address(0)
     options = call.options(1)
     limit = options.integer("limit")
@@ -108,7 +123,7 @@ def get_signatures_for_address(call: Call) -> list[dict[str, Any]]:
     newest = options.bank_slot(options.confirmed_commitment())
     before, until = _cursor(call, options, "before"), _cursor(call, options, "until")
     found: list[dict[str, Any]] = []
-    for record in call.chain.history.newest_first(wanted):
+    for record in call.view.newest_first(wanted):
         place = (record.slot, record.index_in_block)
         if record.slot > newest or (before is not None and place >= before):
             continue
@@ -121,7 +136,7 @@ def get_signatures_for_address(call: Call) -> list[dict[str, Any]]:
                 "err": record.err,
                 "memo": record.memo,
                 "blockTime": record.block_time,
-                "confirmationStatus": _level(call, record),
+                "confirmationStatus": call.view.level_of(record),
                 "transactionIndex": record.index_in_block,
             }
         )
@@ -130,23 +145,29 @@ def get_signatures_for_address(call: Call) -> list[dict[str, Any]]:
 
 def get_transaction(call: Call) -> dict[str, Any] | None:
     """Answers getTransaction; null where it is unknown or not yet of the commitment asked for."""
+    call.view.check_history()
     wanted = signature(call.take(0, "signature"))
     second = call.params[1] if len(call.params) > 1 else None
     if isinstance(second, str):
-        call = Call(call.chain, call.method, [wanted, {"encoding": second}])
+        call = Call(call.view, call.method, [wanted, {"encoding": second}])
     options = call.options(1)
+    encoding = options.one_of("encoding", "json", TRANSACTION_ENCODINGS)
+    newest_version = options.integer("maxSupportedTransactionVersion")
     newest = options.bank_slot(options.confirmed_commitment())
-    record = call.chain.history.get(wanted)
+    record = call.view.transaction(wanted)
     if record is None or record.slot > newest:
         return None
-    return confirmed_transaction(
-        record, options.text("encoding", "json"), options.integer("maxSupportedTransactionVersion")
-    )
+    return confirmed_transaction(record, encoding, newest_version)
 
 
 def request_airdrop(call: Call) -> str:
     """Answers requestAirdrop."""
-    return call.chain.airdrop(call.address(0), call.integer(1, "lamports")).signature
+    to, lamports = call.address(0), call.integer(1, "lamports")
+    call.options(2).commitment()
+    if lamports > MAX_AIRDROP_LAMPORTS:
+        # What a validator says when its faucet refuses.
+        raise RpcError(INTERNAL_ERROR, "Internal error")
+    return call.chain.airdrop(to, lamports).signature
 
 
 def _decoded(call: Call, wire: bytes) -> Decoded:
@@ -165,10 +186,13 @@ def _check_signatures(call: Call, decoded: Decoded) -> None:
         ) from rejected
 
 
-def _preflight(call: Call, options: Options, decoded: Decoded) -> None:
-    _check_signatures(call, decoded)
-    simulation = call.chain.simulate(decoded, options.bank_slot(options.commitment("preflightCommitment")))
-    if simulation.err is not None:
+def _tell_later(call: Call, decoded: Decoded) -> None:
+    if call.delivery.untold_slots:
+        call.view.tell_later(decoded.signature, call.delivery.untold_slots)
+
+
+def _refuse(simulation: Simulation | None, decoded: Decoded) -> None:
+    if simulation is not None and simulation.err is not None:
         raise RpcError(
             PREFLIGHT_FAILURE,
             f"Transaction simulation failed: {describe(simulation.err)}",
@@ -199,14 +223,22 @@ def _simulation_json(simulation: Simulation, decoded: Decoded, parsed: bool) -> 
     }
 
 
-def _simulated_accounts(call: Call, options: Options, simulation: Simulation, slot: int) -> list[Any] | None:
+def _wanted_accounts(options: Options) -> tuple[str, list[Pubkey]] | None:
     wanted = options.get("accounts")
     if wanted is None:
         return None
     if not isinstance(wanted, dict) or not isinstance(wanted.get("addresses"), list):
         raise invalid_params("Invalid params: accounts must name addresses")
-    encoding = wanted.get("encoding") or "base64"
-    addresses = [address(text) for text in wanted["addresses"]]
+    encoding = Options(options.view, wanted).one_of("encoding", "base64", ACCOUNT_ENCODINGS)
+    if encoding in ("base58", "binary"):
+        raise invalid_params("base58 encoding not supported")
+    return encoding, [address(text) for text in wanted["addresses"]]
+
+
+def _simulated_accounts(
+    call: Call, wanted: tuple[str, list[Pubkey]], simulation: Simulation, slot: int
+) -> list[Any]:
+    encoding, addresses = wanted
     if simulation.err is not None:
         return [None] * len(addresses)
 
@@ -223,20 +255,14 @@ def _simulated_accounts(call: Call, options: Options, simulation: Simulation, sl
 
 
 def _status(call: Call, record: TransactionRecord) -> dict[str, Any]:
-    level = _level(call, record)
+    level = call.view.level_of(record)
     return {
         "slot": record.slot,
-        "confirmations": None if level == "finalized" else call.chain.slot_at("processed") - record.slot,
+        "confirmations": None if level == "finalized" else call.view.slot_at("processed") - record.slot,
         "err": record.err,
         "status": {"Ok": None} if record.err is None else {"Err": record.err},
         "confirmationStatus": level,
     }
-
-
-def _level(call: Call, record: TransactionRecord) -> str:
-    if record.slot <= call.chain.slot_at("finalized"):
-        return "finalized"
-    return "confirmed" if record.slot <= call.chain.slot_at("confirmed") else "processed"
 
 
 def _cursor(call: Call, options: Options, name: str) -> tuple[int, int] | None:
@@ -244,7 +270,7 @@ def _cursor(call: Call, options: Options, name: str) -> tuple[int, int] | None:
     if text is None:
         return None
     wanted = signature(text)
-    record = call.chain.history.get(wanted)
+    record = call.view.transaction(wanted)
     if record is None:
         raise RpcError(FILTER_TRANSACTION_NOT_FOUND, f"Transaction {wanted} not found")
     return record.slot, record.index_in_block

@@ -125,8 +125,6 @@ def resolve(
 ) -> Decoded:
     """Adds the addresses of lookup tables; `Rejected` where a table is missing or short."""
     message = transaction.message
-    version = message_version(message)
-    static_keys = tuple(message.account_keys)
     loaded_writable: list[Pubkey] = []
     loaded_readonly: list[Pubkey] = []
     if isinstance(message, MessageV0):
@@ -137,6 +135,15 @@ def resolve(
                 loaded_readonly += [addresses[index] for index in lookup.readonly_indexes]
             except IndexError:
                 raise Rejected("InvalidAddressLookupTableIndex") from None
+    return decoded_with(transaction, wire, loaded_writable, loaded_readonly)
+
+
+def decoded_with(
+    transaction: VersionedTransaction, wire: bytes, loaded_writable: list[Pubkey], loaded_readonly: list[Pubkey]
+) -> Decoded:
+    """A transaction with what its lookup tables held when it was looked up."""
+    message = transaction.message
+    static_keys = tuple(message.account_keys)
     header = message.header
     signers = header.num_required_signatures
     writable_signers = signers - header.num_readonly_signed_accounts
@@ -149,7 +156,7 @@ def resolve(
     return Decoded(
         transaction,
         wire,
-        version,
+        message_version(message),
         static_keys,
         tuple(loaded_writable),
         tuple(loaded_readonly),

@@ -5,6 +5,7 @@ that a plan made of an old row never reaches the chain. What becomes of a transa
 known; what is not known when patience ends stays in flight, and the next run settles it.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,11 +15,12 @@ from sqlalchemy import Connection
 from solpay_pipeline.chain import packing
 from solpay_pipeline.chain.answers import RecentBlockhash
 from solpay_pipeline.chain.courier import Fate, Receipt, Signed, deliver
+from solpay_pipeline.chain.errors import NodeBehind
 from solpay_pipeline.chain.instructions import assert_destinations
 from solpay_pipeline.chain.packing import Parcel
 from solpay_pipeline.chain.wire import TransactionShape, sign
 from solpay_pipeline.ledger import entries, findings
-from solpay_pipeline.ledger.entries import Entry, WalletBusy
+from solpay_pipeline.ledger.entries import AlreadyRecorded, Entry, WalletBusy
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
@@ -26,6 +28,10 @@ from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.errors import Blocked, ChangedUnderneath
 from solpay_pipeline.operations.rows import set_wallets
 from solpay_pipeline.records.changes import change_wallets
+
+# A slot lasts a third of a second; one in twenty is skipped.
+_BLOCKHASH_SECONDS = 0.4
+_BLOCKHASH_TRIES = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,13 @@ async def ship(
     done: list[Delivered] = []
     for shipment in shipments:
         entry = await _signed_entry(errand, shipment, shape, purpose, blockhash)
-        if _record(errand, shipment, entry):
+        is_recorded = _record(errand, shipment, entry)
+        if is_recorded is None:
+            # The plan that was refused a moment ago, once more: under the same blockhash it is the same transaction.
+            blockhash = await _next_blockhash(errand, blockhash)
+            entry = await _signed_entry(errand, shipment, shape, purpose, blockhash)
+            is_recorded = _record(errand, shipment, entry)
+        if is_recorded:
             signed = Signed(entry.signature, entry.wire, entry.last_valid_block_height, entry.blockhash_slot)
             recorded[entry.signature] = (shipment, signed)
         else:
@@ -195,11 +207,26 @@ async def _signed_entry(
     )
 
 
-def _record(errand: Errand, shipment: Shipment, entry: Entry) -> bool:
+async def _next_blockhash(errand: Errand, known: RecentBlockhash) -> RecentBlockhash:
+    """A blockhash that is not `known`. Raises `NodeBehind` where the node has had none for several slots."""
+    for _ in range(_BLOCKHASH_TRIES):
+        await asyncio.sleep(_BLOCKHASH_SECONDS)
+        recent = await errand.rpc.latest_blockhash(errand.merchant.commitment)
+        if recent.blockhash != known.blockhash:
+            return recent
+    raise NodeBehind("the node gives the same blockhash for several slots; is it stuck?")
+
+
+def _record(errand: Errand, shipment: Shipment, entry: Entry) -> bool | None:
+    """Whether it may be sent; None where its wallets are free, but the very same transaction stands in the ledger."""
     try:
         with errand.merchant.engine.begin() as connection:
             set_wallets(connection, errand, shipment.wallets, shipment.state_in_flight)
             entries.record(connection, entry, errand.run, errand.now())
     except (ChangedUnderneath, WalletBusy):
         return False
+    except AlreadyRecorded:
+        # What has no wallets opens accounts of the receiver, which this run waits for too: the same bytes may be sent
+        # by both. Of wallets only the ledger can tell whether another run carries them.
+        return None if shipment.wallets else True
     return True

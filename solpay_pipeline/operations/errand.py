@@ -5,7 +5,7 @@ anything is signed.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,13 +46,14 @@ class Errand:
     rpc: Rpc
     chain_slot: int
     chain_time: datetime
-    history_from: datetime | None
     receiver_exists: bool
     fee_payer_lamports: int
     progress: Progress
     tally: Tally = field(default_factory=Tally)
     fee_payer_floor: int = 0
     _signature_fee: int | None = None
+    _history_from: datetime | None = None
+    _history_is_known: bool = False
     _started: float = field(default_factory=time.monotonic)
 
     def must_stop(self) -> bool:
@@ -76,6 +77,15 @@ class Errand:
             self._signature_fee = await self.rpc.fee_for_message(message, self.merchant.commitment)
             self.fee_payer_floor = await self.rpc.minimum_balance(0)
         return self._signature_fee
+
+    async def history_from(self) -> datetime | None:
+        """Since when the node keeps history, read once a run; None where it goes back to the beginning."""
+        if not self._history_is_known:
+            first = await self.rpc.first_available_block()
+            if first > 1:
+                self._history_from = await _block_time(self.rpc, range(first, first + _BLOCK_TIME_TRIES))
+            self._history_is_known = True
+        return self._history_from
 
     def patience(self) -> float:
         """Seconds that one delivery may take."""
@@ -111,8 +121,7 @@ async def open_errand(
             run=run,
             rpc=rpc,
             chain_slot=answer.slot,
-            chain_time=await _block_time(rpc, answer.slot),
-            history_from=await _history_from(rpc),
+            chain_time=await _block_time(rpc, range(answer.slot, answer.slot - _BLOCK_TIME_TRIES, -1)),
             receiver_exists=receiver is not None,
             fee_payer_lamports=0 if payer is None else payer.lamports,
             progress=progress,
@@ -131,7 +140,7 @@ def _check_receiver(merchant: Merchant, account: Account | None) -> None:
 
 
 def _check_records(merchant: Merchant) -> None:
-    receiver = str(merchant.receiver)
+    receiver, fee_payer = str(merchant.receiver), str(merchant.fee_payer.pubkey)
     with reading(merchant.engine) as connection:
         present = set(inspect(connection).get_table_names())
         missing = [table.name for table in merchant.tables.all if table.name not in present]
@@ -142,22 +151,23 @@ def _check_records(merchant: Merchant) -> None:
             )
         if not migrate.is_current(connection):
             raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
-        if wallet_addresses_exist(connection, merchant.tables, [receiver]):
+        ours = wallet_addresses_exist(connection, merchant.tables, [receiver, fee_payer])
+        if fee_payer in ours:
+            raise Blocked(
+                f"the fee payer {fee_payer} is one of the shop's own one-time wallets; "
+                "set SOLPAY_FEE_PAYER_KEYPAIR to a key of its own"
+            )
+        if receiver in ours:
             raise Blocked(
                 f"the receiver {receiver} is one of the shop's own one-time wallets; "
                 "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
             )
 
 
-async def _block_time(rpc: Rpc, slot: int) -> datetime:
-    for earlier in range(_BLOCK_TIME_TRIES):
-        known = await rpc.block_time(slot - earlier)
+async def _block_time(rpc: Rpc, slots: Sequence[int]) -> datetime:
+    """The time of the first of these slots that has one."""
+    for slot in slots:
+        known = await rpc.block_time(slot)
         if known is not None:
             return known
-    raise MalformedAnswer(f"no block time for the slots {slot - _BLOCK_TIME_TRIES + 1} to {slot}")
-
-
-async def _history_from(rpc: Rpc) -> datetime | None:
-    """Since when the node keeps history; None where it goes back to the beginning."""
-    first = await rpc.first_available_block()
-    return None if first <= 1 else await _block_time(rpc, first + _BLOCK_TIME_TRIES)
+    raise MalformedAnswer(f"no block time for the slots {min(slots)} to {max(slots)}")

@@ -1,13 +1,18 @@
 """Expire: initiated payments whose time is over, after a look at the chain.
 
-Nothing there: expired, and the wallet is closed as in reclaim. Paid in full and in time: accepted. Too little, too late
-or another token: expired and held. Wallets of payments that are over stay watched for some days.
+Nothing there, and nothing ever was: expired, and the wallet is closed as in reclaim. Paid in full and in time:
+accepted. Too little, too late or another token: expired and held. Wallets of payments that are over stay watched for
+some days.
 """
 
-from solpay_pipeline.operations import transitions
+from collections.abc import Iterator
+from itertools import chain
+
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.errand import Errand
+from solpay_pipeline.operations.errors import Blocked
 from solpay_pipeline.operations.judging import judge_expired
-from solpay_pipeline.operations.paging import due_pages
+from solpay_pipeline.operations.paging import due_pages, wallet_pages
 from solpay_pipeline.operations.reclaim import Closer
 from solpay_pipeline.operations.rounds import without_busy
 from solpay_pipeline.operations.survey import survey
@@ -15,20 +20,31 @@ from solpay_pipeline.operations.watch import watch
 
 
 async def expire(errand: Errand) -> None:
-    """Expire all payments that are due, close their wallets where asked to, then watch."""
+    """Expire all payments that are due, close their wallets where asked to, then watch.
+
+    Raises `Blocked` at the end where wallets could not be closed: to judge takes no fee, and nobody is to wait for his
+    credit because the fee payer is empty.
+    """
     closer = Closer.of(errand)
-    for page in due_pages(errand):
+    blocked: Blocked | None = None
+    for page in chain(due_pages(errand), _forgotten_pages(errand)):
         sights = await survey(
             errand,
             without_busy(errand, page),
             commitment=errand.merchant.acceptance,
             min_context_slot=errand.chain_slot,
         )
-        # Where nobody has touched the wallet and nothing is there, balances tell all; the rest is judged by history.
-        plain = [sight for sight in sights if sight.is_untouched and sight.holdings.is_empty]
-        judged = [sight for sight in sights if not (sight.is_untouched and sight.holdings.is_empty)]
-        expired = transitions.expire(errand, plain)
-        expired += await judge_expired(errand, judged)
-        if errand.options.close_wallets:
-            await closer.close(expired)
+        expired = await judge_expired(errand, sights)
+        if errand.options.close_wallets and blocked is None:
+            try:
+                await closer.close(expired, are_judged=True)
+            except Blocked as reason:
+                blocked = reason
     await watch(errand)
+    if blocked is not None:
+        raise blocked
+
+
+def _forgotten_pages(errand: Errand) -> Iterator[list[Wallet]]:
+    """The peer expires payments without a look at the chain, and leaves their wallets `created`."""
+    return wallet_pages(errand, states={WalletState.CREATED}, payment_statuses={PaymentStatus.EXPIRED})

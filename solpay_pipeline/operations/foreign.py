@@ -4,7 +4,7 @@ Beside the peer money is safe by nature, since both send it to one receiver; but
 the wallet is set aside for a person.
 """
 
-from solpay_pipeline.chain.history import HistoryTooLong
+from solpay_pipeline.chain.history import UNTOLD
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.survey import Sight, wallet_flows
@@ -18,8 +18,9 @@ async def went_home(errand: Errand, sight: Sight) -> Finding:
     """
     try:
         flows = await wallet_flows(errand, sight)
-    except HistoryTooLong as error:
-        return _finding(sight, Code.FUNDS_ELSEWHERE, str(error))
+    except UNTOLD as error:
+        words = f"the payment is accepted, but its wallet is empty, and its history cannot be read: {error}"
+        return _finding(sight, Code.FUNDS_ELSEWHERE, words)
     left = [flow for flow in flows if flow.amount < 0]
     if not left:
         return _finding(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from math import inf
 
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 
@@ -40,9 +41,9 @@ class Options:
     patience_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.sleep < 0:
-            raise BadOption(f"sleep: {self.sleep} seconds is less than nothing")
-        if self.max_runtime_seconds is not None and self.max_runtime_seconds <= 0:
+        if not 0 <= self.sleep < inf:
+            raise BadOption(f"sleep: {self.sleep} seconds is no length of time")
+        if self.max_runtime_seconds is not None and not 0 < self.max_runtime_seconds < inf:
             raise BadOption(f"max_runtime_seconds: {self.max_runtime_seconds} leaves no time to work")
         if self.limit < 1:
             raise BadOption(f"limit: {self.limit} payments is none")
@@ -62,6 +63,6 @@ def parse_tolerance(text: str) -> Tolerance:
             tolerance = Tolerance(base_units=int(stripped))
     except (InvalidOperation, ValueError):
         raise BadOption(f"underpayment_tolerance: {text!r} is neither base units nor a percentage") from None
-    if tolerance.base_units < 0 or not 0 <= tolerance.percent < 100:
+    if tolerance.base_units < 0 or not tolerance.percent.is_finite() or not 0 <= tolerance.percent < 100:
         raise BadOption(f"underpayment_tolerance: {text!r} is out of range")
     return tolerance

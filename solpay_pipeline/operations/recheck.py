@@ -12,7 +12,7 @@ from solpay_pipeline.lifecycle.reasons import Finding
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations import transitions
 from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.judging import undated
+from solpay_pipeline.operations.judging import unclear
 from solpay_pipeline.operations.rounds import readable, without_busy
 from solpay_pipeline.operations.survey import Sight, judge_sights, survey
 from solpay_pipeline.operations.sweep import Sweeper
@@ -90,7 +90,7 @@ def _settled(errand: Errand, sight: Sight, judged: Judgement | Finding) -> Walle
         case Standing.PAID:
             return transitions.accept(errand, sight, judged)
         case Standing.UNDATED:
-            transitions.set_aside(errand, [undated(sight)])
+            transitions.set_aside(errand, unclear(sight))
         case _:
             errand.tally.waiting += 1
     return None

@@ -1,18 +1,19 @@
 """Reclaim: empty token accounts of expired payments are closed, their rent goes to the fee payer.
 
 The chain decides. A wallet that turns out to hold money is judged first: paid in time, it is accepted; otherwise its
-money is held.
+money is held. So is an empty one whose payment somebody else expired: the peer does so by the clock alone, also where
+the money came in time and was sent on in a request that failed afterwards.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from solpay_pipeline.lifecycle.planning import plan_close
 from solpay_pipeline.lifecycle.reasons import Finding
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations import transitions
 from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.judging import judge_expired
+from solpay_pipeline.operations.judging import expired_by_others, judge_expired
 from solpay_pipeline.operations.moving import Job, Mover
 from solpay_pipeline.operations.paging import wallet_pages
 from solpay_pipeline.operations.rounds import Decision, work_through
@@ -34,6 +35,8 @@ class Closer:
     errand: Errand
     mover: Mover
     router: Router
+    judged: set[int] = field(default_factory=set)
+    """Wallets in hand whose histories have been read, by us and now or when they expired."""
 
     @classmethod
     def of(cls, errand: Errand) -> "Closer":
@@ -41,16 +44,26 @@ class Closer:
         mover = Mover(errand, "reclaim", WalletState.PAYMENT_EXPIRED)
         return cls(errand, mover, Router(errand, mover))
 
-    async def close(self, wallets: Sequence[Wallet]) -> None:
-        """Bring wallets to rest."""
+    async def close(self, wallets: Sequence[Wallet], *, are_judged: bool = False) -> None:
+        """Bring wallets to rest; `are_judged` where their histories have just been read."""
+        self.judged.clear()
+        if are_judged:
+            self.judged.update(wallet.id for wallet in wallets)
         await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)
 
     async def _decide(self, sights: Sequence[Sight]) -> Decision:
         sights = [sight for sight in sights if sight.wallet.state is WalletState.PAYMENT_EXPIRED]
         self._reopen_live([sight for sight in sights if sight.payment.status is not PaymentStatus.EXPIRED])
         expired = [sight for sight in sights if sight.payment.status is PaymentStatus.EXPIRED]
-        await judge_expired(self.errand, [sight for sight in expired if not sight.holdings.is_empty])
-        return Decision(tuple(await self._plan([sight for sight in expired if sight.holdings.is_empty])))
+        empty = [sight for sight in expired if sight.holdings.is_empty]
+        strange = expired_by_others(
+            self.errand, [sight for sight in empty if sight.wallet.id not in self.judged]
+        )
+        self.judged.update({sight.wallet.id for sight in empty} - {sight.wallet.id for sight in strange})
+        doubtful = strange + [sight for sight in expired if not sight.holdings.is_empty]
+        self.judged.update(wallet.id for wallet in await judge_expired(self.errand, doubtful))
+        jobs = await self._plan([sight for sight in empty if sight.wallet.id in self.judged])
+        return Decision(tuple(jobs))
 
     async def _plan(self, sights: Sequence[Sight]) -> list[Job]:
         if not sights:

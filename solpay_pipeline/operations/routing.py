@@ -32,10 +32,7 @@ class Router:
     _receiver_minimum: int | None = None
 
     async def route(self, sights: Sequence[Sight]) -> Route:
-        """A route for all that these wallets hold.
-
-        Raises `Blocked` where an account of the receiver cannot be created.
-        """
+        """A route for all that these wallets hold. Raises `Blocked` where the fee payer cannot open accounts for it."""
         held = {
             token.mint.address: token.mint
             for sight in sights
@@ -62,13 +59,16 @@ class Router:
         missing = [
             mint for mint in mints if not found[mint.address].exists and found[mint.address].obstacle is None
         ]
+        failed: dict[Pubkey, str] = {}
         if missing and not self.errand.options.dry_run:
-            await self._create(missing, found)
+            failed = await self._create(missing, found)
         for mint in mints:
             one = found[mint.address]
-            self._destinations[mint.address] = TokenDestination(one.ata, one.memo_required, one.obstacle)
+            obstacle = one.obstacle or failed.get(mint.address)
+            self._destinations[mint.address] = TokenDestination(one.ata, one.memo_required, obstacle)
 
-    async def _create(self, mints: Sequence[Mint], found: dict[Pubkey, Destination]) -> None:
+    async def _create(self, mints: Sequence[Mint], found: dict[Pubkey, Destination]) -> dict[Pubkey, str]:
+        """Open accounts of the receiver; by mint, why one could not be opened in this run."""
         errand, payer = self.errand, self.errand.merchant.fee_payer.pubkey
         rent = 0
         for mint in mints:
@@ -87,13 +87,19 @@ class Router:
         ]
         parcels = packing.pack_creations(creations, fee_payer=payer, shape=shape, compute=self.mover.compute)
         shipments = [Shipment(parcel, (), WalletState.PROCESSING_FUNDS, ()) for parcel in parcels]
+        failed: dict[Pubkey, str] = {}
         for delivered in await ship(errand, shipments, shape, "prepare_receiver"):
             receipt = delivered.receipt
-            if receipt is None or receipt.fate not in (Fate.CONFIRMED, Fate.FINALIZED):
-                why = (
-                    "not recorded" if receipt is None else f"{receipt.fate.value} {receipt.err or ''}".strip()
-                )
-                raise Blocked(f"the receiver's token accounts could not be created ({why}); run again")
+            if receipt is not None and receipt.fate in (Fate.CONFIRMED, Fate.FINALIZED):
+                continue
+            why = "not recorded" if receipt is None else f"{receipt.fate.value} {receipt.err or ''}".strip()
+            named = {meta.pubkey for each in delivered.shipment.parcel.instructions for meta in each.accounts}
+            failed.update(
+                (mint.address, f"it could not be opened yet ({why}); the next run tries again")
+                for mint in mints
+                if found[mint.address].ata in named
+            )
+        return failed
 
     async def _minimum(self) -> int:
         if self.errand.receiver_exists:

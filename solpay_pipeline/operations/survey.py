@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from solders.pubkey import Pubkey
 
@@ -12,7 +13,7 @@ from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing, judge
 from solpay_pipeline.lifecycle.reasons import Code, Finding
-from solpay_pipeline.lifecycle.terms import Commitment, Payment, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import Commitment, Payment, Wallet
 from solpay_pipeline.operations.errand import Errand
 
 # Histories are read side by side; the client's own limits still hold.
@@ -34,11 +35,6 @@ class Sight:
         """Decimals of the mints that could be read."""
         return {address: mint.decimals for address, mint in self.mints.items() if isinstance(mint, Mint)}
 
-    @property
-    def is_untouched(self) -> bool:
-        """Nobody has moved anything here: as created, its accounts in place. Balances then tell all there is."""
-        return self.wallet.state is WalletState.CREATED and not self.holdings.absent
-
 
 async def survey(
     errand: Errand, wallets: Sequence[Wallet], *, commitment: Commitment, min_context_slot: int
@@ -48,7 +44,9 @@ async def survey(
     if not owned:
         return []
     wanted = list(dict.fromkeys(mint for _, payment in owned for mint in payment.mints))
-    mints = await accounts.read_mints(errand.rpc, wanted, commitment=commitment)
+    mints = await accounts.read_mints(
+        errand.rpc, wanted, commitment=commitment, min_context_slot=min_context_slot
+    )
     all_holdings = await accounts.read_holdings(
         errand.rpc,
         [(payment.address, payment.mints) for _, payment in owned],
@@ -77,11 +75,12 @@ async def judge_sights(errand: Errand, sights: Sequence[Sight]) -> list[tuple[Si
     if any(sight.commitment is not commitment for sight in sights):
         wallets = [sight.wallet for sight in sights]
         sights = await survey(errand, wallets, commitment=commitment, min_context_slot=errand.chain_slot)
+    history_from = await errand.history_from() if sights else None
     gate = asyncio.Semaphore(_CONCURRENT_HISTORIES)
 
     async def one(sight: Sight) -> tuple[Sight, Judgement | Finding]:
         async with gate:
-            return sight, await _judge(errand, sight)
+            return sight, await _judge(errand, sight, history_from)
 
     return list(await asyncio.gather(*(one(sight) for sight in sights)))
 
@@ -89,24 +88,29 @@ async def judge_sights(errand: Errand, sights: Sequence[Sight]) -> list[tuple[Si
 async def wallet_flows(errand: Errand, sight: Sight) -> list[Flow]:
     """The whole history of a wallet, its own address and every token account we know of.
 
-    Raises `HistoryTooLong`.
+    Of an empty wallet its own address is asked first: what came and left again, left by its signature, which names it.
+    A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen.
+
+    Raises the errors of `history.UNTOLD`.
     """
-    return await history.flows(
-        errand.rpc, sight.holdings.owner, _token_accounts(sight), commitment=errand.merchant.acceptance
-    )
+    commitment = errand.merchant.acceptance
+    owner = sight.holdings.owner
+    if sight.holdings.is_empty and not await history.flows(errand.rpc, owner, (), commitment=commitment):
+        return []
+    return await history.flows(errand.rpc, owner, _token_accounts(sight), commitment=commitment)
 
 
-async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
+async def _judge(errand: Errand, sight: Sight, history_from: datetime | None) -> Judgement | Finding:
     try:
         flows = await wallet_flows(errand, sight)
-    except history.HistoryTooLong as error:
+    except history.UNTOLD as error:
         return _unreadable(sight, str(error))
     judgement = judge(sight.payment, flows, sight.decimals, errand.options.tolerance)
     if judgement.standing is Standing.PAID:
         return judgement
     # A node that does not remember everything must not make a payment look unpaid.
-    if errand.history_from is not None and errand.history_from > sight.payment.created_at:
-        return _unreadable(sight, f"the node's history begins at {errand.history_from:%Y-%m-%d %H:%M:%S} UTC")
+    if history_from is not None and history_from > sight.payment.created_at:
+        return _unreadable(sight, f"the node's history begins at {history_from:%Y-%m-%d %H:%M:%S} UTC")
     unexplained = _unexplained(sight.holdings, flows)
     if unexplained:
         return _unreadable(
@@ -116,13 +120,19 @@ async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
 
 
 def _unexplained(holdings: Holdings, flows: Iterable[Flow]) -> list[str]:
+    """Assets of which more is there than ever came.
+
+    Less is no gap: a fee that the wallet paid itself is in no flow, and money may come between the two reads. Lamports
+    that were sent straight to an account of wrapped SOL are its tokens without a flow of tokens.
+    """
+    wrapped = {token.mint.address for token in holdings.tokens if token.is_native}
     sums: dict[Pubkey | None, int] = {}
     for flow in flows:
         sums[flow.mint] = sums.get(flow.mint, 0) + flow.amount
     return [
         "SOL" if mint is None else str(mint)
         for mint, amount in holdings.balances().items()
-        if sums.get(mint, 0) != amount
+        if sums.get(mint, 0) < amount and mint not in wrapped
     ]
 
 
@@ -144,5 +154,5 @@ def _unreadable(sight: Sight, why: str) -> Finding:
         Code.HISTORY_UNREADABLE,
         sight.wallet.id,
         sight.payment.id,
-        f"cannot tell whether it was paid: {why}; point SOLPAY_RPC_URLS at a node with the whole history",
+        f"cannot tell whether it was paid: {why}; if it stays so, set SOLPAY_RPC_URLS to a node with all history",
     )

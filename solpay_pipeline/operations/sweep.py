@@ -7,21 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from solpay_pipeline.ledger import entries
+from solpay_pipeline.ledger.entries import LandedMovement
 from solpay_pipeline.ledger.tables import MovementKind
 from solpay_pipeline.lifecycle.planning import plan_sweep
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.resolution import Step, resolve
-from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE, PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE, Wallet, WalletState
 from solpay_pipeline.operations import transitions
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.foreign import went_home
-from solpay_pipeline.operations.judging import undated
+from solpay_pipeline.operations.judging import unclear
 from solpay_pipeline.operations.moving import Job, Mover
 from solpay_pipeline.operations.paging import wallet_pages
 from solpay_pipeline.operations.rounds import Decision, work_through
 from solpay_pipeline.operations.routing import Router
 from solpay_pipeline.operations.survey import Sight, judge_sights
 from solpay_pipeline.records.database import reading
+
+_NOT_YET_SWEEPABLE = (WalletState.CREATED, WalletState.RECEIVED_FUNDS, WalletState.PAYMENT_EXPIRED)
 
 
 async def sweep(errand: Errand) -> None:
@@ -32,6 +35,9 @@ async def sweep(errand: Errand) -> None:
     sweeper = Sweeper.of(errand)
     for page in wallet_pages(errand, states=states):
         await sweeper.sweep(page)
+    # A hand, or a shop of its own making, may accept a payment and leave its wallet as it was.
+    for page in wallet_pages(errand, states=_NOT_YET_SWEEPABLE, payment_statuses=ACCEPTED):
+        await sweeper.sweep(transitions.move_to_state(errand, page, WalletState.PROCESSING_PAYMENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +59,9 @@ class Sweeper:
         await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)
 
     async def _decide(self, sights: Sequence[Sight]) -> Decision:
-        mine = [sight for sight in sights if self._is_ours_to_move(sight)]
-        others = [sight for sight in sights if not self._is_ours_to_move(sight)]
-        jobs = await self._plan(mine)
-        again = await self._judge(others)
-        return Decision(tuple(jobs), tuple(again))
-
-    def _is_ours_to_move(self, sight: Sight) -> bool:
-        if sight.payment.status in ACCEPTED:
-            return True
-        return self.errand.options.sweep_held_funds and sight.payment.status is PaymentStatus.EXPIRED
+        accepted = [sight for sight in sights if sight.payment.status in ACCEPTED]
+        again, let_go = await self._judge([sight for sight in sights if sight.payment.status not in ACCEPTED])
+        return Decision(tuple(await self._plan([*accepted, *let_go])), tuple(again))
 
     async def _plan(self, sights: Sequence[Sight]) -> list[Job]:
         sights = [sight for sight in sights if sight.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}]
@@ -87,7 +86,9 @@ class Sweeper:
             return []
         with reading(self.errand.merchant.engine) as connection:
             moved = entries.landed_movements(connection, [sight.wallet.id for sight in sights])
-        return [sight for sight in sights if moved[sight.wallet.id] or await self._went_home(sight)]
+        return [
+            sight for sight in sights if _has_paid(moved[sight.wallet.id]) or await self._went_home(sight)
+        ]
 
     async def _went_home(self, sight: Sight) -> bool:
         finding = await went_home(self.errand, sight)
@@ -97,9 +98,14 @@ class Sweeper:
         self._give_up(sight.wallet, finding)
         return False
 
-    async def _judge(self, sights: Sequence[Sight]) -> list[Wallet]:
-        """Wallets of payments that nobody has accepted: `again` are those that turn out paid."""
-        again = []
+    async def _judge(self, sights: Sequence[Sight]) -> tuple[list[Wallet], list[Sight]]:
+        """Wallets of payments that nobody has accepted: those that turn out paid, and those whose held money may go.
+
+        Also with `sweep_held_funds` every one is judged first: the peer expires what was paid in time.
+        """
+        again: list[Wallet] = []
+        let_go: list[Sight] = []
+        as_seen = {sight.wallet.id: sight for sight in sights}
         for sight, judged in await judge_sights(self.errand, sights):
             if isinstance(judged, Finding):
                 transitions.set_aside(self.errand, [judged])
@@ -116,19 +122,21 @@ class Sweeper:
                 case Step.WAIT | Step.EXPIRE | Step.EXPIRE_AND_HOLD:
                     # Short, or its time is over: the one waits, the other is expire's to decide.
                     self.errand.tally.waiting += 1
+                case Step.HOLD if self.errand.options.sweep_held_funds:
+                    let_go.append(as_seen[sight.wallet.id])
                 case Step.HOLD if resolution.label is not None:
                     transitions.hold(self.errand, sight, resolution.label)
                 case Step.CLOSE:
                     self._leave_to_reclaim(sight)
                 case _:
-                    transitions.set_aside(self.errand, [undated(sight)])
-        return again
+                    transitions.set_aside(self.errand, unclear(sight))
+        return again, let_go
 
     def _leave_to_reclaim(self, sight: Sight) -> None:
         """Expired and empty: swept before if the ledger says so, else its accounts are to be closed."""
         with reading(self.errand.merchant.engine) as connection:
             moved = entries.landed_movements(connection, [sight.wallet.id])[sight.wallet.id]
-        if any(movement.kind in (MovementKind.LAMPORTS, MovementKind.TOKENS) for movement in moved):
+        if _has_paid(moved):
             transitions.mark_swept(self.errand, [sight])
         else:
             transitions.move_to_state(self.errand, [sight.wallet], WalletState.PAYMENT_EXPIRED)
@@ -137,3 +145,8 @@ class Sweeper:
         transitions.set_aside(self.errand, findings)
         if wallet.state is not WalletState.FAILED_TO_SEND_FUNDS and wallet.state in SWEEPABLE:
             transitions.move_to_state(self.errand, [wallet], WalletState.FAILED_TO_SEND_FUNDS)
+
+
+def _has_paid(moved: Sequence[LandedMovement]) -> bool:
+    """Tell whether money went home; the rent of accounts that were closed is none."""
+    return any(movement.kind in (MovementKind.LAMPORTS, MovementKind.TOKENS) for movement in moved)

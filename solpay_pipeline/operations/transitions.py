@@ -16,7 +16,7 @@ from solpay_pipeline.ledger import entries, findings, outbox
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.reasons import HELD, Code, Finding
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.errors import ChangedUnderneath
 from solpay_pipeline.operations.rows import set_wallets
@@ -66,6 +66,7 @@ def accept(errand: Errand, sight: Sight, judgement: Judgement) -> Wallet | None:
             "signature": signature,
             "paid_at": None if judgement.paid_at is None else judgement.paid_at.isoformat(),
             "mint": _mint_text(option.mint),
+            "decimals": SOL_DECIMALS if option.mint is None else sight.decimals[option.mint],
             "received": _amounts(judgement.received),
             "surplus": _amounts(judgement.surplus),
         }
@@ -109,9 +110,11 @@ def hold(errand: Errand, sight: Sight, label: Code) -> bool:
         if wallet.state is not WalletState.RECEIVED_FUNDS:
             set_wallets(connection, errand, [wallet], WalletState.RECEIVED_FUNDS)
         before = findings.amounts_of(connection, wallet.id, HELD)
-        findings.clear(connection, [wallet.id], {*(HELD - {label}), *_JUDGED}, errand.now())
+        has_changed = before != {(one.code, one.mint): one.amount for one in held}
+        # What no longer stands must not be told again and again; what still does keeps its first date.
+        findings.clear(connection, [wallet.id], {*HELD, *_JUDGED} if has_changed else _JUDGED, errand.now())
         findings.note(connection, held, errand.run, errand.now())
-        if before != {(one.code, one.mint): one.amount for one in held}:
+        if has_changed:
             body = {
                 **_payment_body(sight),
                 "label": label.value,
@@ -130,66 +133,39 @@ def hold(errand: Errand, sight: Sight, label: Code) -> bool:
 def mark_swept(errand: Errand, sights: Sequence[Sight]) -> None:
     """The chain shows these wallets empty after our own transactions, or somebody else's that went home."""
     receiver = str(errand.merchant.receiver)
-
-    def change(connection: Connection, batch: Sequence[Sight]) -> None:
-        ids = [sight.wallet.id for sight in batch]
-        set_wallets(
-            connection,
-            errand,
-            [sight.wallet for sight in batch],
-            WalletState.SENT_FUNDS,
-            receiver_address=receiver,
-        )
-        findings.clear(connection, ids, {*HELD, *_STUCK}, errand.now())
-        moved = entries.landed_movements(connection, ids)
-        _tell(
-            connection,
-            errand,
-            [
-                Event(
-                    EventKind.WALLET_SWEPT,
-                    sight.payment.id,
-                    sight.wallet.id,
-                    {
-                        **_payment_body(sight),
-                        "receiver": receiver,
-                        "movements": [movement.as_json() for movement in moved[sight.wallet.id]],
-                    },
-                )
-                for sight in batch
-            ],
-        )
-
-    if not _only_planned(errand, EventKind.WALLET_SWEPT, len(sights)):
-        _in_batches(errand, sights, change)
+    _bring_to_rest(errand, sights, WalletState.SENT_FUNDS, EventKind.WALLET_SWEPT, receiver)
 
 
 def mark_closed(errand: Errand, sights: Sequence[Sight]) -> None:
     """The chain shows these wallets of expired payments empty and their token accounts gone."""
+    _bring_to_rest(errand, sights, WalletState.CLOSED, EventKind.WALLET_CLOSED, None)
+
+
+def _bring_to_rest(
+    errand: Errand, sights: Sequence[Sight], state: WalletState, kind: EventKind, receiver: str | None
+) -> None:
+    """The peer's verify endpoint opens a wallet again whenever a customer's page asks; that is told only once."""
 
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
         ids = [sight.wallet.id for sight in batch]
-        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.CLOSED)
-        findings.clear(connection, ids, {*HELD, *_STUCK}, errand.now())
+        set_wallets(connection, errand, [sight.wallet for sight in batch], state, receiver_address=receiver)
+        # Money of an expired payment that went elsewhere stays told: closing its empty wallet brings nothing back.
+        over = _STUCK if state is WalletState.SENT_FUNDS else _STUCK - {Code.FUNDS_ELSEWHERE}
+        findings.clear(connection, ids, {*HELD, *over}, errand.now())
         moved = entries.landed_movements(connection, ids)
-        _tell(
-            connection,
-            errand,
-            [
-                Event(
-                    EventKind.WALLET_CLOSED,
-                    sight.payment.id,
-                    sight.wallet.id,
-                    {
-                        **_payment_body(sight),
-                        "movements": [movement.as_json() for movement in moved[sight.wallet.id]],
-                    },
-                )
-                for sight in batch
-            ],
-        )
+        told = outbox.last_bodies(connection, kind, [sight.payment.id for sight in batch])
+        events = []
+        for sight in batch:
+            movements = [movement.as_json() for movement in moved[sight.wallet.id]]
+            before = told.get(sight.payment.id)
+            if before is None or before["movements"] != movements:
+                body = {**_payment_body(sight), "movements": movements}
+                if receiver is not None:
+                    body["receiver"] = receiver
+                events.append(Event(kind, sight.payment.id, sight.wallet.id, body))
+        _tell(connection, errand, events)
 
-    if not _only_planned(errand, EventKind.WALLET_CLOSED, len(sights)):
+    if not _only_planned(errand, kind, len(sights)):
         _in_batches(errand, sights, change)
 
 

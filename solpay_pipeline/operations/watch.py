@@ -1,6 +1,6 @@
 """Money that comes to a wallet after its story seemed over: held, or swept where it is the merchant's.
 
-Looks at closed, held and swept wallets whose payment's time was over at most `watch_days` ago.
+Looks at expired, closed, held and swept wallets whose payment's time was over at most `watch_days` ago.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,19 @@ from solpay_pipeline.lifecycle.reasons import HELD
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, WalletState
 from solpay_pipeline.operations import transitions
 from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.judging import judge_expired
+from solpay_pipeline.operations.judging import expired_by_others, judge_expired
 from solpay_pipeline.operations.paging import wallet_pages
 from solpay_pipeline.operations.rounds import without_busy
 from solpay_pipeline.operations.survey import Sight, survey
 
-_WATCHED = (WalletState.CLOSED, WalletState.RECEIVED_FUNDS, WalletState.SENT_FUNDS)
+_WATCHED = (
+    WalletState.PAYMENT_EXPIRED,
+    WalletState.CLOSED,
+    WalletState.RECEIVED_FUNDS,
+    WalletState.SENT_FUNDS,
+)
+
+_OVER = (WalletState.PAYMENT_EXPIRED, WalletState.CLOSED)
 
 
 async def watch(errand: Errand) -> None:
@@ -36,12 +43,18 @@ async def watch(errand: Errand) -> None:
 
 
 async def _expired(errand: Errand, sights: Sequence[Sight]) -> None:
-    await judge_expired(errand, [sight for sight in sights if not sight.holdings.is_empty])
-    # Somebody has moved what was held: nothing is left to hold, and the accounts may be closed.
+    over = [sight for sight in sights if sight.holdings.is_empty and sight.wallet.state in _OVER]
+    doubtful = expired_by_others(errand, over)
+    await judge_expired(errand, doubtful + [sight for sight in sights if not sight.holdings.is_empty])
+    # Somebody has moved what was held, or called a wallet closed whose accounts are open: nothing is left but to close.
     let_go = [
         sight.wallet
         for sight in sights
-        if sight.holdings.is_empty and sight.wallet.state is WalletState.RECEIVED_FUNDS
+        if sight.holdings.is_empty
+        and (
+            sight.wallet.state is WalletState.RECEIVED_FUNDS
+            or (sight.wallet.state is WalletState.CLOSED and sight.holdings.tokens)
+        )
     ]
     for wallet in transitions.move_to_state(errand, let_go, WalletState.PAYMENT_EXPIRED):
         if not errand.options.dry_run:

@@ -67,6 +67,8 @@ def test_a_recheck_of_two_hundred_unpaid_payments_takes_ten_calls_at_most(tmp_pa
         shop.node.calls.clear()
         outcome = shop.run("recheck")
         with capsys.disabled():
-            print(f"\nrecheck of {WALLETS} unpaid: {shop.node.calls.total()} RPC calls; {dict(shop.node.calls)}")
+            print(
+                f"\nrecheck of {WALLETS} unpaid: {shop.node.calls.total()} RPC calls; {dict(shop.node.calls)}"
+            )
         assert outcome.looked_at == outcome.waiting == WALLETS
         assert shop.node.calls.total() <= 10

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from solders.hash import Hash
 from solders.keypair import Keypair
 from solders.message import MessageV0
+from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
@@ -19,7 +21,7 @@ from solpay_pipeline.localnet.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.faults import Fault, FaultKind
 from solpay_pipeline.localnet.node import Node
 from solpay_pipeline.localnet.server import running
-from solpay_pipeline_tests.chain.scripted import FakeTime
+from solpay_pipeline_tests.chain.scripted import FakeTime, Reply, ScriptedNode, result
 
 pytestmark = pytest.mark.anyio
 
@@ -41,17 +43,19 @@ class Post:
     async def signed(self, count: int = 1, lamports: int = 10**9) -> list[Signed]:
         """Transfers to strangers, signed with a fresh blockhash."""
         recent = await self.rpc.latest_blockhash(CONFIRMED)
-        found = []
-        for _ in range(count):
-            moved = TransferParams(
-                from_pubkey=self.payer.pubkey(), to_pubkey=Keypair().pubkey(), lamports=lamports
-            )
-            message = MessageV0.try_compile(self.payer.pubkey(), [transfer(moved)], [], recent.blockhash)
-            sent = VersionedTransaction(message, [self.payer])
-            found.append(
-                Signed(str(sent.signatures[0]), bytes(sent), recent.last_valid_block_height, recent.slot)
-            )
-        return found
+        return [
+            self.sign(recent.blockhash, recent.last_valid_block_height, recent.slot, lamports)
+            for _ in range(count)
+        ]
+
+    def sign(self, blockhash: Hash, last_valid: int, slot: int, lamports: int = 10**9) -> Signed:
+        """A transfer to a stranger."""
+        moved = TransferParams(
+            from_pubkey=self.payer.pubkey(), to_pubkey=Keypair().pubkey(), lamports=lamports
+        )
+        message = MessageV0.try_compile(self.payer.pubkey(), [transfer(moved)], [], blockhash)
+        sent = VersionedTransaction(message, [self.payer])
+        return Signed(str(sent.signatures[0]), bytes(sent), last_valid, slot)
 
     async def deliver(
         self, signed: list[Signed], *, patience: float = 20.0, **how: Any
@@ -79,6 +83,12 @@ class Post:
 
     def fault(self, kind: FaultKind, **how: Any) -> Fault:
         return self.node.faults.add(Fault(kind, **{"methods": SEND} | how))
+
+
+def damaged(good: Signed) -> Signed:
+    """The same message under a signature that is wrong."""
+    wire = good.wire[:10] + bytes([good.wire[10] ^ 1]) + good.wire[11:]
+    return Signed(good.signature, wire, good.last_valid_block_height, good.sent_slot)
 
 
 @pytest.fixture(scope="module")
@@ -206,13 +216,7 @@ async def test_a_transaction_that_cannot_succeed_is_refused_with_its_error_and_n
 
 async def test_a_signature_that_is_wrong_is_refused(post: Post) -> None:
     (good,) = await post.signed()
-    broken = Signed(
-        good.signature,
-        good.wire[:70] + bytes([good.wire[70] ^ 1]) + good.wire[71:],
-        good.last_valid_block_height,
-        good.sent_slot,
-    )
-    (receipt,) = (await post.deliver([broken])).values()
+    (receipt,) = (await post.deliver([damaged(good)])).values()
     assert receipt.fate is Fate.REFUSED
     assert receipt.err
 
@@ -225,12 +229,86 @@ async def test_a_refusal_after_a_send_that_may_have_left_is_not_believed(post: P
     assert "preflight" in (receipt.reason or "")
 
 
+async def test_a_wrong_signature_is_not_refused_once_it_may_have_left(post: Post) -> None:
+    post.fault("drop_before", times=1)
+    (good,) = await post.signed()
+    (receipt,) = (await post.deliver([damaged(good)], patience=5.0)).values()
+    assert receipt.fate is Fate.IN_FLIGHT
+
+
+async def test_a_blockhash_that_the_node_does_not_know_yet_is_waited_for(post: Post) -> None:
+    blockhash, last_valid = post.node.chain.latest_blockhash("processed")
+    signed = post.sign(blockhash, last_valid, post.node.chain.slot_at("processed"))
+    (receipt,) = (await post.deliver([signed])).values()
+    assert receipt.fate is Fate.CONFIRMED
+    assert post.rpc.calls["sendTransaction"] == 2
+
+
+async def test_what_has_landed_before_is_found_although_the_node_refuses_to_process_it_again(
+    post: Post,
+) -> None:
+    signed = await post.signed()
+    await post.deliver(signed)
+    (receipt,) = (await post.deliver(signed)).values()
+    assert receipt.fate is Fate.CONFIRMED
+    assert post.spent() == 10**9
+
+
+async def test_a_final_failure_without_a_fee_is_waited_out_until_its_blockhash_has_expired() -> None:
+    time = FakeTime()
+    failed = {
+        "slot": 990,
+        "confirmations": None,
+        "err": "InsufficientFundsForFee",
+        "confirmationStatus": "finalized",
+    }
+    meta = {"err": "InsufficientFundsForFee", "fee": 0, "preBalances": [], "postBalances": []}
+
+    def height() -> int:
+        return 1_000 + int((time.now - 1_000) / 0.4)
+
+    def now(request: dict[str, Any]) -> Reply:
+        return result(height())(request)
+
+    def blockhash(request: dict[str, Any]) -> Reply:
+        value = {"blockhash": str(Pubkey.default()), "lastValidBlockHeight": height() + 150}
+        return result({"context": {"slot": height()}, "value": value})(request)
+
+    def statuses(request: dict[str, Any]) -> Reply:
+        return result({"context": {"slot": height()}, "value": [failed]})(request)
+
+    async with (
+        ScriptedNode(
+            sendTransaction=result("accepted"),
+            getSignatureStatuses=statuses,
+            getTransaction=result(
+                {"slot": 990, "meta": meta, "transaction": {"message": {"accountKeys": []}}}
+            ),
+            getLatestBlockhash=blockhash,
+            getBlockHeight=now,
+            getSlot=now,
+            getHealth=result("ok"),
+            getFirstAvailableBlock=result(0),
+        ) as node,
+        Rpc([node.endpoint()], clock=time.clock, sleep=time.sleep) as rpc,
+    ):
+        signed = Signed("5" * 88, b"wire", last_valid_block_height=1_100, sent_slot=980)
+        (receipt,) = (
+            await deliver(
+                rpc, [signed], commitment=CONFIRMED, patience_seconds=90.0, clock=time.clock, sleep=time.sleep
+            )
+        ).values()
+    assert receipt.fate is Fate.DEAD
+    assert height() > 1_104
+
+
 async def test_a_failure_on_chain_is_failed_only_when_final(post: Post) -> None:
     post.fault("land_failed")
     signed = await post.signed()
     (receipt,) = (await post.deliver(signed, patience=3.0)).values()
     assert receipt.fate is Fate.IN_FLIGHT
     assert receipt.err == '{"InstructionError":[0,{"Custom":1}]}'
+    assert post.rpc.calls["getTransaction"] == 0
     (receipt,) = (await post.deliver(signed, patience=60.0, already_sent=True)).values()
     assert receipt.fate is Fate.FAILED
     assert (receipt.fee, receipt.failed_instruction) == (5_000, 0)

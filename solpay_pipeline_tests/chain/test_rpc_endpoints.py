@@ -84,10 +84,17 @@ async def test_a_retry_after_of_one_call_holds_all_concurrent_calls() -> None:
         asked_at.append(time.now)
         return busy_for(5)(request) if len(asked_at) == 1 else result(7)(request)
 
-    async with ScriptedNode(getSlot=slot) as node:
-        options = RpcOptions(max_concurrency=1)
-        async with Rpc([node.endpoint()], options, clock=time.clock, sleep=time.sleep) as rpc:
-            assert await asyncio.gather(*(rpc.slot(FINALIZED) for _ in range(20))) == [7] * 20
+    async def sleep(seconds: float) -> None:
+        # Long enough in real time for a call that does not wait to get through.
+        await asyncio.sleep(0.05)
+        await time.sleep(seconds)
+
+    options = RpcOptions(max_concurrency=1)
+    async with (
+        ScriptedNode(getSlot=slot) as node,
+        Rpc([node.endpoint()], options, clock=time.clock, sleep=sleep) as rpc,
+    ):
+        assert await asyncio.gather(*(rpc.slot(FINALIZED) for _ in range(20))) == [7] * 20
     assert len(asked_at) == 21
     assert all(moment >= asked_at[0] + 5 for moment in asked_at[1:])
 

@@ -148,6 +148,7 @@ async def test_a_result_that_makes_solders_fail_or_panic_is_malformed(answer: ob
         ("soon", None),
         ("-5", None),
     ],
+    ids=["whole", "fraction", "date", "past date", "words", "negative"],
 )
 async def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds: float | None) -> None:
     busy = verbatim("", status=429, headers={"Retry-After": header})

@@ -1,5 +1,6 @@
 """The rule that stands between us and paying twice: dead needs every piece of evidence, from every provider needed."""
 
+import dataclasses
 import random
 from typing import Any
 
@@ -24,7 +25,7 @@ from solpay_pipeline.chain.verdict import (
     verdicts,
 )
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline_tests.chain.scripted import Answer, ScriptedNode, error, result, verbatim
+from solpay_pipeline_tests.chain.scripted import Answer, Reply, ScriptedNode, error, result, verbatim
 
 SIGNATURE = "5" * 88
 LAST_VALID = 10_000
@@ -280,13 +281,22 @@ async def test_a_node_that_cannot_know_kills_nothing(lie: dict[str, Answer]) -> 
     assert not isinstance(await verdict_of(answers() | lie), Dead)
 
 
+def test_a_provider_that_counts_everything_in_slots_is_seen_through_by_what_passed_since_the_send() -> None:
+    claim = Claim(SIGNATURE, LAST_VALID, sent_slot=22_000_000)
+    clocks = Clocks(22_001_150, 22_001_000, 22_001_000)
+    in_slots = dataclasses.replace(GOOD, claim=claim, clocks=clocks, status_slot=22_001_040)
+    assert isinstance(judge(in_slots), Unknown)
+
+
 @pytest.mark.anyio
-async def test_a_provider_that_counts_everything_in_slots_is_seen_through_by_what_passed_since_the_send() -> (
-    None
-):
-    in_slots = answers(height=1_000_000, slot=1_000_000)
-    found = await verdict_of(in_slots | {"getSlot": result(SENT_SLOT + 400)})
-    assert isinstance(found, Unknown)
+async def test_the_whole_history_is_searched_and_not_only_what_is_recent() -> None:
+    def in_history_only(request: dict[str, Any]) -> Reply:
+        found = status() if request["params"][1]["searchTransactionHistory"] else None
+        return result({"context": {"slot": LAST_VALID + 100}, "value": [found]})(request)
+
+    verdict = await verdict_of(answers() | {"getSignatureStatuses": in_history_only})
+    assert isinstance(verdict, Alive)
+    assert verdict.status is not None
 
 
 @pytest.mark.anyio

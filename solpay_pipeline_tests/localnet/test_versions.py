@@ -122,3 +122,18 @@ def test_a_lookup_table_adds_its_addresses(rpc: Caller, chain: Chain, rich: Keyp
     assert shown["meta"]["postBalances"][-1] == SOL
     found = rpc.result("getSignaturesForAddress", str(wallet.pubkey()))
     assert [each["signature"] for each in found] == [record.signature]
+
+
+def test_a_transaction_shows_its_configuration(
+    rpc: Caller, chain: Chain, rich: Keypair, wallet: Keypair
+) -> None:
+    config = TransactionConfig(compute_unit_limit=1_000, loaded_accounts_data_size_limit=BYTES)
+    record = submit_v1(chain, rich, [pay(rich, wallet.pubkey(), SOL)], config)
+    chain.advance(32)
+    shown = rpc.result("getTransaction", record.signature, {"maxSupportedTransactionVersion": 1})
+    assert shown["transaction"]["message"]["transactionConfig"] == {
+        "priorityFee": None,
+        "computeUnitLimit": 1_000,
+        "loadedAccountsDataSizeLimit": BYTES,
+        "heapSize": None,
+    }

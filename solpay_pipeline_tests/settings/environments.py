@@ -34,6 +34,8 @@ COMPLETE = {
     "SOLPAY_MAX_PRIORITY_FEE": "5000",
     "SOLPAY_WEBHOOK_URL": f"https://hooks.shop.test/{WEBHOOK_TOKEN}",
     "SOLPAY_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    "SOLPAY_WEBHOOK_ALLOW_PRIVATE": "true",
+    "SOLPAY_EVENT_TRIES": "7",
     "SOLPAY_EVENT_HANDLERS": "shop.events:on_event, shop.audit:write",
     "SOLPAY_DJANGO_SETTINGS": "shop.settings",
 }

@@ -100,6 +100,9 @@ BAD = [
         "'shop.events.on_event' is not package.module:function",
     ),
     ("SOLPAY_EVENT_HANDLERS", "shop.a:b,c", "entry 2 of 2 'c' is not package.module:function"),
+    ("SOLPAY_WEBHOOK_ALLOW_PRIVATE", "yes", "'yes' is not true or false"),
+    ("SOLPAY_EVENT_TRIES", "0", "'0' is not a number of tries from 1 to 1000"),
+    ("SOLPAY_EVENT_TRIES", "some", "'some' is not a number of tries"),
     ("SOLPAY_DJANGO_SETTINGS", "shop/settings.py", "'shop/settings.py' is not a module's name"),
 ]
 

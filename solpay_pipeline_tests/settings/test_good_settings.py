@@ -48,7 +48,8 @@ def test_the_six_required_settings_are_enough():
     assert settings.payment_table == "django_solana_payments_solanapayment"
     assert settings.token_table == "django_solana_payments_paymentcryptotoken"
     assert (settings.transaction_version, settings.max_priority_fee) == (0, 10_000)
-    assert settings.webhook_url is settings.webhook_secret is settings.rpc_proxy is None
+    assert settings.webhook_url is settings.rpc_proxy is None
+    assert (settings.webhook_secrets, settings.webhook_allow_private, settings.event_tries) == ((), False, 10)
     assert (settings.event_handlers, settings.django_settings) == ((), None)
 
 
@@ -143,7 +144,7 @@ def test_what_is_shown_of_secrets_is_their_public_side():
     assert shown["SOLPAY_WALLET_KEYS"] == "2 set"
     assert shown["SOLPAY_RPC_HEADERS"] == "x-api-key, x-shop"
     assert shown["SOLPAY_RPC_PROXY"] == "http://proxy.test:3128"
-    assert shown["SOLPAY_WEBHOOK_SECRET"] == "set"
+    assert shown["SOLPAY_WEBHOOK_SECRET"] == "1 set"
     assert shown["SOLPAY_COMMITMENT"] == "finalized"
     assert secrets_in(repr(shown)) == []
 

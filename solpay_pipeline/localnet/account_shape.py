@@ -1,0 +1,56 @@
+"""How a client wants to see accounts, and accounts shown so. Every answer names the slot that it was read at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from solders.account import Account
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.localnet.encoding import ACCOUNT_ENCODINGS, DataSlice, account_json
+from solpay_pipeline.localnet.params import Call, Options
+
+API_VERSION = "4.3.0"
+"""The Agave release whose answers these are like."""
+
+
+def with_context(slot: int, value: object) -> dict[str, Any]:
+    """RpcResponse: the value and the slot that it belongs to."""
+    return {"context": {"apiVersion": API_VERSION, "slot": slot}, "value": value}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountShape:
+    """The encoding and slice asked for, at one slot of one endpoint's chain."""
+
+    call: Call
+    slot: int
+    encoding: str
+    data_slice: DataSlice | None
+
+    @classmethod
+    def asked(cls, call: Call, options: Options, default_encoding: str) -> "AccountShape":
+        """What the configuration object says; -32602 where it says nonsense, -32016 where the slot is too old."""
+        encoding = options.one_of("encoding", default_encoding, ACCOUNT_ENCODINGS)
+        data_slice = options.data_slice()
+        return cls(call, options.bank_slot(), encoding, data_slice)
+
+    def read(self, address: Pubkey) -> Account | None:
+        """The account at the slot."""
+        return self.call.chain.accounts.at(address, self.slot)
+
+    def shown(self, address: Pubkey) -> Any:
+        """The account at an address as JSON; None where there is none."""
+        accounts = self.call.chain.accounts
+        # Parsed token accounts depend on their mint too, so only bytes are kept ready.
+        lasting = self.encoding != "jsonParsed" and accounts.is_settled(address)
+        if lasting and (ready := accounts.settled.get(address, (self.encoding, self.data_slice))) is not None:
+            return ready
+        account = self.read(address)
+        if account is None:
+            return None
+        made = self.of(account)
+        return accounts.settled.keep(address, (self.encoding, self.data_slice), made) if lasting else made
+
+    def of(self, account: Account) -> dict[str, Any]:
+        """An account that has been read, as JSON."""
+        return account_json(account, self.encoding, self.data_slice, self.read)

@@ -1,0 +1,63 @@
+"""What somebody with a wallet's own key does behind the pipeline's back, as the peer's commands do."""
+
+from decimal import Decimal
+
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.system_program import TransferParams, transfer
+from solders.transaction import VersionedTransaction
+
+from solpay_pipeline.chain.instructions import lower
+from solpay_pipeline.lifecycle.actions import MoveTokens
+from solpay_pipeline.localnet.token_layout import NATIVE_MINT
+from solpay_pipeline.records.writing import add_token
+from solpay_pipeline_tests.shop import Customer, Shop
+
+
+def take_sol(shop: Shop, customer: Customer, to: Pubkey, lamports: int | None = None) -> str:
+    """All lamports of the wallet, or some, to any address."""
+    amount = shop.seed.lamports(customer.address) if lamports is None else lamports
+    moved = TransferParams(from_pubkey=customer.address, to_pubkey=to, lamports=amount)
+    return shop.seed.send([transfer(moved)], [customer.keypair])
+
+
+def take_tokens(shop: Shop, customer: Customer, mint: Pubkey, to: Pubkey) -> str:
+    """All tokens of the wallet's ATA to the ATA of any owner; the wallet's own account stays open."""
+    found = shop.chain.accounts.newest(mint)
+    assert found is not None
+    destination = shop.seed.create_ata(to, mint)
+    move = MoveTokens(
+        source=shop.ata(customer.address, mint),
+        mint=mint,
+        program=found.owner,
+        decimals=shop.decimals[mint],
+        amount=shop.tokens_of(customer.address, mint),
+        destination=destination,
+    )
+    return shop.seed.send(list(lower(move, customer.address)), [customer.keypair])
+
+
+def pay_with_own_fee(shop: Shop, customer: Customer, to: Pubkey, lamports: int) -> str:
+    """A hand that lets the wallet itself pay the fee."""
+    moved = TransferParams(from_pubkey=customer.address, to_pubkey=to, lamports=lamports)
+    with shop.chain.lock:
+        blockhash, _ = shop.chain.latest_blockhash()
+        message = MessageV0.try_compile(customer.address, [transfer(moved)], [], blockhash)
+        record = shop.chain.submit(bytes(VersionedTransaction(message, [customer.keypair])))
+    assert record.err is None
+    return record.signature
+
+
+def accept_wrapped_sol(shop: Shop) -> Pubkey:
+    """Wrapped SOL among the accepted tokens, as a mint like any other."""
+    with shop.merchant.engine.begin() as connection:
+        shop.tokens[NATIVE_MINT] = add_token(
+            connection,
+            shop.merchant.tables,
+            mint=str(NATIVE_MINT),
+            price=Decimal(5),
+            name="Wrapped SOL",
+            symbol="WSOL",
+        )
+    shop.decimals[NATIVE_MINT] = 9
+    return NATIVE_MINT

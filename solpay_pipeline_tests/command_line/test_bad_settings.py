@@ -1,0 +1,105 @@
+"""A bad setting of each kind ends in one line that names it, with exit code 2, before anything else is done."""
+
+import itertools
+
+import pytest
+from solders.keypair import Keypair
+
+from solpay_pipeline.settings import SETTINGS
+from solpay_pipeline_tests.command_line.warm import Ended, Warm, solpay
+from solpay_pipeline_tests.settings.environments import COMPLETE, SMALLEST, secrets_in
+
+BAD = {
+    "SOLPAY_DATABASE_URL": "shop.sqlite3",
+    "SOLPAY_RPC_URLS": "rpc.test",
+    "SOLPAY_RECEIVER_ADDRESS": "abc",
+    "SOLPAY_FEE_PAYER_KEYPAIR": str(list(bytes(Keypair()))[:32]),
+    "SOLPAY_WALLET_KEYS": "too short",
+    "SOLPAY_CLUSTER": "mainnet",
+    "SOLPAY_COMMITMENT": "recent",
+    "SOLPAY_ACCEPTANCE_COMMITMENT": "processed",
+    "SOLPAY_RPC_TIMEOUT": "soon",
+    "SOLPAY_RPC_RATE_LIMIT": "-1",
+    "SOLPAY_RPC_HEADERS": "no header",
+    "SOLPAY_RPC_PROXY": "proxy.test",
+    "SOLPAY_PAYMENT_TABLE": "shop; drop table x",
+    "SOLPAY_TOKEN_TABLE": "1shop_token",
+    "SOLPAY_TRANSACTION_VERSION": "2",
+    "SOLPAY_MAX_PRIORITY_FEE": "1.5",
+    "SOLPAY_WEBHOOK_URL": "ftp://hooks.test",
+    "SOLPAY_WEBHOOK_SECRET": "whsec_!!!",
+    "SOLPAY_EVENT_HANDLERS": "shop.events.on_event",
+    "SOLPAY_DJANGO_SETTINGS": "shop/settings.py",
+}
+COMMANDS = ("expire", "sweep", "reclaim", "recheck", "maintain", "init")
+REQUIRED = sorted(SMALLEST)
+
+
+def assert_refused(ended: Ended, name: str) -> None:
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"{name}: ")
+    assert ended.stderr.count("\n") == 1
+    assert "Traceback" not in ended.stderr
+    assert secrets_in(ended.stderr) == []
+
+
+def test_the_table_of_bad_settings_has_each_of_them() -> None:
+    assert sorted(BAD) == sorted(spec.name for spec in SETTINGS)
+
+
+@pytest.mark.parametrize(("name", "command"), [*zip(BAD, itertools.cycle(COMMANDS), strict=False)])
+def test_a_bad_setting_stops_a_command_with_one_line_that_names_it(
+    warm: Warm, name: str, command: str
+) -> None:
+    assert_refused(warm.run(COMPLETE | {name: BAD[name]}, command), name)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_setting_stops_every_command_with_one_line_that_names_it(warm: Warm, name: str) -> None:
+    environment = {key: value for key, value in SMALLEST.items() if key != name}
+    for command in COMMANDS:
+        ended = warm.run(environment, command)
+        assert_refused(ended, name)
+        assert "is missing" in ended.stderr
+
+
+def test_a_misspelt_setting_stops_with_the_right_name(warm: Warm) -> None:
+    ended = warm.run(SMALLEST | {"SOLPAY_RECIEVER_ADDRESS": "x"}, "sweep")
+    assert_refused(ended, "SOLPAY_RECIEVER_ADDRESS")
+    assert "SOLPAY_RECEIVER_ADDRESS" in ended.stderr
+
+
+def test_a_shell_without_any_setting_is_told_the_first_of_them() -> None:
+    assert_refused(solpay({}, "sweep"), "SOLPAY_DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "word"),
+    [
+        ("recheck", ["--limit", "0"], "limit"),
+        ("recheck", ["--limit", "many"], "--limit"),
+        ("sweep", ["--sleep", "-1"], "sleep"),
+        ("reclaim", ["--sleep", "nan"], "sleep"),
+        ("sweep", ["--max-runtime", "0"], "max_runtime"),
+        ("sweep", ["--max-runtime", "inf"], "max_runtime"),
+        ("expire", ["--watch-days", "-1"], "watch_days"),
+        ("recheck", ["--underpayment-tolerance", "x"], "underpayment_tolerance"),
+        ("expire", ["--underpayment-tolerance", "100%"], "underpayment_tolerance"),
+        ("maintain", ["--underpayment-tolerance", "NaN%"], "underpayment_tolerance"),
+        ("maintain", ["--underpayment-tolerance", "-5"], "underpayment_tolerance"),
+        ("sweep", ["--payment-id", "first"], "--payment-id"),
+        ("sweep", ["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_a_bad_option_is_refused_by_its_name(warm: Warm, command: str, options: list[str], word: str) -> None:
+    ended = warm.run(SMALLEST, command, *options)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert word in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_unknown_command_is_bad_usage(warm: Warm) -> None:
+    ended = warm.run(SMALLEST, "swipe")
+    assert ended.returncode == 2
+    assert "swipe" in ended.stderr

@@ -1,0 +1,224 @@
+"""The operations from a shell: exit codes, dry runs, JSON, and what is refused before anything is signed."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from solders.keypair import Keypair
+
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline_tests.command_line.warm import Warm
+from solpay_pipeline_tests.shop import Customer, Shop, open_shop
+
+OPERATIONS = ("expire", "sweep", "reclaim", "recheck", "maintain")
+
+
+@contextmanager
+def busy_shop(folder: Path) -> Iterator[tuple[Shop, dict[str, Customer]]]:
+    """Work for each operation: one to accept, one to sweep, one to expire, one to close."""
+    with open_shop(folder) as shop:
+        shop.accept_sol()
+        mint = shop.accept_mint()
+        customers = {
+            "closing": shop.new_payment(status=PaymentStatus.EXPIRED, state=WalletState.PAYMENT_EXPIRED),
+            "due": shop.new_payment(),
+            "paid": shop.new_payment(),
+            "accepted": shop.new_payment(
+                status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT
+            ),
+        }
+        shop.pay_token(customers["paid"], mint)
+        shop.pay_token(customers["accepted"], mint)
+        shop.wait(hours=1)
+        yield shop, customers
+
+
+def dump(shop: Shop) -> list[str]:
+    path = shop.database_url.removeprefix("sqlite:///")
+    connection = sqlite3.connect(path)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
+def test_a_dry_run_of_every_operation_plans_and_writes_nothing(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, _):
+        rows, transactions = dump(shop), shop.chain.history.count()
+        for operation in OPERATIONS:
+            ended = warm.run(shop.environment(), operation, "--dry-run", "--json")
+            assert (ended.returncode, ended.stderr) == (0, "")
+            outcomes = {outcome["operation"]: outcome for outcome in ended.json()}
+            assert all(outcome["dry_run"] for outcome in outcomes.values())
+            match operation:
+                case "expire":
+                    assert (outcomes["expire"]["accepted"], outcomes["expire"]["expired"]) == (1, 1)
+                case "sweep":
+                    assert outcomes["sweep"]["amounts"] == {str(next(iter(shop.decimals))): "5000000"}
+                    assert outcomes["sweep"]["transactions"] == 1
+                case "reclaim":
+                    assert outcomes["reclaim"]["transactions"] == 1
+                case "recheck":
+                    assert outcomes["recheck"]["accepted"] == 1
+                case "maintain":
+                    assert list(outcomes) == ["expire", "sweep", "reclaim"]
+        assert dump(shop) == rows
+        assert shop.chain.history.count() == transactions
+        assert shop.node.calls["sendTransaction"] == 0
+
+
+def test_all_done_is_exit_code_0_and_a_second_run_has_nothing_to_do(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, customers):
+        first = warm.run(shop.environment(), "maintain", "--json")
+        assert (first.returncode, first.stderr) == (0, "")
+        expire, sweep, reclaim = first.json()
+        assert (expire["accepted"], expire["expired"], expire["closed"]) == (1, 1, 1)
+        assert (sweep["swept"], reclaim["closed"]) == (2, 1)
+        assert len({outcome["run_id"] for outcome in (expire, sweep, reclaim)}) == 1
+        second = warm.run(shop.environment(), "maintain", "--json").json()
+        assert [outcome["transactions"] for outcome in second] == [0, 0, 0]
+        assert shop.state(customers["paid"]) == shop.state(customers["accepted"]) == "sent_funds"
+
+
+def test_a_wallet_that_was_set_aside_makes_exit_code_1_and_is_told_with_its_reason(
+    warm: Warm, tmp_path: Path
+) -> None:
+    with busy_shop(tmp_path) as (shop, customers):
+        frozen = customers["accepted"]
+        mint = next(iter(shop.decimals))
+        shop.seed.freeze(shop.ata(frozen.address, mint), mint)
+        shop.settle_chain()
+        as_json = warm.run(shop.environment(), "sweep", "--json")
+        assert as_json.returncode == 1
+        (aside,) = as_json.json()[0]["set_aside"]
+        assert (aside["wallet_id"], aside["payment_id"]) == (frozen.wallet_id, frozen.payment_id)
+        assert "frozen" in aside["explanation"]
+        as_table = warm.run(shop.environment(), "maintain")
+        assert as_table.returncode == 1
+        assert "set aside" in as_table.stdout
+        assert aside["explanation"] in as_table.stdout
+        assert shop.state(customers["paid"]) == "sent_funds"
+
+
+def test_only_the_payments_that_are_named_are_touched(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, customers):
+        paid, due = customers["paid"], customers["due"]
+        ended = warm.run(
+            shop.environment(), "expire", "--payment-id", str(due.payment_id), "--no-close-wallets"
+        )
+        assert ended.returncode == 0
+        assert (shop.status(due), shop.state(due)) == ("expired", "payment_expired")
+        assert shop.status(paid) == "initiated"
+        ids = ["--payment-id", str(paid.payment_id), "--payment-id", str(due.payment_id)]
+        assert warm.run(shop.environment(), "recheck", *ids, "--no-forward-funds").returncode == 0
+        assert (shop.status(paid), shop.state(paid)) == ("confirmed", "processing_payment")
+        assert shop.state(customers["accepted"]) == "processing_payment"
+
+
+def test_a_time_limit_stops_a_run_cleanly_and_says_so(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, customers):
+        ended = warm.run(shop.environment(), "sweep", "--max-runtime", "0.000001", "--json")
+        assert ended.json()[0]["stopped_reason"] == "max_runtime"
+        assert shop.state(customers["accepted"]) == "processing_payment"
+
+
+def test_a_receiver_that_is_one_of_our_wallets_stops_before_anything_is_signed(
+    warm: Warm, tmp_path: Path
+) -> None:
+    with busy_shop(tmp_path) as (shop, customers):
+        assert_blocked(warm, shop, str(customers["due"].address), "one of the shop's own one-time wallets")
+
+
+def test_a_receiver_that_is_a_token_account_stops_before_anything_is_signed(
+    warm: Warm, tmp_path: Path
+) -> None:
+    with busy_shop(tmp_path) as (shop, _):
+        account = shop.seed.create_ata(Keypair().pubkey(), next(iter(shop.decimals)))
+        shop.settle_chain()
+        assert_blocked(warm, shop, str(account), "a token account or a mint, not a wallet")
+
+
+def test_a_receiver_that_is_a_mint_stops_before_anything_is_signed(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, _):
+        assert_blocked(warm, shop, str(next(iter(shop.decimals))), "a token account or a mint, not a wallet")
+
+
+def assert_blocked(warm: Warm, shop: Shop, receiver: str, words: str) -> None:
+    rows = dump(shop)
+    for operation in OPERATIONS:
+        ended = warm.run(shop.environment() | {"SOLPAY_RECEIVER_ADDRESS": receiver}, operation)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert words in ended.stderr
+        assert "SOLPAY_RECEIVER_ADDRESS" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+    assert dump(shop) == rows
+    assert shop.node.calls["sendTransaction"] == 0
+
+
+@pytest.mark.parametrize(
+    "cluster", ["mainnet-beta", "devnet", "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"]
+)
+def test_another_cluster_than_the_one_named_stops_before_anything_is_signed(
+    warm: Warm, tmp_path: Path, cluster: str
+) -> None:
+    with busy_shop(tmp_path) as (shop, _):
+        rows = dump(shop)
+        ended = warm.run(shop.environment() | {"SOLPAY_CLUSTER": cluster}, "maintain")
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert "cluster" in ended.stderr.lower() or "genesis" in ended.stderr.lower()
+        assert ended.stderr.count("\n") == 1
+        assert dump(shop) == rows
+        assert shop.node.calls["sendTransaction"] == 0
+
+
+def test_an_empty_fee_payer_stops_before_anything_is_signed(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, customers):
+        poor = Keypair()
+        ended = warm.run(shop.environment() | {"SOLPAY_FEE_PAYER_KEYPAIR": poor.to_json()}, "sweep")
+        assert ended.returncode == 1
+        assert f"the fee payer {poor.pubkey()} has 0 lamports" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+        assert shop.transactions() == []
+        assert shop.state(customers["accepted"]) == "processing_payment"
+
+
+def test_a_database_without_tables_is_told_in_one_line(warm: Warm, tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        ended = warm.run(
+            shop.environment() | {"SOLPAY_DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}"}, "sweep"
+        )
+        assert ended.returncode == 1
+        assert "run `solpay init`" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+
+
+def test_a_database_that_cannot_be_opened_is_told_in_one_line(warm: Warm, tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        nowhere = {"SOLPAY_DATABASE_URL": f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'shop.db'}"}
+        for command in ("sweep", "init"):
+            ended = warm.run(shop.environment() | nowhere, command)
+            assert ended.returncode in (1, 2)
+            assert ended.stderr.count("\n") == 1
+            assert "Traceback" not in ended.stderr
+
+
+def test_a_node_that_refuses_the_key_fails_at_once_with_one_line(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, _):
+        shop.node.faults.add(Fault("server_error", status=401))
+        ended = warm.run(shop.environment(), "sweep")
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert "401" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+
+
+def test_the_json_of_an_outcome_carries_amounts_as_text(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, _):
+        (outcome,) = json.loads(warm.run(shop.environment(), "sweep", "--json").stdout)
+        assert outcome["amounts"] == {str(next(iter(shop.decimals))): "5000000"}
+        assert int(outcome["fee_lamports"]) > 0
+        assert int(outcome["rent_lamports"]) > 0
+        assert len(outcome["signatures"]) == outcome["transactions"]

@@ -1,0 +1,1 @@
+"""The demo: its folder, its books, and the whole of it played once."""

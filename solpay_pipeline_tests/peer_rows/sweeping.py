@@ -1,0 +1,14 @@
+"""A sweep in a process of its own, to be killed: `python -m solpay_pipeline_tests.peer_rows.sweeping`."""
+
+import asyncio
+import os
+import sys
+
+from solpay_pipeline.operations.options import Options
+from solpay_pipeline.operations.run import run_operation
+from solpay_pipeline.resources import merchant_of
+from solpay_pipeline.settings import parse_settings
+
+if __name__ == "__main__":
+    merchant = merchant_of(parse_settings(os.environ))
+    asyncio.run(run_operation(merchant, sys.argv[1], Options(), f"killed {sys.argv[1]}"))
