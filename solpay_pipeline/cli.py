@@ -12,9 +12,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from solpay_pipeline.settings import BadSetting, Settings
-
-DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
+from solpay_pipeline.cli_common import BAD_USAGE, DONE, NOT_ALL_DONE, refuse, run_job, settings_or_exit
+from solpay_pipeline.cli_events import events_app
+from solpay_pipeline.cli_keys import rotate_keys
 
 app = typer.Typer(
     name="solpay",
@@ -24,7 +24,6 @@ app = typer.Typer(
     # Frames hold keys; a traceback must not print them.
     pretty_exceptions_enable=False,
 )
-_err = Console(stderr=True)
 
 Sleep = Annotated[float, typer.Option("--sleep", help="Seconds between blockchain operations.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Plan and report; sign and write nothing.")]
@@ -48,6 +47,13 @@ Forward = Annotated[
 CloseWallets = Annotated[
     bool, typer.Option("--close-wallets/--no-close-wallets", help="Close the wallets of what expired.")
 ]
+CheckHistory = Annotated[
+    bool,
+    typer.Option(
+        "--check-history/--no-check-history",
+        help="Ask every wallet's history before its payment expires; without, a zero balance is enough.",
+    ),
+]
 WatchDays = Annotated[int, typer.Option("--watch-days", help="Days for which expired wallets stay watched.")]
 SweepHeld = Annotated[
     bool, typer.Option("--sweep-held-funds", help="Sweep short, late, unexpected money too.")
@@ -64,12 +70,13 @@ def expire(
     discover_accounts: Discover = False,
     underpayment_tolerance: Tolerance = "0",
     close_wallets: CloseWallets = True,
+    check_history: CheckHistory = True,
     watch_days: WatchDays = 7,
 ) -> None:
     """Expire unpaid payments after a look at the chain, and close their wallets."""
     common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
-    own = {"close_wallets": close_wallets, "watch_days": watch_days}
-    _run("expire", {"expire": common | own}, as_json)
+    own = {"close_wallets": close_wallets, "check_history": check_history, "watch_days": watch_days}
+    run_job("expire", {"expire": common | own}, as_json)
 
 
 @app.command()
@@ -85,7 +92,7 @@ def sweep(
 ) -> None:
     """Move all money of accepted payments to the receiver."""
     common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
-    _run("sweep", {"sweep": common | {"sweep_held_funds": sweep_held_funds}}, as_json)
+    run_job("sweep", {"sweep": common | {"sweep_held_funds": sweep_held_funds}}, as_json)
 
 
 @app.command()
@@ -100,7 +107,7 @@ def reclaim(
 ) -> None:
     """Close empty token accounts of expired payments; their rent goes to the fee payer."""
     common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
-    _run("reclaim", {"reclaim": common}, as_json)
+    run_job("reclaim", {"reclaim": common}, as_json)
 
 
 @app.command()
@@ -117,7 +124,7 @@ def recheck(
 ) -> None:
     """Find payments that were made but never noticed."""
     common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
-    _run("recheck", {"recheck": common | {"limit": limit, "forward_funds": forward_funds}}, as_json)
+    run_job("recheck", {"recheck": common | {"limit": limit, "forward_funds": forward_funds}}, as_json)
 
 
 @app.command()
@@ -130,15 +137,17 @@ def maintain(
     discover_accounts: Discover = False,
     underpayment_tolerance: Tolerance = "0",
     close_wallets: CloseWallets = True,
+    check_history: CheckHistory = True,
     watch_days: WatchDays = 7,
     sweep_held_funds: SweepHeld = False,
 ) -> None:
     """Expire, then sweep, then reclaim."""
     common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
-    _run(
+    run_job(
         "maintain",
         {
-            "expire": common | {"close_wallets": close_wallets, "watch_days": watch_days},
+            "expire": common
+            | {"close_wallets": close_wallets, "check_history": check_history, "watch_days": watch_days},
             "sweep": common | {"sweep_held_funds": sweep_held_funds},
             "reclaim": common,
         },
@@ -154,11 +163,11 @@ def init() -> None:
     from solpay_pipeline.records.schema import create_peer_tables
     from solpay_pipeline.records.tables import peer_tables
 
-    settings = _settings()
+    settings = settings_or_exit()
     try:
         engine = open_engine(settings.database_url.get_secret_value())
     except DatabaseProblem as problem:
-        _refuse(f"SOLPAY_DATABASE_URL: {problem}")
+        refuse(f"SOLPAY_DATABASE_URL: {problem}")
     created = create_peer_tables(engine, peer_tables(settings.payment_table, settings.token_table))
     migrate.upgrade(engine)
     for name in created:
@@ -188,13 +197,17 @@ def localnet(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     slot_seconds: Annotated[float, typer.Option(help="Seconds a slot takes.")] = 0.4,
     seed: Annotated[int, typer.Option(help="Seed of the genesis, the customer and the faults.")] = 0,
-    clock: Annotated[str, typer.Option(help="wall, or manual: slots move by localnet_advanceSlots only.")] = "wall",
+    clock: Annotated[
+        str, typer.Option(help="wall, or manual: slots move by localnet_advanceSlots only.")
+    ] = "wall",
     state: Annotated[
         Path | None, typer.Option(help="File that the chain is kept in; it goes on from there next time.")
     ] = None,
     account: Annotated[
         list[Path] | None,
-        typer.Option(help="File, or folder of files, from `solana account --output json`; may be given several times."),
+        typer.Option(
+            help="File, or folder of files, from `solana account --output json`; may be given several times."
+        ),
     ] = None,
     program: Annotated[
         list[str] | None, typer.Option(help="ADDRESS=FILE.so; may be given several times.")
@@ -206,7 +219,8 @@ def localnet(
         int | None, typer.Option(help="Forget transactions older than so many slots, to bound memory.")
     ] = None,
     lagging: Annotated[
-        str | None, typer.Option(help="PORT:SLOTS: a second endpoint on the same chain, that many slots behind.")
+        str | None,
+        typer.Option(help="PORT:SLOTS: a second endpoint on the same chain, that many slots behind."),
     ] = None,
 ) -> None:
     """Serve the embedded chain: a real SVM behind Solana's JSON-RPC."""
@@ -220,17 +234,17 @@ def localnet(
         config = ChainConfig(slot_seconds, clock_name(clock), seed=seed, history_slots=history_slots)
         chain, fault_set = launch.chain(config), launch.fault_set(seed)
     except (OSError, ValueError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     typer.echo(
         f"embedded chain on http://{host}:{port}, a slot every {slot_seconds} s; stop with Ctrl-C", err=True
     )
     try:
         serve(chain, host, port, fault_set, state, lagging=second)
     except ValueError as error:
-        _refuse(str(error))
+        refuse(str(error))
     except OSError as error:
         place = f"cannot write {error.filename}" if error.filename else f"cannot listen on {host}:{port}"
-        _refuse(f"{place}: {error.strerror}")
+        refuse(f"{place}: {error.strerror}")
 
 
 @app.command()
@@ -246,8 +260,12 @@ def demo(
     try:
         is_good = play(folder, seed, as_json=as_json)
     except NotADemo as refused:
-        _refuse(str(refused))
+        refuse(str(refused))
     raise typer.Exit(DONE if is_good else NOT_ALL_DONE)
+
+
+app.command("rotate-keys")(rotate_keys)
+app.add_typer(events_app, name="events")
 
 
 def main() -> None:
@@ -271,39 +289,3 @@ def _common(
         "discover_accounts": discover_accounts,
         "underpayment_tolerance": underpayment_tolerance,
     }
-
-
-def _run(command: str, ops: dict[str, dict[str, Any]], as_json: bool) -> NoReturn:
-    """Check the settings and options, run the job, print its outcomes, exit."""
-    _settings()
-    from solpay_pipeline.command import CommandFailed, check_options, execute
-    from solpay_pipeline.operations.options import BadOption
-    from solpay_pipeline.show import show
-
-    try:
-        check_options(ops)
-    except BadOption as bad:
-        _refuse(str(bad))
-    try:
-        outcomes = execute(command, ops, show_progress=sys.stderr.isatty() and not as_json)
-    except CommandFailed as failed:
-        _err.print(str(failed), markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(NOT_ALL_DONE) from None
-    if as_json:
-        typer.echo(json.dumps(outcomes, indent=2))
-    else:
-        show(outcomes, Console())
-    raise typer.Exit(NOT_ALL_DONE if any(outcome["set_aside"] for outcome in outcomes) else DONE)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings.from_environment(os.environ)
-    except BadSetting as bad:
-        _refuse(str(bad))
-
-
-def _refuse(reason: str) -> NoReturn:
-    """One line, no stack trace."""
-    typer.echo(reason, err=True)
-    raise typer.Exit(BAD_USAGE)

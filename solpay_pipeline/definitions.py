@@ -9,9 +9,11 @@ from solpay_pipeline.resources import (
     SolanaRpcResource,
     WalletVaultResource,
 )
+from solpay_pipeline.sensors import deliver_events_sensor
 
 defs = dg.Definitions(
     jobs=list(OPERATION_JOBS.values()),
+    sensors=[deliver_events_sensor],
     resources={
         "database": DatabaseResource(),
         "rpc": SolanaRpcResource(),

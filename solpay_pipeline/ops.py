@@ -76,6 +76,11 @@ class ExpireConfig(OperationConfig):
     close_wallets: bool = Field(
         default=True, description="Close the expired wallets' empty accounts at once."
     )
+    check_history: bool = Field(
+        default=True,
+        description="Ask the history of every wallet before its payment expires (about three calls each). Without, an "
+        "untouched wallet with a zero balance counts as never paid, which holds where only this pipeline moves money.",
+    )
     watch_days: int = Field(default=7, description="Days after expiry for which wallets are still looked at.")
 
 
@@ -105,7 +110,11 @@ def expire(
     vault: WalletVaultResource,
 ) -> JsonOutcome:
     """Payments whose time is over expire, or are accepted where the chain shows them paid in time."""
-    more: dict[str, object] = {"close_wallets": config.close_wallets, "watch_days": config.watch_days}
+    more: dict[str, object] = {
+        "close_wallets": config.close_wallets,
+        "check_history": config.check_history,
+        "watch_days": config.watch_days,
+    }
     return _operate(context, config, more, database, rpc, vault)
 
 

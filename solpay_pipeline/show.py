@@ -49,6 +49,21 @@ def show(outcomes: Sequence[Mapping[str, Any]], console: Console) -> None:
         _show_findings(outcome, console)
 
 
+def show_delivery(told: Mapping[str, Any], console: Console) -> None:
+    """Print a line for each place that events go to, then what was given up."""
+    if not told["sinks"]:
+        console.print("events: no sink is configured; they wait")
+    for name, sink in told["sinks"].items():
+        line = f"events: {name}: {sink['delivered']} delivered, {sink['waiting']} waiting"
+        if sink["given_up"]:
+            line += f", {sink['given_up']} given up"
+        if sink["last_error"]:
+            line += f"; last trouble: {sink['last_error']}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for one in told["set_aside"]:
+        console.print(one["explanation"], markup=False, highlight=False, soft_wrap=True)
+
+
 def _count(outcome: Mapping[str, Any], name: str) -> int:
     value = outcome[f"{name}_count"] if name == "held" else outcome[name]
     return int(value)

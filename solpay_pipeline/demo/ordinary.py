@@ -198,12 +198,13 @@ ORDINARY = (
     ),
     Situation(
         "paid_and_spammed",
-        "Paid, and a token came that no payment names: it goes home with the rest.",
+        "Paid, and a token came that no payment names: it stays, since the receiver has no account for it.",
         2,
         Age.LIVE,
         (pays("USDC"), receives("SPAM", 1)),
         _CONFIRMED,
-        _SENT,
+        WalletState.FAILED_TO_SEND_FUNDS,
+        frozenset({Code.DESTINATION_UNFIT}),
     ),
     Situation(
         "refunded",

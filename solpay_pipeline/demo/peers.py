@@ -182,7 +182,7 @@ PEERS = (
         ),
         _CONFIRMED,
         _SENT,
-        keeps_accounts=True,
+        _FOREIGN,
     ),
     Situation(
         "touched_live",

@@ -109,7 +109,7 @@ def _run_jobs(watched: bool) -> list[JsonOutcome]:
     outcomes = execute("recheck", {"recheck": recheck}, show_progress=watched)
     for _ in range(2):
         outcomes += execute("maintain", maintain, show_progress=watched)
-    return outcomes
+    return [outcome for outcome in outcomes if outcome["operation"] in ("recheck", *maintain)]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Age(StrEnum):
 class Situation:
     """`deeds` are done while the payment's time runs, `later` after it. `status` is None where the payment itself is
     gone. `codes` are all the findings that must stand in the end, and no others. `is_left_alone` excuses money in a
-    wallet that is done with; `keeps_accounts` its open token accounts.
+    wallet that is done with.
     """
 
     name: str
@@ -41,4 +41,3 @@ class Situation:
     symbols: tuple[str, ...] = USUAL
     with_accounts: bool = True
     is_left_alone: bool = False
-    keeps_accounts: bool = False

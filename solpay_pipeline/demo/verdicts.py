@@ -70,7 +70,7 @@ def _chain_words(shop: Shop, case: Case, situation: Situation, state: WalletStat
         found = [name for name, amount in _balances(shop, case).items() if amount]
         if found:
             return f"is {state.value}, and its wallet holds {', '.join(found)}"
-        if _open_accounts(shop, case) and not situation.keeps_accounts:
+        if _open_accounts(shop, case):
             return f"is {state.value}, and its token accounts are open"
     if state is WalletState.CREATED and _open_accounts(shop, case) != len(_mints(shop, case)):
         return "is still to be paid, and has lost a token account"

@@ -54,7 +54,7 @@ def summarize(connection: Connection, run: RunRef) -> Summary:
     )
     transfers = (MovementKind.LAMPORTS, MovementKind.TOKENS)
     return Summary(
-        events=dict(told.tuples().all()),
+        events={row[0]: row[1] for row in told},
         transactions=Counter(row.state for row in rows),
         signatures=tuple(row.signature for row in paid),
         moved={mint: amount for (kind, mint), amount in sums.items() if kind in transfers},

@@ -56,6 +56,12 @@ def plan_sweep(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
     """Move every lamport and every token unit home, and close what is empty afterwards."""
     steps: list[tuple[Action, ...]] = []
     findings: list[Finding] = _unreadable_mints(wallet, holdings)
+    if holdings.lamports:
+        stuck = _lamports_obstacle(holdings, route)
+        if stuck is None:
+            steps.append((MoveLamports(holdings.lamports, route.receiver),))
+        else:
+            findings.append(_finding(wallet, Code.LAMPORTS_STUCK, stuck, None, holdings.lamports))
     for token in holdings.tokens:
         obstacle = _token_obstacle(token, route)
         if obstacle is not None:
@@ -67,12 +73,6 @@ def plan_sweep(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
             steps.append(step)
         if token.cannot_close is not None:
             findings.append(_finding(wallet, Code.ACCOUNT_STUCK, token.cannot_close, token.mint.address))
-    if holdings.lamports:
-        stuck = _lamports_obstacle(holdings, route)
-        if stuck is None:
-            steps.append((MoveLamports(holdings.lamports, route.receiver),))
-        else:
-            findings.append(_finding(wallet, Code.LAMPORTS_STUCK, stuck, None, holdings.lamports))
     if not _worth(steps, route.leg_cost):
         steps = []
     return Plan(_leg(wallet, holdings, steps), tuple(findings))

@@ -55,7 +55,11 @@ def get_program_accounts(call: Call) -> Any:
     shown = []
     for candidate in call.chain.accounts.owned_by_program(program):
         account = shape.read(candidate)
-        if account is not None and account.owner == program and all(check.passes(account) for check in checks):
+        if (
+            account is not None
+            and account.owner == program
+            and all(check.passes(account) for check in checks)
+        ):
             shown.append({"pubkey": str(candidate), "account": shape.of(account)})
     return with_context(shape.slot, shown) if with_slot else shown
 

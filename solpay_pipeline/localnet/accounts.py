@@ -4,7 +4,7 @@ fork need.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from solders.account import Account
@@ -75,7 +75,9 @@ class AccountStore:
             self._written[address] = None
             versions = self._versions.setdefault(address, [(_BEFORE_ALL, previous)])
             if versions[-1][0] == slot:
+                _, replaced = versions[-1]
                 versions[-1] = (slot, account)
+                self._forget_owner(address, replaced, [version for _, version in versions])
             else:
                 versions.append((slot, account))
                 self._touched.append((slot, address))
@@ -163,11 +165,15 @@ class AccountStore:
         if newest is None:
             self._written.pop(address, None)
         for _, account in versions[:-1]:
-            if account is not None and (newest is None or newest.owner != account.owner):
-                _take_out(self._by_program, account.owner, address)
-                state = read_token_account(account.owner, account.data)
-                if state is not None:
-                    _take_out(self._by_token_owner, state.owner, address)
+            self._forget_owner(address, account, [newest])
+
+    def _forget_owner(self, address: Pubkey, past: Account | None, kept: Sequence[Account | None]) -> None:
+        if past is None or any(account is not None and account.owner == past.owner for account in kept):
+            return
+        _take_out(self._by_program, past.owner, address)
+        state = read_token_account(past.owner, past.data)
+        if state is not None:
+            _take_out(self._by_token_owner, state.owner, address)
 
     def _write(self, address: Pubkey, account: Account | None) -> None:
         self.settled.changed(address)

@@ -59,7 +59,10 @@ class SlotClock:
         """What the times of all slots follow from, for `resume`: slots and the unix times they began at, the present
         one last.
         """
-        return [*((anchor.slot, anchor.unix_time) for anchor in self._anchors), (self.slot(), self._unix_time())]
+        return [
+            *((anchor.slot, anchor.unix_time) for anchor in self._anchors),
+            (self.slot(), self._unix_time()),
+        ]
 
     def resume(self, anchors: Sequence[tuple[int, float]], slot: int, later_by: float) -> None:
         """Goes on at `slot` after a pause of `later_by` seconds, with the times that `anchors` told."""

@@ -60,7 +60,9 @@ class ChainConfig:
         if self.first_slot < self.finalized_lag + self.skipped_slots:
             raise ValueError("first_slot must be at least finalized_lag + skipped_slots")
         if self.history_slots is not None and self.history_slots <= self.finalized_lag:
-            raise ValueError("history_slots must be above finalized_lag: a fork needs the blocks that are not final")
+            raise ValueError(
+                "history_slots must be above finalized_lag: a fork needs the blocks that are not final"
+            )
 
     def genesis(self) -> Hash:
         """The cluster's identity: `genesis_hash` where given, else derived from the seed, so that it is

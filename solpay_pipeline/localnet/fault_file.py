@@ -11,14 +11,17 @@ def load_faults(path: Path, seed: int = 0) -> Faults:
     for a file without one.
     """
     try:
-        content = json.loads(path.read_text())
-        if not isinstance(content, dict) or set(content) - {"seed", "faults"}:
-            raise ValueError("it must hold an object with `faults` and, if wanted, `seed`")
-        own_seed = content.get("seed", seed)
-        if not isinstance(own_seed, int):
-            raise ValueError("its seed must be a whole number")
-        faults = Faults(own_seed)
-        faults.replace(faults_from_json(content.get("faults", [])))
+        return _faults(json.loads(path.read_text()), seed)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is no file of faults: {error}") from error
+
+
+def _faults(content: object, seed: int) -> Faults:
+    if not isinstance(content, dict) or set(content) - {"seed", "faults"}:
+        raise TypeError("it must hold an object with `faults` and, if wanted, `seed`")
+    own_seed = content.get("seed", seed)
+    if not isinstance(own_seed, int):
+        raise TypeError("its seed must be a whole number")
+    faults = Faults(own_seed)
+    faults.replace(faults_from_json(content.get("faults", [])))
     return faults

@@ -167,7 +167,8 @@ def _check_block(call: Call, slot: int) -> None:
     first = call.view.first_available_slot()
     if slot < first:
         raise RpcError(
-            BLOCK_CLEANED_UP, f"Block {slot} cleaned up, does not exist on node. First available block: {first}"
+            BLOCK_CLEANED_UP,
+            f"Block {slot} cleaned up, does not exist on node. First available block: {first}",
         )
     if slot > call.view.slot_at("processed"):
         raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")

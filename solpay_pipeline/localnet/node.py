@@ -97,8 +97,7 @@ class Node:
         identity = _plain(member.get("id"))
         mine = [fault for fault in hits if fault.methods is None or method in fault.methods]
         try:
-            if member.get("jsonrpc") != "2.0":
-                raise RpcError(INVALID_REQUEST, "Unsupported JSON-RPC protocol version")
+            _check_version(member)
             for fault in mine:
                 refuse(fault)
             result = self._result(method, member.get("params"), mine)
@@ -155,6 +154,11 @@ def refuse(fault: Fault) -> None:
 def failure(identity: object, error: RpcError) -> dict[str, Any]:
     """An answer with an error."""
     return {"jsonrpc": "2.0", "error": error.as_json(), "id": identity}
+
+
+def _check_version(member: dict[str, Any]) -> None:
+    if member.get("jsonrpc") != "2.0":
+        raise RpcError(INVALID_REQUEST, "Unsupported JSON-RPC protocol version")
 
 
 def _delivery(hits: list[Fault]) -> Delivery:

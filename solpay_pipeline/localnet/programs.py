@@ -44,7 +44,8 @@ class Programs:
             raise ValueError(f"{path} is no program: it does not begin like an ELF file")
         try:
             self._thread.submit(self._svm.add_program, program, elf).result()
-        except Exception as error:  # noqa: BLE001 solders raises an error here that it exports no name for
+        except Exception as error:
+            # solders raises an error here that it exports no name for.
             raise ValueError(f"{path} is no program that runs: {error}") from error
 
     def send(self, transaction: VersionedTransaction) -> TransactionMetadata | FailedTransactionMetadata:

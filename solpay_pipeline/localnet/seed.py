@@ -244,10 +244,14 @@ class Seed:
         )
 
     def _new_keypair(self) -> Keypair:
-        self._sent += 1
-        return Keypair.from_seed(
-            hashlib.sha256(bytes(self.customer) + self._sent.to_bytes(8, "little")).digest()
-        )
+        while True:
+            self._sent += 1
+            made = Keypair.from_seed(
+                hashlib.sha256(bytes(self.customer) + self._sent.to_bytes(8, "little")).digest()
+            )
+            # On a chain out of a file an earlier seed has been here.
+            if self.chain.accounts.newest(made.pubkey()) is None:
+                return made
 
     def _token_account(self, owner_or_account: Pubkey, mint: Pubkey) -> Pubkey:
         found = self.chain.accounts.newest(owner_or_account)

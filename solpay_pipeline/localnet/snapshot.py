@@ -125,7 +125,9 @@ def _record_from_json(content: dict[str, Any]) -> TransactionRecord:
                 tuple(InnerInstruction.from_bytes(b64decode(each)) for each in group)
                 for group in content["inner"]
             ),
-            return_data=None if returned is None else (Pubkey.from_string(returned[0]), b64decode(returned[1])),
+            return_data=None
+            if returned is None
+            else (Pubkey.from_string(returned[0]), b64decode(returned[1])),
             pre_balances=tuple(content["preBalances"]),
             post_balances=tuple(content["postBalances"]),
             pre_token_balances=tuple(_balance_from_json(each) for each in content["preTokenBalances"]),

@@ -153,7 +153,11 @@ class Subscriptions:
                 [
                     with_context(
                         record.slot,
-                        {"signature": record.signature, "err": record.err, "logs": list(record.executed.logs)},
+                        {
+                            "signature": record.signature,
+                            "err": record.err,
+                            "logs": list(record.executed.logs),
+                        },
                     )
                     for record in seen.new()
                     if mentions is None or mentions in record.decoded.keys

@@ -139,7 +139,10 @@ def resolve(
 
 
 def decoded_with(
-    transaction: VersionedTransaction, wire: bytes, loaded_writable: list[Pubkey], loaded_readonly: list[Pubkey]
+    transaction: VersionedTransaction,
+    wire: bytes,
+    loaded_writable: list[Pubkey],
+    loaded_readonly: list[Pubkey],
 ) -> Decoded:
     """A transaction with what its lookup tables held when it was looked up."""
     message = transaction.message

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from itertools import chain
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.operations import transitions
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.errors import Blocked
 from solpay_pipeline.operations.judging import judge_expired
 from solpay_pipeline.operations.paging import due_pages, wallet_pages
 from solpay_pipeline.operations.reclaim import Closer
 from solpay_pipeline.operations.rounds import without_busy
-from solpay_pipeline.operations.survey import survey
+from solpay_pipeline.operations.survey import Sight, survey
 from solpay_pipeline.operations.watch import watch
 
 
@@ -34,7 +35,9 @@ async def expire(errand: Errand) -> None:
             commitment=errand.merchant.acceptance,
             min_context_slot=errand.chain_slot,
         )
-        expired = await judge_expired(errand, sights)
+        plain = [] if errand.options.check_history else [sight for sight in sights if _is_plain(sight)]
+        expired = transitions.expire(errand, plain)
+        expired += await judge_expired(errand, [sight for sight in sights if sight not in plain])
         if errand.options.close_wallets and blocked is None:
             try:
                 await closer.close(expired, are_judged=True)
@@ -43,6 +46,16 @@ async def expire(errand: Errand) -> None:
     await watch(errand)
     if blocked is not None:
         raise blocked
+
+
+def _is_plain(sight: Sight) -> bool:
+    """Empty and as created, its accounts in place. Money that came and left again would not show in this."""
+    return (
+        sight.payment.status is PaymentStatus.INITIATED
+        and sight.wallet.state is WalletState.CREATED
+        and sight.holdings.is_empty
+        and not sight.holdings.absent
+    )
 
 
 def _forgotten_pages(errand: Errand) -> Iterator[list[Wallet]]:

@@ -31,6 +31,7 @@ class Options:
     limit: int = 200
     forward_funds: bool = True
     close_wallets: bool = True
+    check_history: bool = True
     sweep_held_funds: bool = False
     discover_accounts: bool = False
     watch_days: int = 7

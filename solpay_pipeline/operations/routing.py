@@ -1,6 +1,6 @@
 """Where everything goes: the receiver's token accounts, created where they are missing, once a run and mint."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from solders.pubkey import Pubkey
@@ -21,6 +21,10 @@ from solpay_pipeline.operations.survey import Sight
 # Wallets that share a transaction in the usual case; the fee of one more wallet is its signature and that share.
 _USUAL_COMPANY = 5
 
+_UNASKED = (
+    "it does not exist, and no payment asked for this token: open it for the receiver to have the token swept"
+)
+
 
 @dataclass(slots=True)
 class Router:
@@ -39,7 +43,9 @@ class Router:
             for token in sight.holdings.tokens
             if token.amount and not token.obstacles
         }
-        await self._learn([mint for address, mint in held.items() if address not in self._destinations])
+        priced = {mint for sight in sights for mint in sight.payment.mints}
+        unknown = [mint for address, mint in held.items() if address not in self._destinations]
+        await self._learn(unknown, priced)
         merchant = self.errand.merchant
         return Route(
             receiver=merchant.receiver,
@@ -49,7 +55,7 @@ class Router:
             leg_cost=await self._leg_cost(),
         )
 
-    async def _learn(self, mints: Sequence[Mint]) -> None:
+    async def _learn(self, mints: Sequence[Mint], priced: Set[Pubkey]) -> None:
         if not mints:
             return
         merchant = self.errand.merchant
@@ -59,9 +65,11 @@ class Router:
         missing = [
             mint for mint in mints if not found[mint.address].exists and found[mint.address].obstacle is None
         ]
-        failed: dict[Pubkey, str] = {}
-        if missing and not self.errand.options.dry_run:
-            failed = await self._create(missing, found)
+        wanted = [mint for mint in missing if mint.address in priced]
+        # Whoever sends spam tokens would otherwise spend the fee payer's lamports on accounts for them.
+        failed = {mint.address: _UNASKED for mint in missing if mint.address not in priced}
+        if wanted and not self.errand.options.dry_run:
+            failed |= await self._create(wanted, found)
         for mint in mints:
             one = found[mint.address]
             obstacle = one.obstacle or failed.get(mint.address)

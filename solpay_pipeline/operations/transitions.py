@@ -278,7 +278,8 @@ def _tell(connection: Connection, errand: Errand, events: Sequence[Event]) -> No
 
 
 def _is_home(sight: Sight) -> bool:
-    return sight.holdings.is_empty and sight.wallet.state is WalletState.SENT_FUNDS
+    gone = sight.holdings.is_empty and not sight.holdings.tokens
+    return gone and sight.wallet.state is WalletState.SENT_FUNDS
 
 
 def _overpaid(sight: Sight, judgement: Judgement) -> list[Finding]:

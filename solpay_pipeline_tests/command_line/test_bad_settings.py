@@ -28,6 +28,8 @@ BAD = {
     "SOLPAY_MAX_PRIORITY_FEE": "1.5",
     "SOLPAY_WEBHOOK_URL": "ftp://hooks.test",
     "SOLPAY_WEBHOOK_SECRET": "whsec_!!!",
+    "SOLPAY_WEBHOOK_ALLOW_PRIVATE": "perhaps",
+    "SOLPAY_EVENT_TRIES": "0",
     "SOLPAY_EVENT_HANDLERS": "shop.events.on_event",
     "SOLPAY_DJANGO_SETTINGS": "shop/settings.py",
 }

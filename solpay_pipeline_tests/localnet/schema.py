@@ -205,16 +205,23 @@ class Requests:
             FLAG: lambda die: die.random() < 0.5,
             ADDRESSES: lambda die: die.choices(ground.addresses, k=die.choice([0, 1, 3, 100, 101])),
             SIGNATURES: lambda die: die.choices(ground.signatures, k=die.choice([0, 1, 3, 256, 257])),
-            TOKEN_FILTER: lambda die: {die.choice(["mint", "programId", "none"]): die.choice(ground.addresses)},
+            TOKEN_FILTER: lambda die: {
+                die.choice(["mint", "programId", "none"]): die.choice(ground.addresses)
+            },
             FILTERS: lambda die: [self._filter(die) for _ in range(die.choice([0, 1, 2, 5]))],
-            SLICE: lambda die: {"offset": die.choice([0, 5, 10**9]), "length": die.choice([0, 32, 2**64 - 1])},
+            SLICE: lambda die: {
+                "offset": die.choice([0, 5, 10**9]),
+                "length": die.choice([0, 32, 2**64 - 1]),
+            },
             SIMULATED: lambda die: {
                 "addresses": die.choices(ground.addresses, k=2),
                 "encoding": die.choice(["base64", "jsonParsed", "base58"]),
             },
             COMMITMENT: lambda die: die.choice(["processed", "confirmed", "finalized", "recent", "max"]),
             ENCODING: lambda die: die.choice(["base58", "base64", "base64+zstd", "jsonParsed", "binary"]),
-            TRANSACTION_ENCODING: lambda die: die.choice(["json", "jsonParsed", "base58", "base64", "binary"]),
+            TRANSACTION_ENCODING: lambda die: die.choice(
+                ["json", "jsonParsed", "base58", "base64", "binary"]
+            ),
             DETAILS: lambda die: die.choice(["full", "accounts", "signatures", "none"]),
             VERSION: lambda die: die.choice([0, 1, 255]),
             CONTEXT_SLOT: lambda die: die.choice([0, 1_000, chain.tick() - 40, chain.tick() - 40, 10**12]),
@@ -264,7 +271,9 @@ class Requests:
 
     def _filter(self, die: random.Random) -> Any:
         size = {"dataSize": die.choice([82, 165, 10**9])}
-        text = {"memcmp": {"offset": die.choice([0, 32, 10**12]), "bytes": die.choice(self._ground.addresses)}}
+        text = {
+            "memcmp": {"offset": die.choice([0, 32, 10**12]), "bytes": die.choice(self._ground.addresses)}
+        }
         raw = {"memcmp": {"offset": 0, "bytes": [1, 2, 3]}}
         return die.choice([size, text, raw, "tokenAccountState", die.choice(NONSENSE)])
 

@@ -1,12 +1,16 @@
 """Each fault does to a request what its name says."""
 
+import time
+from pathlib import Path
+
 import httpx2
 import pytest
 from solders.hash import Hash
 from solders.keypair import Keypair
 
 from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.faults import Fault, Faults
+from solpay_pipeline.localnet.fault_file import load_faults
+from solpay_pipeline.localnet.faults import Distribution, Fault, Faults
 from solpay_pipeline.localnet.node import Node
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed
 
@@ -175,3 +179,112 @@ def test_another_process_moves_the_chain_and_breaks_the_node(
     assert counted["connections"] == 1
     assert counted["faults"] == {"server_error": 1}
     assert rpc.result("localnet_calls")["calls"] == {}
+
+
+def test_requests_above_a_limit_are_told_when_to_come_back(rpc: Caller, node: Node) -> None:
+    node.faults.add(Fault("request_limit", requests=3, window_seconds=0.4))
+    statuses = [rpc.post(ASK_SLOT).status_code for _ in range(5)]
+    assert statuses == [200, 200, 200, 429, 429]
+    refused = rpc.post(ASK_SLOT | {"method": "getBlockHeight"})
+    wait = float(refused.headers["Retry-After"])
+    assert 0 < wait <= 0.4
+    time.sleep(wait + 0.02)
+    assert rpc.post(ASK_SLOT).status_code == 200
+
+
+def test_a_limit_may_count_each_method_for_itself(rpc: Caller, node: Node) -> None:
+    node.faults.add(Fault("request_limit", requests=2, window_seconds=60, per_method=True, retry_after=7))
+    assert [rpc.post(ASK_SLOT).status_code for _ in range(3)] == [200, 200, 429]
+    assert rpc.post(ASK_SLOT | {"method": "getBlockHeight"}).status_code == 200
+    batch = [ASK_SLOT | {"id": number, "method": "getHealth"} for number in range(3)]
+    refused = rpc.post(batch)
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "7"
+
+
+def test_connections_above_a_limit_are_refused(rpc: Caller, node: Node) -> None:
+    node.faults.add(Fault("connection_limit", requests=1))
+    assert rpc.post(ASK_SLOT).status_code == 200
+    second = Caller(node.url)
+    assert second.post(ASK_SLOT).status_code == 429
+    second.http.close()
+    assert rpc.post(ASK_SLOT).status_code == 200
+
+
+def test_the_limits_of_the_public_endpoint_have_a_name(rpc: Caller, node: Node) -> None:
+    assert rpc.result("localnet_setFaults", ["public"]) == 3
+    statuses = [rpc.post(ASK_SLOT).status_code for _ in range(45)]
+    assert statuses.count(200) == 40
+    others = [rpc.post(ASK_SLOT | {"method": f"get{number}"}).status_code for number in range(70)]
+    assert others.count(200) == 100 - 45
+    assert rpc.error("localnet_setFaults", ["private"])["code"] == -32602
+    assert rpc.error("localnet_setFaults", [7])["code"] == -32602
+    assert rpc.error("localnet_setFaults", {})["code"] == -32602
+
+
+def test_a_slow_body_drips(rpc: Caller, node: Node) -> None:
+    node.faults.add(Fault("slow_body", seconds=0.2))
+    with rpc.http.stream("POST", "/", json=ASK_SLOT) as response:
+        pieces = list(response.iter_raw())
+    assert len(pieces) > 5
+    assert b"".join(pieces).startswith(b'{"jsonrpc":"2.0","result":')
+
+
+@pytest.mark.parametrize(
+    ("distribution", "low", "high"),
+    [("fixed", 1.0, 1.0), ("uniform", 0.9, 1.1), ("exponential", 0.9, 1.1), ("lognormal", 1.4, 1.9)],
+)
+def test_latency_has_a_distribution(distribution: Distribution, low: float, high: float) -> None:
+    faults = Faults(seed=3)
+    fault = faults.add(Fault("latency", seconds=1.0, distribution=distribution, spread=1.0))
+    delays = [faults.delay(fault) for _ in range(4_000)]
+    assert low <= sum(delays) / len(delays) <= high
+    assert min(delays) >= 0
+
+
+def test_a_request_may_be_carried_out_twice(rpc: Caller, node: Node, rich: Keypair, wallet: Keypair) -> None:
+    wire = payment(rpc, rich, wallet)
+    node.faults.add(Fault("duplicate_request", methods={"sendTransaction", "requestAirdrop"}))
+    with pytest.raises(AssertionError, match="already been processed"):
+        rpc.send(wire, preflightCommitment="processed")
+    rpc.result("requestAirdrop", str(wallet.pubkey()), SOL)
+    assert rpc.value("getBalance", str(wallet.pubkey()), {"commitment": "processed"}) == 3 * SOL
+
+
+def test_history_may_name_every_transaction_twice(
+    rpc: Caller, node: Node, chain: Chain, wallet: Keypair
+) -> None:
+    signature = chain.airdrop(wallet.pubkey(), SOL).signature
+    chain.advance(2)
+    node.faults.add(Fault("duplicate_rows"))
+    rows = rpc.result("getSignaturesForAddress", str(wallet.pubkey()), {"commitment": "confirmed"})
+    assert [row["signature"] for row in rows] == [signature, signature]
+
+
+def test_a_page_may_come_with_any_status(rpc: Caller, node: Node) -> None:
+    node.faults.add(Fault("server_error", status=403))
+    response = rpc.post(ASK_SLOT)
+    assert response.status_code == 403
+    assert response.headers["Content-Type"] == "text/html"
+
+
+def test_faults_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "faults.json"
+    path.write_text('{"seed": 4, "faults": ["flaky", {"kind": "truncate", "methods": ["getSlot"]}]}')
+    faults = load_faults(path)
+    thrown = [[fault.kind for fault in faults.strike(["getSlot"])] for _ in range(50)]
+    assert all(kinds[-1] == "truncate" for kinds in thrown)
+    again = load_faults(path)
+    assert thrown == [[fault.kind for fault in again.strike(["getSlot"])] for _ in range(50)]
+    for content in (
+        "[",
+        "[]",
+        '{"fault": []}',
+        '{"faults": [{"kind": "x"}]}',
+        '{"seed": "x"}',
+        '{"faults": [{"kind": "latency", "distribution": "x"}]}',
+        '{"faults": [{"kind": "latency", "seconds": -1}]}',
+    ):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"faults\.json is no file of faults"):
+            load_faults(path)

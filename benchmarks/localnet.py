@@ -1,0 +1,158 @@
+"""How many requests a second the embedded chain answers: python benchmarks/localnet.py [seconds of each measurement].
+
+The chain runs in a process of its own, as `solpay localnet` does. One client sends over one keep-alive connection, one
+request after the other; it reads each answer to its end and parses a sample, so that what is measured is the server.
+"""
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+
+from solders.hash import Hash
+from solders.keypair import Keypair
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.system_program import TransferParams, transfer
+from solders.transaction import VersionedTransaction
+
+SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+SIGNERS = 6
+ACCOUNTS = 100
+SENT_AHEAD = 1_000
+"""Transactions signed before the clock runs; their blockhash lives for 150 slots of 0.4 s."""
+
+SOL = 1_000_000_000
+
+
+def main() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "solpay_pipeline.cli", "localnet", "--port", str(port)]
+    script = "from solpay_pipeline.cli import main; main()"
+    server = subprocess.Popen(
+        [sys.executable, "-c", script, *command[3:], "--history-slots", "1000"], stderr=subprocess.DEVNULL
+    )
+    try:
+        measure(port, server.pid)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def measure(port: int, pid: int) -> None:
+    wait_for(port)
+    connection = Connection(port)
+    payers = [Keypair() for _ in range(SIGNERS)]
+    for payer in payers:
+        call(port, "requestAirdrop", str(payer.pubkey()), 1_000 * SOL)
+    addresses = [str(payer.pubkey()) for payer in payers]
+    for _ in range(ACCOUNTS - SIGNERS):
+        address = str(Pubkey.new_unique())
+        call(port, "requestAirdrop", address, SOL)
+        addresses.append(address)
+    time.sleep(15)
+
+    show("getSlot", connection, repeat(request("getSlot", [{"commitment": "processed"}])))
+    read = request("getMultipleAccounts", [addresses, {"encoding": "base64"}])
+    show(f"getMultipleAccounts({ACCOUNTS})", connection, repeat(read))
+    latest = call(port, "getLatestBlockhash", {"commitment": "confirmed"})["value"]["blockhash"]
+    wires = [payment(payers, number, Hash.from_string(latest)) for number in range(SENT_AHEAD)]
+    options = {"encoding": "base64", "preflightCommitment": "confirmed"}
+    sends = [request("sendTransaction", [b64encode(wire).decode(), options]) for wire in wires]
+    show(f"sendTransaction({SIGNERS} signatures)", connection, sends)
+    print(f"server's memory {memory_mib(pid)} MiB; client's CPU {resource.getrusage(resource.RUSAGE_SELF).ru_utime:.1f} s")
+
+
+def payment(payers: list[Keypair], number: int, blockhash: Hash) -> bytes:
+    to = payers[0].pubkey()
+    moves = [
+        transfer(TransferParams(from_pubkey=payer.pubkey(), to_pubkey=to, lamports=1_000 + number))
+        for payer in payers[1:]
+    ]
+    return bytes(VersionedTransaction(MessageV0.try_compile(to, moves, [], blockhash), payers))
+
+
+class Connection:
+    """One keep-alive HTTP connection, as plain as can be."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._rest = b""
+
+    def ask(self, raw: bytes) -> bytes:
+        self._socket.sendall(raw)
+        while b"\r\n\r\n" not in self._rest:
+            self._rest += self._receive()
+        head, _, body = self._rest.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        parts, missing = [body], length - len(body)
+        while missing > 0:
+            parts.append(self._receive())
+            missing -= len(parts[-1])
+        whole = b"".join(parts)
+        self._rest = whole[length:]
+        return whole[:length]
+
+    def _receive(self) -> bytes:
+        received = self._socket.recv(1 << 18)
+        if not received:
+            raise ConnectionError("the server hung up")
+        return received
+
+
+def request(method: str, params: list[object]) -> bytes:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    head = f"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def show(name: str, connection: Connection, requests: Iterable[bytes]) -> None:
+    count, began = 0, time.perf_counter()
+    for each in requests:
+        answer = connection.ask(each)
+        count += 1
+        if count % 50 == 1:
+            assert "result" in json.loads(answer), answer[:500]
+        if time.perf_counter() - began > SECONDS:
+            break
+    seconds = time.perf_counter() - began
+    print(f"{name:40} {count / seconds:9,.0f} a second ({count} in {seconds:.1f} s)")
+
+
+def repeat(each: bytes) -> Iterator[bytes]:
+    while True:
+        yield each
+
+
+def call(port: int, method: str, *params: object) -> object:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}", body) as response:
+        return json.load(response)["result"]
+
+
+def wait_for(port: int) -> None:
+    for _ in range(300):
+        try:
+            call(port, "getHealth")
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("the chain did not start")
+
+
+def memory_mib(pid: int) -> int:
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+if __name__ == "__main__":
+    main()
