@@ -5,12 +5,10 @@ Exit codes: 0 all done; 1 something was set aside or failed; 2 bad settings or u
 
 import json
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from solpay_pipeline.cli_common import BAD_USAGE, DONE, NOT_ALL_DONE, refuse, run_job, settings_or_exit
 from solpay_pipeline.cli_events import events_app

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from solpay_pipeline.assets import REPORT_ASSETS, reports_job
+from solpay_pipeline.checks import REPORT_CHECKS
 from solpay_pipeline.jobs import OPERATION_JOBS
 from solpay_pipeline.resources import (
     DatabaseResource,
@@ -9,11 +11,15 @@ from solpay_pipeline.resources import (
     SolanaRpcResource,
     WalletVaultResource,
 )
-from solpay_pipeline.sensors import deliver_events_sensor
+from solpay_pipeline.schedules import maintenance_schedule, reports_schedule
+from solpay_pipeline.sensors import deliver_events_sensor, recheck_sensor, run_failed_sensor
 
 defs = dg.Definitions(
-    jobs=list(OPERATION_JOBS.values()),
-    sensors=[deliver_events_sensor],
+    assets=REPORT_ASSETS,
+    asset_checks=REPORT_CHECKS,
+    jobs=[*OPERATION_JOBS.values(), reports_job],
+    schedules=[maintenance_schedule, reports_schedule],
+    sensors=[recheck_sensor, deliver_events_sensor, run_failed_sensor],
     resources={
         "database": DatabaseResource(),
         "rpc": SolanaRpcResource(),

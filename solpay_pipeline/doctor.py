@@ -24,6 +24,9 @@ from solpay_pipeline.resources import merchant_of
 from solpay_pipeline.settings import Settings, bad_settings
 
 _KEYS_TRIED = 20
+
+# Who asks a doctor wants to know soon; a node that needs longer is no healthy one.
+_RETRY_SECONDS = 3.0
 _LOW_LAMPORTS = 10_000_000
 
 
@@ -53,7 +56,7 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
     settings = Settings.from_environment(environ)
     checks = [Check("settings", True, f"{len(settings.shown())} settings are good")]
     try:
-        merchant = merchant_of(settings)
+        merchant = merchant_of(settings, retry_window_seconds=_RETRY_SECONDS)
     except DatabaseProblem as problem:
         return [*checks, Check("database", False, str(problem))]
     checks.append(Check("database", True, settings.shown()["SOLPAY_DATABASE_URL"]))

@@ -206,7 +206,7 @@ def deliver_events(
             "delivered": dg.MetadataValue.int(int(str(told["delivered"]))),
             "waiting": dg.MetadataValue.int(int(str(told["waiting"]))),
             "stopped_reason": dg.MetadataValue.text(str(told["stopped_reason"])),
-            "sinks": dg.MetadataValue.json(told["sinks"]),
+            "sinks": dg.MetadataValue.json({"sinks": told["sinks"]}),
         }
     )
     return told

@@ -85,7 +85,7 @@ def settings_of(*resources: _SettingsResource, environ: Mapping[str, str] | None
     return parse_settings(values)
 
 
-def merchant_of(settings: Settings) -> Merchant:
+def merchant_of(settings: Settings, *, retry_window_seconds: float = 30.0) -> Merchant:
     """Open the database and put everything together; the chain is opened by each operation.
 
     Raises `DatabaseUnreachable`.
@@ -99,6 +99,7 @@ def merchant_of(settings: Settings) -> Merchant:
             headers=dict(settings.rpc_headers),
             proxy=settings.rpc_proxy,
             sleep=sleep,
+            retry_window_seconds=retry_window_seconds,
         )
         return Rpc(endpoints, options)
 

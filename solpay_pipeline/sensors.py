@@ -1,17 +1,46 @@
 """What starts runs by itself when there is something to do. All of it ships stopped; the operator turns it on."""
 
+import asyncio
 import os
+import time
+import warnings
 from datetime import UTC, datetime
 
 import dagster as dg
 
-from solpay_pipeline.jobs import deliver_events_job
-from solpay_pipeline.ledger import deliveries
+from solpay_pipeline import recheck_requests
+from solpay_pipeline.failures import MENDABLE_BY_PEOPLE, permanent
+from solpay_pipeline.jobs import deliver_events_job, recheck_job
+from solpay_pipeline.ledger import deliveries, outbox
+from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.ledger.outbox import Event, EventKind
+from solpay_pipeline.operations.notice import Notice, notice
 from solpay_pipeline.records.database import DatabaseProblem, open_engine, reading
+from solpay_pipeline.resources import (
+    DatabaseResource,
+    SolanaRpcResource,
+    WalletVaultResource,
+    merchant_of,
+    settings_of,
+)
+from solpay_pipeline.sensor_cursor import Cursor
 from solpay_pipeline.settings import BadSetting, Settings
 from solpay_pipeline.sinks import sink_names
+from solpay_pipeline.timetable import read_timetable
+
+# Dagster hands on a parameter of its own that is in beta; in a shell's output that would be noise.
+warnings.filterwarnings("ignore", message="Parameter `owners` of initializer", category=dg.BetaWarning)
 
 _SECONDS = 30
+
+# Dagster ends a tick after 60; what is left is for the instance's own look-ups and a slow start.
+_LOOK_SECONDS = 40.0
+
+TIMETABLE = read_timetable(os.environ)
+_STATUS = dg.DefaultSensorStatus.RUNNING if TIMETABLE.is_running else dg.DefaultSensorStatus.STOPPED
+
+# An alert is read on a telephone; the run has the rest.
+_LONGEST_REASON = 2_000
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -21,13 +50,7 @@ _UNDER_WAY = [
 ]
 
 
-@dg.sensor(
-    job=deliver_events_job,
-    minimum_interval_seconds=_SECONDS,
-    default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Requests a delivery when an event is due for the webhook, a handler or Django.",
-)
-def deliver_events_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def _due_events(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Looks at the outbox; sends nothing itself."""
     try:
         settings = Settings.from_environment(os.environ)
@@ -46,3 +69,108 @@ def deliver_events_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest 
         dg.RunsFilter(job_name=deliver_events_job.name, statuses=_UNDER_WAY)
     )
     return dg.SkipReason("a delivery is under way") if under_way else dg.RunRequest()
+
+
+@dg.sensor(
+    job_name=recheck_job.name,
+    minimum_interval_seconds=TIMETABLE.interval,
+    default_status=_STATUS,
+    description="Looks at the balances of open payments, a hundred accounts a call, and requests a recheck of just those "
+    "that have enough money in their wallets. Goes on at the next tick where one ends.",
+)
+def recheck_sensor(
+    context: dg.SensorEvaluationContext,
+    database: DatabaseResource,
+    rpc: SolanaRpcResource,
+    vault: WalletVaultResource,
+) -> dg.SensorResult:
+    """Reads only. Trouble of the chain skips the tick with its reason; what a person must mend fails it."""
+    cursor = Cursor.parse(context.cursor)
+    started, now = time.monotonic(), datetime.now(UTC)
+    if cursor.not_before is not None and now < cursor.not_before:
+        wait = round((cursor.not_before - now).total_seconds())
+        return dg.SensorResult(skip_reason=f"the chain asked for patience; the next look is in {wait} s")
+    try:
+        merchant = merchant_of(settings_of(database, rpc, vault))
+        try:
+            look = notice(merchant, after=cursor.after, page=TIMETABLE.page, seconds=_LOOK_SECONDS)
+            seen = asyncio.run(look)
+        finally:
+            merchant.engine.dispose()
+    except MENDABLE_BY_PEOPLE as error:
+        raise permanent(error) from None
+    asked = recheck_requests.requests_for(context.instance, seen.noticed, now, TIMETABLE.interval)
+    told = f"{_seen(seen)}, {seen.calls} calls, {time.monotonic() - started:.1f} s; {asked.words}"
+    context.log.info(told)
+    after = cursor.moved_to(seen, now, TIMETABLE.interval).as_text()
+    if asked.requests:
+        return dg.SensorResult(run_requests=asked.requests, cursor=after)
+    return dg.SensorResult(skip_reason=told, cursor=after)
+
+
+@dg.run_failure_sensor(
+    default_status=_STATUS,
+    description="Writes an `ops.run_failed` event for every failed run, which is delivered like the others, and logs what "
+    "to do.",
+)
+def run_failed_sensor(context: dg.RunFailureSensorContext, database: DatabaseResource) -> None:
+    """Only what our own failures say of themselves is told; a foreign exception's words may hold a secret."""
+    run = context.dagster_run
+    steps = {event.step_key or "": _reason(event) for event in context.get_step_failure_events()}
+    body: dict[str, object] = {
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "steps": steps,
+        "set_aside": run.tags.get("solpay/set_aside", "0"),
+        "what_to_do": _what_to_do(run, steps),
+    }
+    context.log.error("%s %s failed: %s", run.job_name, run.run_id, body["what_to_do"])
+    if run.job_name == deliver_events_job.name:
+        # An event that events cannot be delivered would only wait with them, once more at every try.
+        return
+    settings = settings_of(database)
+    engine = open_engine(settings.database_url.get_secret_value())
+    try:
+        with engine.begin() as connection:
+            event = Event(EventKind.RUN_FAILED, None, None, body)
+            outbox.append(connection, [event], RunRef(run.run_id, "run_failed"), datetime.now(UTC))
+    finally:
+        engine.dispose()
+
+
+def _seen(seen: Notice) -> str:
+    words = f"looked at {seen.looked_at} open payments"
+    if seen.trouble is not None:
+        return f"{words}, then the chain could not be read: {seen.trouble}"
+    if seen.is_out_of_time:
+        return f"{words} until the time was up; the next tick goes on behind payment {seen.after}"
+    return f"{words}, up to payment {seen.after}" if seen.after else f"{words}, to the end"
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return failure.user_failure_data.description[:_LONGEST_REASON]
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "it ended without a word" if error is None else (error.cls_name or "an unnamed error")
+
+
+def _what_to_do(run: dg.DagsterRun, steps: dict[str, str]) -> str:
+    if run.tags.get("solpay/set_aside"):
+        return "all else is done; look at what was set aside in the run's page, mend it, and launch the job again"
+    if not steps:
+        return "the process died; nothing is lost, the next run settles what was in flight; see why it died"
+    return f"mend the cause and launch the job again, nothing is lost: {'; '.join(steps.values())}"[:_LONGEST_REASON]
+
+
+# By name: a job itself would make Dagster build the sensor anew, with a parameter that it then warns of.
+deliver_events_sensor = dg.SensorDefinition(
+    name="deliver_events_sensor",
+    evaluation_fn=_due_events,
+    job_name=deliver_events_job.name,
+    minimum_interval_seconds=_SECONDS,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Requests a delivery when an event is due for the webhook, a handler or Django.",
+)

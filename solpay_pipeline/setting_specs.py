@@ -246,7 +246,8 @@ SETTINGS: tuple[SettingSpec, ...] = (
         "SOLPAY_DJANGO_SETTINGS",
         "django_settings",
         setting_values.read_module,
-        "The merchant's Django settings module; with it the peer's own signals are sent.",
+        "The merchant's Django settings module; with it the peer's own signals are sent, and what is not set here is "
+        "taken from its `SOLPAY`, `SOLANA_PAYMENTS` and `DATABASES`.",
         show=_show_text,
     ),
 )

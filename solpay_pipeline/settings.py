@@ -11,9 +11,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.django_defaults import DJANGO_SETTINGS, Given, django_defaults
+from solpay_pipeline.events.message import BadSink
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.secret import SecretKeypair, Unfit, is_https, is_local
 from solpay_pipeline.setting_specs import SETTINGS, SettingSpec
+from solpay_pipeline.setting_values import read_module
 
 __all__ = ["SETTINGS", "BadSetting", "SettingSpec", "Settings", "bad_settings", "parse_settings"]
 
@@ -109,12 +112,39 @@ def _built(values: Mapping[str, str], problems: list[BadSetting]) -> Settings:
 def _read(values: Mapping[str, str]) -> tuple[dict[str, object], list[BadSetting]]:
     fields: dict[str, object] = {}
     bad: list[BadSetting] = []
+    try:
+        defaults = _from_django(values)
+    except BadSetting as problem:
+        return fields, [problem]
     for spec in SETTINGS:
+        given, origin = values.get(spec.name), ""
+        if not _is_given(spec, values) and spec.name in defaults:
+            given, origin = defaults[spec.name].text, f" (from {defaults[spec.name].origin})"
         try:
-            fields[spec.field] = _value(spec, values.get(spec.name))
+            fields[spec.field] = _value(spec, given)
         except Unfit as unfit:
-            bad.append(BadSetting(spec.name, str(unfit)))
+            bad.append(BadSetting(spec.name, f"{unfit}{origin}"))
     return fields, bad or list(_contradictions(fields))
+
+
+def _from_django(values: Mapping[str, str]) -> Mapping[str, Given]:
+    """What the merchant's Django project gives; it is not even loaded where nothing is left for it to give."""
+    module = values.get(DJANGO_SETTINGS, "").strip()
+    if all(_is_given(spec, values) for spec in SETTINGS):
+        return {}
+    try:
+        return django_defaults(read_module(module), [spec.name for spec in SETTINGS]) if module else {}
+    except Unfit as unfit:
+        problem = str(unfit)
+    except BadSink as bad:
+        problem = str(bad).removeprefix(f"{DJANGO_SETTINGS}: ")
+    raise BadSetting(DJANGO_SETTINGS, problem)
+
+
+def _is_given(spec: SettingSpec, values: Mapping[str, str]) -> bool:
+    """An empty text counts as absent, unless being empty is a value too."""
+    text = values.get(spec.name)
+    return text is not None and (bool(text.strip()) or bool(spec.if_empty))
 
 
 def _value(spec: SettingSpec, given: str | None) -> object:

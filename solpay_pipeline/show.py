@@ -37,13 +37,15 @@ def show(outcomes: Sequence[Mapping[str, Any]], console: Console) -> None:
         values = [_count(outcome, name) for outcome in outcomes]
         if any(values):
             table.add_row(label, *(str(value) for value in values))
-    table.add_row("fees, lamports", *(outcome["fee_lamports"] for outcome in outcomes))
-    table.add_row("rent back, lamports", *(outcome["rent_lamports"] for outcome in outcomes))
+    if not all(outcome["dry_run"] for outcome in outcomes):
+        table.add_row("fees, lamports", *(outcome["fee_lamports"] for outcome in outcomes))
+        table.add_row("rent back, lamports", *(outcome["rent_lamports"] for outcome in outcomes))
     console.print(table)
     for outcome in outcomes:
         for mint, amount in outcome["amounts"].items():
             unit = "lamports" if mint == "SOL" else f"base units of {mint}"
-            console.print(f"{outcome['operation']}: moved {amount} {unit}", highlight=False, soft_wrap=True)
+            verb = "would move" if outcome["dry_run"] else "moved"
+            console.print(f"{outcome['operation']}: {verb} {amount} {unit}", highlight=False, soft_wrap=True)
         if outcome["stopped_reason"] != "done":
             console.print(f"{outcome['operation']}: stopped early: {outcome['stopped_reason']}")
         _show_findings(outcome, console)

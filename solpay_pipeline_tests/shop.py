@@ -136,9 +136,7 @@ class Shop:
     def run(self, operation: str, run_id: str | None = None, **options: Any) -> Outcome:
         """One operation, as an op runs it."""
         return asyncio.run(
-            run_operation(
-                self.merchant, operation, Options(**options), run_id or uuid.uuid4().hex
-            )
+            run_operation(self.merchant, operation, Options(**options), run_id or uuid.uuid4().hex)
         )
 
     def maintain(self, **options: Any) -> list[Outcome]:
@@ -195,7 +193,9 @@ class Shop:
         """What the peer, or a hand, writes."""
         table = self.merchant.tables.wallet
         with self.merchant.engine.begin() as connection:
-            connection.execute(sa.update(table).where(table.c.id == customer.wallet_id).values(state=state.value))
+            connection.execute(
+                sa.update(table).where(table.c.id == customer.wallet_id).values(state=state.value)
+            )
 
     def set_status(self, customer: Customer, status: PaymentStatus) -> None:
         table = self.merchant.tables.payment

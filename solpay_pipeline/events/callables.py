@@ -52,7 +52,7 @@ def _imported(reference: str) -> Callable[[dict[str, object]], object]:
     module_name, _, attribute = reference.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - importing runs the merchant's code
         kind = describe_foreign(error) if not isinstance(error, ImportError) else str(error)
         raise BadSink(f"SOLPAY_EVENT_HANDLERS: {module_name} cannot be imported: {kind}") from None
     call = getattr(module, attribute, None)

@@ -35,9 +35,10 @@ class DjangoSink:
             self._payments = importlib.import_module(f"{_SENDERS}.solana_payments_service")
             self._verification = importlib.import_module(f"{_SENDERS}.verify_transaction_service")
             helpers = importlib.import_module("django_solana_payments.helpers")
-            self._statuses = importlib.import_module("django_solana_payments.choices").SolanaPaymentStatusTypes
+            choices = importlib.import_module("django_solana_payments.choices")
+            self._statuses = choices.SolanaPaymentStatusTypes
             self._model: Any = helpers.get_solana_payment_model()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the peer and the models are foreign code
             raise BadSink(
                 f"SOLPAY_DJANGO_SETTINGS: django_solana_payments cannot be used there: {describe_foreign(error)}"
             ) from None
@@ -100,21 +101,33 @@ class DjangoSink:
         return None
 
 
-def set_up_django(settings_module: str) -> None:
-    """`django.setup()` with these settings, unless this process has them already.
-
-    Raises `BadSink` where Django is missing, the settings cannot be loaded, or others are in use here.
-    """
+def load_django_settings(settings_module: str) -> Any:
+    """Django's settings object of a project. Raises `BadSink` where it cannot be loaded, or another is in use here."""
     if os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module) != settings_module:
         used = os.environ["DJANGO_SETTINGS_MODULE"]
         raise BadSink(f"SOLPAY_DJANGO_SETTINGS: is {settings_module}, but DJANGO_SETTINGS_MODULE is {used}")
     try:
-        django = importlib.import_module("django")
+        settings = importlib.import_module("django.conf").settings
+        # Loaded by the first look at any of them.
+        settings.is_overridden("INSTALLED_APPS")
+    except Exception as error:  # noqa: BLE001 - the project's own code runs here
+        raise _unloadable(settings_module, error) from None
+    return settings
+
+
+def set_up_django(settings_module: str) -> None:
+    """`django.setup()` with these settings, unless this process has done so. Raises `BadSink`."""
+    load_django_settings(settings_module)
+    try:
         if not importlib.import_module("django.apps").apps.ready:
-            django.setup()
-    except Exception as error:
-        kind = str(error) if isinstance(error, ModuleNotFoundError) else describe_foreign(error)
-        raise BadSink(f"SOLPAY_DJANGO_SETTINGS: {settings_module} cannot be set up: {kind}") from None
+            importlib.import_module("django").setup()
+    except Exception as error:  # noqa: BLE001 - the project's own code runs here
+        raise _unloadable(settings_module, error) from None
+
+
+def _unloadable(settings_module: str, error: Exception) -> BadSink:
+    kind = str(error) if isinstance(error, ModuleNotFoundError) else describe_foreign(error)
+    return BadSink(f"SOLPAY_DJANGO_SETTINGS: {settings_module} cannot be loaded: {kind}")
 
 
 def _whole_tokens(body: Mapping[str, object]) -> Decimal:

@@ -23,6 +23,8 @@ class EventKind(StrEnum):
     PAYMENT_HELD = "payment.held"
     WALLET_SWEPT = "wallet.swept"
     WALLET_CLOSED = "wallet.closed"
+    RUN_FAILED = "ops.run_failed"
+    """Of no payment: a run of Dagster failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,22 @@ class AccountShape:
     slot: int
     encoding: str
     data_slice: DataSlice | None
+    ready_key: tuple[str, DataSlice | None] | None
+    """What accounts of this shape are kept ready by. Parsed token accounts depend on their mint too: they are not."""
 
     @classmethod
     def asked(cls, call: Call, options: Options, default_encoding: str) -> "AccountShape":
         """What the configuration object says; -32602 where it says nonsense, -32016 where the slot is too old."""
         encoding = options.one_of("encoding", default_encoding, ACCOUNT_ENCODINGS)
         data_slice = options.data_slice()
-        return cls(call, options.bank_slot(), encoding, data_slice)
+        return cls.of_slot(call, options.bank_slot(), encoding, data_slice)
+
+    @classmethod
+    def of_slot(cls, call: Call, slot: int, encoding: str, data_slice: DataSlice | None) -> "AccountShape":
+        """What has been checked already."""
+        return cls(
+            call, slot, encoding, data_slice, None if encoding == "jsonParsed" else (encoding, data_slice)
+        )
 
     def read(self, address: Pubkey) -> Account | None:
         """The account at the slot."""
@@ -41,15 +50,14 @@ class AccountShape:
     def shown(self, address: Pubkey) -> Any:
         """The account at an address as JSON; None where there is none."""
         accounts = self.call.chain.accounts
-        # Parsed token accounts depend on their mint too, so only bytes are kept ready.
-        lasting = self.encoding != "jsonParsed" and accounts.is_settled(address)
-        if lasting and (ready := accounts.settled.get(address, (self.encoding, self.data_slice))) is not None:
+        key = self.ready_key if accounts.is_settled(address) else None
+        if key is not None and (ready := accounts.settled.get(address, key)) is not None:
             return ready
         account = self.read(address)
         if account is None:
             return None
         made = self.of(account)
-        return accounts.settled.keep(address, (self.encoding, self.data_slice), made) if lasting else made
+        return made if key is None else accounts.settled.keep(address, key, made)
 
     def of(self, account: Account) -> dict[str, Any]:
         """An account that has been read, as JSON."""

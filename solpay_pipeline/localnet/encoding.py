@@ -1,5 +1,5 @@
-"""Accounts as JSON: base64 (also as Zstandard), base58, or jsonParsed for token accounts and mints (everything else falls back on
-base64, as on a validator). Field names: agave `account-decoder/src/parse_token.rs`,
+"""Accounts as JSON: base64 (also as Zstandard), base58, or jsonParsed for token accounts and mints (everything
+else falls back on base64, as on a validator). Field names: agave `account-decoder/src/parse_token.rs`,
 `parse_token_extension.rs`.
 """
 

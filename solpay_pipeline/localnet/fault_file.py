@@ -7,8 +7,8 @@ from solpay_pipeline.localnet.faults import Faults, faults_from_json
 
 
 def load_faults(path: Path, seed: int = 0) -> Faults:
-    """The faults in a file; OSError where it cannot be read, ValueError that names the file where it is wrong. `seed` is
-    for a file without one.
+    """The faults in a file; OSError where it cannot be read, ValueError that names the file where it is wrong.
+    `seed` is for a file without one.
     """
     try:
         return _faults(json.loads(path.read_text()), seed)

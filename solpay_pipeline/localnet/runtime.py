@@ -24,7 +24,7 @@ from solders.transaction_metadata import FailedTransactionMetadata, InnerInstruc
 
 from solpay_pipeline.localnet.errors import TransactionErrorJson
 from solpay_pipeline.localnet.programs import Programs
-from solpay_pipeline.localnet.transactions import Decoded, fee_of, loaded_bytes_limit
+from solpay_pipeline.localnet.transactions import Decoded
 
 _ACCOUNT_OVERHEAD_BYTES = 64
 """Counted for each loaded account beside its data (SIMD-0186)."""
@@ -70,7 +70,7 @@ class Runtime:
         """Executes and takes everything back."""
         refused = self._refusal(decoded)
         if refused is not None:
-            return Outcome(refused, fee_of(decoded.transaction.message))
+            return Outcome(refused, decoded.fee)
         with self._surcharged(decoded, keep=False):
             simulated = self.programs.simulate(_runnable(decoded))
             if isinstance(simulated, FailedTransactionMetadata):
@@ -79,7 +79,7 @@ class Runtime:
 
     def fail(self, decoded: Decoded, err: TransactionErrorJson) -> Outcome:
         """Lets a transaction fail on chain with this error: the fee is taken, nothing else happens."""
-        fee = fee_of(decoded.transaction.message)
+        fee = decoded.fee
         payer = self._svm.get_account(decoded.fee_payer)
         if payer is None or payer.lamports < fee:
             return Outcome("AccountNotFound" if payer is None else "InsufficientFundsForFee", 0)
@@ -101,7 +101,7 @@ class Runtime:
         return total
 
     def _refusal(self, decoded: Decoded) -> TransactionErrorJson | None:
-        limit = loaded_bytes_limit(decoded.transaction.message)
+        limit = decoded.loaded_bytes_limit
         if limit == 0:
             return "InvalidLoadedAccountsDataSizeLimit"
         if limit is not None and self.loaded_bytes(decoded) > limit:
@@ -147,7 +147,7 @@ class Runtime:
                 err = {"InstructionError": [max(index - 1, 0), cause]}
         return Outcome(
             err=err,
-            fee=fee_of(decoded.transaction.message),
+            fee=decoded.fee,
             logs=logs,
             compute_units=units,
             inner_instructions=groups,

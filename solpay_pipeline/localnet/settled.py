@@ -7,8 +7,8 @@ encoded once; whoever writes it says so here.
 import orjson
 from solders.pubkey import Pubkey
 
-_KEPT = 50_000
-"""Accounts. When there are more, all are dropped: simpler than to know which, and it costs each one slow answer."""
+_MOST_BYTES = 64 * 1024 * 1024
+"""When there is more, all is dropped: simpler than to know what is used, and it costs each account one slow answer."""
 
 Shape = tuple[str, tuple[int, int] | None]
 """Encoding and data slice: what a client asked for."""
@@ -19,6 +19,7 @@ class SettledJson:
 
     def __init__(self) -> None:
         self._by_address: dict[Pubkey, dict[Shape, orjson.Fragment]] = {}
+        self._bytes = 0
 
     def get(self, address: Pubkey, shape: Shape) -> orjson.Fragment | None:
         """The account as JSON, or None where it must be encoded."""
@@ -27,9 +28,12 @@ class SettledJson:
 
     def keep(self, address: Pubkey, shape: Shape, shown: object) -> orjson.Fragment:
         """Encodes and keeps it."""
-        if len(self._by_address) >= _KEPT:
+        encoded = orjson.dumps(shown)
+        self._bytes += len(encoded)
+        if self._bytes > _MOST_BYTES:
             self._by_address.clear()
-        fragment = orjson.Fragment(orjson.dumps(shown))
+            self._bytes = len(encoded)
+        fragment = orjson.Fragment(encoded)
         self._by_address.setdefault(address, {})[shape] = fragment
         return fragment
 

@@ -51,6 +51,10 @@ class Subscriptions:
             "slotSubscribe": self._slots,
         }
 
+    def methods(self) -> list[str]:
+        """What can be subscribed with."""
+        return list(self._subscribing)
+
     def answer(self, method: str, params: list[Any]) -> int | bool:
         """Subscribes (the subscription's number) or unsubscribes (true); RpcError where it cannot."""
         subscribing = self._subscribing.get(method)
@@ -138,7 +142,7 @@ class Subscriptions:
             if account == told:
                 return News([])
             told = account
-            shape = AccountShape(call, slot, encoding, data_slice)
+            shape = AccountShape.of_slot(call, slot, encoding, data_slice)
             return News([with_context(slot, _closed(shape) if account is None else shape.of(account))])
 
         return look

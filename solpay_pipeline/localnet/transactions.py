@@ -9,6 +9,7 @@ from solders.address_lookup_table_account import ID as ADDRESS_LOOKUP_TABLE_ID
 from solders.address_lookup_table_account import AddressLookupTable
 from solders.errors import BincodeError
 from solders.hash import Hash
+from solders.instruction import CompiledInstruction
 from solders.message import Message, MessageV0, MessageV1, from_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.transaction import SanitizeError, VersionedTransaction
@@ -55,7 +56,8 @@ AnyMessage = Message | MessageV0 | MessageV1
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A transaction and its addresses: the message's own first, then what lookup tables add, writable before
-    readonly.
+    readonly. `signature` is its id, the first one, in base58; `fee` lamports; `loaded_bytes_limit` what it allows
+    itself, None where it names no limit. All is worked out once, as solders copies what it is asked for.
     """
 
     transaction: VersionedTransaction
@@ -65,21 +67,15 @@ class Decoded:
     loaded_writable: tuple[Pubkey, ...]
     loaded_readonly: tuple[Pubkey, ...]
     writable: frozenset[Pubkey]
+    signature: str
+    blockhash: Hash
+    fee: int
+    loaded_bytes_limit: int | None
 
     @property
     def keys(self) -> tuple[Pubkey, ...]:
         """All addresses in the order that instruction indexes count in."""
         return self.static_keys + self.loaded_writable + self.loaded_readonly
-
-    @property
-    def signature(self) -> str:
-        """The transaction's id: its first signature, base58."""
-        return str(self.transaction.signatures[0])
-
-    @property
-    def blockhash(self) -> Hash:
-        """The recent blockhash it names."""
-        return self.transaction.message.recent_blockhash
 
     @property
     def fee_payer(self) -> Pubkey:
@@ -164,6 +160,10 @@ def decoded_with(
         tuple(loaded_writable),
         tuple(loaded_readonly),
         frozenset(writable.union(loaded_writable)),
+        str(transaction.signatures[0]),
+        message.recent_blockhash,
+        fee_of(message),
+        _loaded_bytes_limit(message),
     )
 
 
@@ -178,20 +178,20 @@ def fee_of(message: AnyMessage) -> int:
     """Lamports that the message costs: its signatures, and the priority fee (v1: a total; before: price x unit
     limit).
     """
-    keys = message.account_keys
+    keys, instructions = message.account_keys, message.instructions
     signatures = message.header.num_required_signatures
-    for instruction in message.instructions:
+    for instruction in instructions:
         program_index = instruction.program_id_index
         if program_index < len(keys) and keys[program_index] in _SIGNATURE_PROGRAMS and instruction.data:
             signatures += instruction.data[0]
-    priority = message.config.priority_fee if isinstance(message, MessageV1) else _priority_fee(message)
+    priority = (
+        message.config.priority_fee if isinstance(message, MessageV1) else _priority_fee(keys, instructions)
+    )
     return signatures * LAMPORTS_PER_SIGNATURE + (priority or 0)
 
 
-def loaded_bytes_limit(message: AnyMessage) -> int | None:
-    """The most bytes of account data that the transaction allows itself to load; None where it names no limit and
-    the runtime's own (64 MiB) holds. Version 1 has no such default: unnamed is 0, which is invalid.
-    """
+def _loaded_bytes_limit(message: AnyMessage) -> int | None:
+    # Where none is named the runtime's own (64 MiB) holds. Version 1 has no such default: unnamed is 0, and invalid.
     if isinstance(message, MessageV1):
         return message.config.loaded_accounts_data_size_limit or 0
     keys = message.account_keys
@@ -204,12 +204,11 @@ def loaded_bytes_limit(message: AnyMessage) -> int | None:
     return None
 
 
-def _priority_fee(message: Message | MessageV0) -> int:
-    keys = message.account_keys
+def _priority_fee(keys: list[Pubkey], instructions: list[CompiledInstruction]) -> int:
     limit: int | None = None
     price = 0
     default_units = 0
-    for instruction in message.instructions:
+    for instruction in instructions:
         program = keys[instruction.program_id_index] if instruction.program_id_index < len(keys) else None
         default_units += _BUILTIN_UNITS if program in _BUILTIN_PROGRAMS else _PROGRAM_UNITS
         if program != _COMPUTE_BUDGET:

@@ -21,8 +21,12 @@ def wallet_pages(
     states: Collection[WalletState],
     payment_statuses: Collection[PaymentStatus] | None = None,
     expired_since: datetime | None = None,
+    is_counted: bool = True,
 ) -> Iterator[list[Wallet]]:
-    """Pages of readable wallets in these states, by id; unreadable rows are set aside on the way."""
+    """Pages of readable wallets in these states, by id; unreadable rows are set aside on the way.
+
+    `is_counted` is false for a second look at wallets that an operation has counted already.
+    """
 
     def read(connection: Connection, after: int) -> Page:
         return wallets_page(
@@ -36,7 +40,9 @@ def wallet_pages(
             expired_since=expired_since,
         )
 
-    return _pages(errand, read, lambda row: row.wallet_id if isinstance(row, UnreadableRow) else row.id)
+    return _pages(
+        errand, read, lambda row: row.wallet_id if isinstance(row, UnreadableRow) else row.id, is_counted
+    )
 
 
 def due_pages(errand: Errand) -> Iterator[list[Wallet]]:
@@ -65,6 +71,7 @@ def _pages(
     errand: Errand,
     read: Callable[[Connection, int], Page],
     key: Callable[[Wallet | UnreadableRow], int | None],
+    is_counted: bool = True,
 ) -> Iterator[list[Wallet]]:
     after = 0
     while not errand.must_stop():
@@ -76,4 +83,4 @@ def _pages(
         if not keys:
             return
         after = max(keys)
-        yield readable(errand, page)
+        yield readable(errand, page, is_counted=is_counted)

@@ -65,7 +65,9 @@ async def work_through(
         give_up(wallet, Finding(Code.STILL_MOVING, wallet.id, payment_id, words))
 
 
-def readable(errand: Errand, page: Sequence[Wallet | UnreadableRow]) -> list[Wallet]:
+def readable(
+    errand: Errand, page: Sequence[Wallet | UnreadableRow], *, is_counted: bool = True
+) -> list[Wallet]:
     """The wallets of a page that can be worked on; the others are set aside with their reason."""
     wallets: list[Wallet] = []
     findings: list[Finding] = []
@@ -77,7 +79,7 @@ def readable(errand: Errand, page: Sequence[Wallet | UnreadableRow]) -> list[Wal
             findings.append(Finding(Code.NO_PAYMENT, row.id, None, words))
         else:
             wallets.append(row)
-    errand.tally.looked_at += len(page)
+    errand.tally.looked_at += len(page) if is_counted else 0
     if findings:
         set_aside(errand, findings)
     return wallets

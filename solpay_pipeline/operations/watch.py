@@ -31,7 +31,7 @@ async def watch(errand: Errand) -> None:
     if errand.options.watch_days <= 0:
         return
     since = errand.chain_time - timedelta(days=errand.options.watch_days)
-    for page in wallet_pages(errand, states=_WATCHED, expired_since=since):
+    for page in wallet_pages(errand, states=_WATCHED, expired_since=since, is_counted=False):
         sights = await survey(
             errand,
             without_busy(errand, page),

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from solders.pubkey import Pubkey
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.rows import AnyRow, UnreadableRow, wallet_of
@@ -74,6 +74,35 @@ def due_page(
     )
     if payment_ids is not None:
         query = query.where(among(conn, payment.c.id, payment_ids))
+    return _with_prices(conn, tables, conn.execute(query).all())
+
+
+def watched_page(
+    conn: Connection,
+    tables: PeerTables,
+    *,
+    after_payment_id: int,
+    limit: int,
+    expired_since: datetime,
+) -> list[Wallet | UnreadableRow]:
+    """The next `limit` wallets, by payment id, of payments that money may still be noticed for.
+
+    Those are initiated, or expired with their time over at `expired_since` or later.
+    """
+    payment = tables.payment
+    may_be_paid = or_(
+        payment.c.status == PaymentStatus.INITIATED.value,
+        and_(
+            payment.c.status == PaymentStatus.EXPIRED.value,
+            payment.c.expiration_date >= expired_since,
+        ),
+    )
+    query = (
+        _payments(tables)
+        .where(payment.c.id > after_payment_id, may_be_paid)
+        .order_by(payment.c.id)
+        .limit(limit)
+    )
     return _with_prices(conn, tables, conn.execute(query).all())
 
 

@@ -249,7 +249,7 @@ def test_deliverers_side_by_side_send_each_event_once_and_in_order(outbox: Outbo
         try:
             for _ in range(30):
                 outbox.deliver(sink)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             errors.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(3)]

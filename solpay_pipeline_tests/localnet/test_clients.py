@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from solana.rpc.async_api import AsyncClient
 from solana.rpc.commitment import Confirmed, Finalized, Processed
+from solana.rpc.core import RPCException
 from solana.rpc.models import DataSliceOpts, MemcmpOpts, TokenAccountOpts, TxOpts
 from solders.keypair import Keypair
 from solders.message import MessageV0
@@ -18,6 +19,17 @@ from solpay_pipeline.localnet.engine import Chain
 from solpay_pipeline.localnet.node import Node
 from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline_tests.localnet.ground import SOL, pay
+
+NOT_SERVED = {
+    "get_block_commitment",
+    "get_inflation_governor",
+    "get_inflation_rate",
+    "get_inflation_reward",
+    "get_largest_accounts",
+    "get_leader_schedule",
+    "get_supply",
+}
+"""What solana-py can ask and the embedded chain says of that it does not know it."""
 
 Ask = Callable[[Callable[[AsyncClient], Awaitable[Any]]], Any]
 
@@ -54,12 +66,14 @@ def test_every_reading_method_parses(chain: Chain, seed: Seed, wallet: Keypair, 
             "get_block_height": await client.get_block_height(),
             "get_block_time": await client.get_block_time(slot),
             "get_blocks": await client.get_blocks(slot, slot + 2),
+            "get_cluster_nodes": await client.get_cluster_nodes(),
             "get_epoch_info": await client.get_epoch_info(),
             "get_epoch_schedule": await client.get_epoch_schedule(),
             "get_fee_for_message": await client.get_fee_for_message(message),
             "get_first_available_block": await client.get_first_available_block(),
             "get_genesis_hash": await client.get_genesis_hash(),
             "get_identity": await client.get_identity(),
+            "get_latest_blockhash": await client.get_latest_blockhash(),
             "get_minimum_balance_for_rent_exemption": await client.get_minimum_balance_for_rent_exemption(
                 165
             ),
@@ -74,12 +88,27 @@ def test_every_reading_method_parses(chain: Chain, seed: Seed, wallet: Keypair, 
                 data_slice=DataSliceOpts(offset=0, length=32),
                 filters=[165, MemcmpOpts(offset=32, bytes=str(owner))],
             ),
+            "get_program_accounts_json_parsed": await client.get_program_accounts_json_parsed(
+                TOKEN, filters=[82]
+            ),
+            "get_recent_performance_samples": await client.get_recent_performance_samples(1),
             "get_recent_prioritization_fees": await client.get_recent_prioritization_fees(),
             "get_signature_statuses": await client.get_signature_statuses([paid], True),
             "get_signatures_for_address": await client.get_signatures_for_address(
                 account, commitment=Confirmed
             ),
             "get_slot": await client.get_slot(Finalized),
+            "get_slot_leader": await client.get_slot_leader(),
+            "get_slot_leaders": await client.get_slot_leaders(slot, 3),
+            "get_token_accounts_by_delegate": await client.get_token_accounts_by_delegate(
+                owner, TokenAccountOpts(mint=mint)
+            ),
+            "get_token_accounts_by_delegate_json_parsed": (
+                await client.get_token_accounts_by_delegate_json_parsed(
+                    owner, TokenAccountOpts(program_id=TOKEN)
+                )
+            ),
+            "get_token_largest_accounts": await client.get_token_largest_accounts(mint),
             "get_token_account_balance": await client.get_token_account_balance(account),
             "get_token_accounts_by_owner": await client.get_token_accounts_by_owner(
                 owner, TokenAccountOpts(mint=mint)
@@ -90,6 +119,7 @@ def test_every_reading_method_parses(chain: Chain, seed: Seed, wallet: Keypair, 
             "get_token_supply": await client.get_token_supply(mint),
             "get_transaction_count": await client.get_transaction_count(),
             "get_version": await client.get_version(),
+            "get_vote_accounts": await client.get_vote_accounts(),
         }
         for encoding in ("json", "jsonParsed", "base64", "base58"):
             answers[f"get_transaction {encoding}"] = await client.get_transaction(
@@ -100,6 +130,10 @@ def test_every_reading_method_parses(chain: Chain, seed: Seed, wallet: Keypair, 
     answers = ask(read)
     refused = {name: answer for name, answer in answers.items() if not type(answer).__name__.endswith("Resp")}
     assert refused == {}
+    reading = {name for name in dir(AsyncClient) if name.startswith("get_")}
+    assert reading - {name.split()[0] for name in answers} == NOT_SERVED
+    assert answers["get_token_largest_accounts"].value[0].amount.amount == "1500000"
+    assert mint in [each.pubkey for each in answers["get_program_accounts_json_parsed"].value]
     assert answers["get_token_account_balance"].value.amount == "1500000"
     assert answers["get_account_info"].value.owner == TOKEN
     assert answers["get_account_info_json_parsed"].value.data.parsed["info"]["tokenAmount"]["uiAmount"] == 1.5
@@ -165,6 +199,15 @@ def test_a_preflight_failure_parses_with_its_logs(rich: Keypair, wallet: Keypair
     simulated, error = ask(send)
     assert str(simulated.value.err) == str(error.args[0].data.err)
     assert "Transfer: insufficient lamports" in error.args[0].data.logs[1]
+
+
+def test_what_is_not_served_is_an_unknown_method(ask: Ask) -> None:
+    with pytest.raises(RPCException, match="Method not found"):
+        ask(lambda client: client.get_supply())
+
+
+def test_it_is_connected(ask: Ask) -> None:
+    assert ask(lambda client: client.is_connected())
 
 
 def test_an_airdrop_request_parses(wallet: Keypair, ask: Ask) -> None:

@@ -14,7 +14,7 @@ from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, SOLPAY, bare_environment, solpay
 from solpay_pipeline_tests.crashes.ground import assert_ledger_complete, assert_told_once
-from solpay_pipeline_tests.shop import Shop, open_shop
+from solpay_pipeline_tests.shop import open_shop
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -86,8 +86,3 @@ def assert_was_not_retried(home: Path) -> None:
         }
         assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in kinds
         assert dg.DagsterEventType.STEP_FAILURE in kinds
-
-
-def unfinished(shop: Shop) -> int:
-    """Transactions of the ledger that nobody has seen land."""
-    return sum(row.state == "recorded" for row in shop.transactions())

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from solpay_pipeline.definitions import defs
+from solpay_pipeline.jobs import OPERATION_JOBS
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline_tests.pipeline.conftest import Launch
 from solpay_pipeline_tests.pipeline.reading import failure_of, metadata_of, retries_of
@@ -159,10 +160,14 @@ def test_a_bad_option_fails_at_once(shop: Shop, launch: Launch) -> None:
 
 
 def test_no_job_is_run_again_by_the_instance_for_what_its_ops_have_judged() -> None:
-    for job in defs.resolve_all_job_defs():
-        if not job.name.startswith("__"):
-            assert job.tags["dagster/retry_on_asset_or_op_failure"] == "false"
-            assert job.tags["solpay/exclusive"]
+    for job in OPERATION_JOBS.values():
+        assert job.tags["dagster/retry_on_asset_or_op_failure"] == "false"
+
+
+@pytest.mark.parametrize("name", ["maintenance_job", "expire_job", "sweep_job", "reclaim_job", "recheck_job"])
+def test_a_job_that_moves_money_never_runs_beside_another_of_its_kind(name: str) -> None:
+    kind = "recheck" if name == "recheck_job" else "maintenance"
+    assert defs.resolve_job_def(name).tags["solpay/exclusive"] == kind
 
 
 def test_the_code_location_is_sound() -> None:

@@ -134,6 +134,16 @@ test("a mint, its accounts, a checked transfer and a close", async () => {
     .send();
   assert.equal(owned.value[0].pubkey, to);
   assert.equal(owned.value[0].account.data.parsed.info.tokenAmount.amount, "5000000");
+  assert.equal((await rpc.getTokenSupply(mint, { commitment: "confirmed" }).send()).value.amount, "5000000");
+  const holders = await rpc
+    .getProgramAccounts(TOKEN_PROGRAM_ADDRESS, {
+      commitment: "confirmed",
+      encoding: "base64",
+      dataSlice: { offset: 64, length: 8 },
+      filters: [{ dataSize: 165n }, { memcmp: { offset: 0n, bytes: mint, encoding: "base58" } }],
+    })
+    .send();
+  assert.equal(holders.length, 2);
   const largest = await rpc.getTokenLargestAccounts(mint, { commitment: "confirmed" }).send();
   assert.equal(largest.value[0].address, to);
   await landed(customer, [
@@ -152,6 +162,8 @@ test("what preflight found is decoded with its logs", async () => {
     amount: lamports(100n * SOL),
   });
   const wire = getBase64EncodedWireTransaction(await signed(poor, [transfer]));
+  const simulated = await rpc.simulateTransaction(wire, { encoding: "base64", commitment: "confirmed" }).send();
+  assert.deepEqual(simulated.value.err, { InstructionError: [0n, { Custom: 1n }] });
   const options = { encoding: "base64", preflightCommitment: "confirmed" };
   await assert.rejects(rpc.sendTransaction(wire, options).send(), (error) => {
     assert.ok(isSolanaError(error, SOLANA_ERROR__JSON_RPC__SERVER_ERROR_SEND_TRANSACTION_PREFLIGHT_FAILURE));
@@ -171,7 +183,9 @@ test("a blockhash that nobody made is decoded as not found", async () => {
     amount: lamports(1n),
   });
   const { value } = await rpc.getLatestBlockhash().send();
+  assert.equal((await rpc.isBlockhashValid(value.blockhash).send()).value, true);
   await admin("localnet_advanceSlots", 200);
+  assert.equal((await rpc.isBlockhashValid(value.blockhash).send()).value, false);
   const transaction = await signed(sender, [transfer]);
   assert.notEqual(transaction.lifetimeConstraint.blockhash, value.blockhash);
   await admin("localnet_advanceSlots", 200);
@@ -230,6 +244,7 @@ test("the methods about the cluster and its blocks have the shape that kit expec
   assert.equal(typeof (await rpc.getBlockTime(slot).send()), "bigint");
   assert.ok((await rpc.getEpochInfo().send()).absoluteSlot > slot);
   assert.equal((await rpc.getEpochSchedule().send()).slotsPerEpoch, 432_000n);
+  assert.ok((await rpc.getBlockHeight().send()) > 0n);
   const leader = await rpc.getSlotLeader().send();
   assert.deepEqual(await rpc.getSlotLeaders(slot, 2).send(), [leader, leader]);
   assert.equal((await rpc.getIdentity().send()).identity, leader);

@@ -1,0 +1,36 @@
+"""The app, and the check that its commands are the ones that run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error, register
+
+PEER = "django_solana_payments"
+
+
+class SolpayPipelineConfig(AppConfig):
+    """`solpay_pipeline.contrib.django` in INSTALLED_APPS."""
+
+    name = "solpay_pipeline.contrib.django"
+    label = "solpay_pipeline"
+    verbose_name = "Solana payments pipeline"
+
+    def ready(self) -> None:
+        """Register the check."""
+        register(check_order)
+
+
+def check_order(**_: Any) -> Sequence[CheckMessage]:
+    """The peer's commands must not come first: they would run in place of ours."""
+    names = [config.name for config in apps.get_app_configs()]
+    ours = SolpayPipelineConfig.name
+    if PEER not in names or names.index(ours) < names.index(PEER):
+        return []
+    return [
+        Error(
+            f"{ours} stands after {PEER} in INSTALLED_APPS: the peer's management commands run, not ours.",
+            hint=f"Put {ours!r} before {PEER!r}.",
+            id="solpay.E001",
+        )
+    ]

@@ -1,0 +1,123 @@
+"""Maintenance by the clock: never beside itself, and never without a word."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from solpay_pipeline.definitions import defs
+from solpay_pipeline.schedules import maintenance_schedule, reports_schedule
+from solpay_pipeline.settings import BadSetting
+from solpay_pipeline.timetable import Timetable, read_timetable
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+EXCLUSIVE = {"solpay/exclusive": "maintenance"}
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """On disk: a schedule opens it by its reference."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+        yield made
+
+
+def maintenance_tick(instance: dg.DagsterInstance, at: datetime = NOON) -> dg.RunRequest | dg.SkipReason:
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=at) as context:
+        return maintenance_schedule(context)  # type: ignore[no-any-return]
+
+
+def test_a_tick_requests_one_run_for_its_time(instance: dg.DagsterInstance) -> None:
+    first, again = maintenance_tick(instance), maintenance_tick(instance)
+    assert isinstance(first, dg.RunRequest)
+    assert isinstance(again, dg.RunRequest)
+    assert first.run_key == again.run_key == "2026-11-22T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
+def test_a_tick_skips_while_a_job_that_moves_money_is_under_way(instance: dg.DagsterInstance, status: str) -> None:
+    run = create_run_for_test(
+        instance, job_name="sweep_job", tags=EXCLUSIVE, status=dg.DagsterRunStatus(status)
+    )
+    skipped = maintenance_tick(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == f"still under way: sweep_job {run.run_id[:8]} ({status})"
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "CANCELED"])
+def test_a_run_that_has_ended_keeps_nobody_waiting(instance: dg.DagsterInstance, status: str) -> None:
+    create_run_for_test(
+        instance, job_name="maintenance_job", tags=EXCLUSIVE, status=dg.DagsterRunStatus(status)
+    )
+    assert isinstance(maintenance_tick(instance), dg.RunRequest)
+
+
+def test_a_recheck_under_way_does_not_stop_maintenance(instance: dg.DagsterInstance) -> None:
+    create_run_for_test(
+        instance,
+        job_name="recheck_job",
+        tags={"solpay/exclusive": "recheck"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert isinstance(maintenance_tick(instance), dg.RunRequest)
+
+
+@pytest.mark.parametrize(
+    ("hour", "days"), [(12, ["2026-11-22"]), (0, ["2026-11-21", "2026-11-22"])], ids=["noon", "midnight"]
+)
+def test_reports_are_made_of_today_and_after_midnight_of_yesterday_too(hour: int, days: list[str]) -> None:
+    at = NOON.replace(hour=hour, minute=7)
+    with dg.build_schedule_context(scheduled_execution_time=at) as context:
+        requests = reports_schedule(context)
+    assert [request.partition_key for request in requests] == days
+
+
+def test_everything_that_runs_by_itself_ships_stopped() -> None:
+    repository = defs.get_repository_def()
+    statuses = {one.name: one.default_status.value for one in (*repository.sensor_defs, *repository.schedule_defs)}
+    assert statuses == dict.fromkeys(
+        [
+            "recheck_sensor",
+            "deliver_events_sensor",
+            "run_failed_sensor",
+            "maintenance_schedule",
+            "reports_schedule",
+        ],
+        "STOPPED",
+    )
+
+
+def test_the_timetable_is_read_from_the_environment() -> None:
+    assert read_timetable({}) == Timetable("*/15 * * * *", "UTC", 30, 500, is_running=False)
+    assert read_timetable(
+        {
+            "SOLPAY_MAINTENANCE_CRON": "0 3 * * *",
+            "SOLPAY_MAINTENANCE_TIMEZONE": "Europe/Berlin",
+            "SOLPAY_RECHECK_INTERVAL": "60",
+            "SOLPAY_RECHECK_PAGE": "1000",
+            "SOLPAY_AUTOMATION_RUNNING": "true",
+        }
+    ) == Timetable("0 3 * * *", "Europe/Berlin", 60, 1000, is_running=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SOLPAY_MAINTENANCE_CRON", "every day", "is no cron expression of five fields"),
+        ("SOLPAY_MAINTENANCE_CRON", "61 * * * *", "is no cron expression of five fields"),
+        ("SOLPAY_MAINTENANCE_TIMEZONE", "Mars/Olympus", "is no time zone"),
+        ("SOLPAY_MAINTENANCE_TIMEZONE", "../etc/passwd", "is no time zone"),
+        ("SOLPAY_RECHECK_INTERVAL", "1", "is no whole number from 5 to 86400"),
+        ("SOLPAY_RECHECK_INTERVAL", "1e3", "is no whole number"),
+        ("SOLPAY_RECHECK_PAGE", "0", "is no whole number from 1 to 5000"),
+        ("SOLPAY_AUTOMATION_RUNNING", "yes", "is neither true nor false"),
+    ],
+)
+def test_a_bad_timetable_is_refused_with_one_line_that_names_the_variable(name: str, value: str, words: str) -> None:
+    with pytest.raises(BadSetting) as refused:
+        read_timetable({name: value})
+    assert str(refused.value).startswith(f"{name}: ")
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
