@@ -58,9 +58,14 @@ def measure(port: int, pid: int) -> None:
 
     def show(name: str, requests: Iterable[bytes]) -> None:
         used = cpu_seconds(pid)
-        count, seconds = drive(connection, requests)
-        used = (cpu_seconds(pid) - used) / count * 1e6
-        print(f"{name:32} {count / seconds:7,.0f} a second, {used:5,.0f} us of the server's CPU each")
+        took, seconds = drive(connection, requests)
+        used = (cpu_seconds(pid) - used) / len(took) * 1e6
+        took.sort()
+        fastest, median = (took[int(len(took) * share)] * 1e6 for share in (0.05, 0.5))
+        print(
+            f"{name:30} {len(took) / seconds:6,.0f} a second; each: median {median:5,.0f} us, "
+            f"fastest twentieth {fastest:5,.0f} us, server's CPU {used:5,.0f} us"
+        )
 
     show("getSlot", repeat(request("getSlot", [{"commitment": "processed"}])))
     read = request("getMultipleAccounts", [addresses, {"encoding": "base64"}])
@@ -113,20 +118,27 @@ class Connection:
 
 def request(method: str, params: list[object]) -> bytes:
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    head = f"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = [
+        "POST / HTTP/1.1",
+        "host: localhost",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
-def drive(connection: Connection, requests: Iterable[bytes]) -> tuple[int, float]:
-    count, began = 0, time.perf_counter()
+def drive(connection: Connection, requests: Iterable[bytes]) -> tuple[list[float], float]:
+    """Seconds of each request, and of all together."""
+    took, began = [], time.perf_counter()
     for each in requests:
+        asked = time.perf_counter()
         answer = connection.ask(each)
-        count += 1
-        if count % 50 == 1:
+        took.append(time.perf_counter() - asked)
+        if len(took) % 50 == 1:
             assert "result" in json.loads(answer), answer[:500]
-        if time.perf_counter() - began > SECONDS:
+        if asked - began > SECONDS:
             break
-    return count, time.perf_counter() - began
+    return took, time.perf_counter() - began
 
 
 def repeat(each: bytes) -> Iterator[bytes]:

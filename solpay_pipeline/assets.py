@@ -1,7 +1,7 @@
 """Reports as assets, one partition for each UTC day: numbers that Dagster plots over time, a table, and a picture.
 
-They read the tables, and of the chain the mints' decimals alone; making one again changes nothing but the report. Pandas and
-matplotlib are imported when a report is made, since every command of the shell loads this file.
+They read the tables, and of the chain the mints' decimals alone; making one again changes nothing but the report.
+Pandas and matplotlib are imported when a report is made, since every command of the shell loads this file.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ GROUP = "reports"
     kinds={"pandas"},
     partitions_def=by_day,
     retry_policy=RETRIES,
-    description="Per mint, in base units: what was accepted, swept, withheld, held and set aside that day, rent that came "
-    "back, and fees.",
+    description="Per mint, in base units: what was accepted, swept, withheld, held and set aside that day, rent that "
+    "came back, and fees.",
 )
 def settlements(
     context: dg.AssetExecutionContext,
@@ -53,8 +53,8 @@ def settlements(
     kinds={"pandas"},
     partitions_def=by_day,
     retry_policy=RETRIES,
-    description="How many payments were open at the end of the day (of today: now), by age, and how many of them past their "
-    "time.",
+    description="How many payments were open at the end of the day (of today: now), by age, and how many of them past "
+    "their time.",
 )
 def open_payments(
     context: dg.AssetExecutionContext,
@@ -146,9 +146,7 @@ def _report(
             decimals = asyncio.run(decimals_of(merchant, mints)) if mints else {}
             with reading(merchant.engine) as connection:
                 window = window_of(context.partition_key)
-                frame = build_frame(
-                    name, connection, merchant.tables, window, decimals, datetime.now(UTC)
-                )
+                frame = build_frame(name, connection, merchant.tables, window, decimals, datetime.now(UTC))
         finally:
             merchant.engine.dispose()
     except MENDABLE_BY_PEOPLE as error:

@@ -1,6 +1,6 @@
 """What must hold between two runs, as checks of the report that each belongs to.
 
-They look at how things are now, the books at the transactions of the day that is reported. A check that cannot look fails its
+They look at how things are now, the books at the transactions of the reported day. A check that cannot look fails its
 step instead of passing.
 """
 
@@ -46,7 +46,6 @@ def books_balance(
     vault: WalletVaultResource,
 ) -> dg.AssetCheckResult:
     """The ledger against the chain."""
-
     day = context.partition_key if context.has_partition_key else f"{datetime.now(UTC):%Y-%m-%d}"
 
     async def look(merchant: Merchant, client: Rpc) -> Audit:
@@ -94,7 +93,7 @@ def nothing_is_overdue_in_flight(
 
 @dg.asset_check(
     asset=open_payments,
-    description="Payments that ended have evidence: accepted ones a signature or our event, expired ones a look of ours.",
+    description="Payments that ended have evidence: accepted ones a signature or our event, expired ones a look.",
 )
 def everything_has_evidence(
     database: DatabaseResource, rpc: SolanaRpcResource, vault: WalletVaultResource

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from solpay_pipeline.settings import BadSetting, Settings
+from solpay_pipeline.timetable import read_timetable
 
 DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 
@@ -16,6 +17,7 @@ DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 def settings_or_exit() -> Settings:
     """The settings of the environment; exits where one is missing or bad."""
     try:
+        read_timetable(os.environ)
         return Settings.from_environment(os.environ)
     except BadSetting as bad:
         refuse(str(bad))

@@ -27,7 +27,15 @@ _ENGINES = {
 }
 
 _DJANGO_ONLY = frozenset(
-    {"pool", "isolation_level", "server_side_binding", "assume_role", "timeout", "transaction_mode", "init_command"}
+    {
+        "pool",
+        "isolation_level",
+        "server_side_binding",
+        "assume_role",
+        "timeout",
+        "transaction_mode",
+        "init_command",
+    }
 )
 """Options of `DATABASES` that are for Django itself and not for libpq."""
 
@@ -86,7 +94,7 @@ def _table_of(model: str, settings_module: str) -> str:
 
     set_up_django(settings_module)
     try:
-        table: str = importlib.import_module("django.apps").apps.get_model(model)._meta.db_table
+        table: str = importlib.import_module("django.apps").apps.get_model(model)._meta.db_table  # noqa: SLF001 - Django documents it
     except (LookupError, ValueError, AttributeError, TypeError):
         raise Unfit(f"names a project that has no model {model!r}") from None
     return table
@@ -97,9 +105,7 @@ def _database(default: Mapping[str, Any] | None) -> dict[str, Given]:
         return {}
     driver = _ENGINES.get(default["ENGINE"])
     if driver is None:
-        raise Unfit(
-            f"names a project on {default['ENGINE']}; only SQLite and PostgreSQL are supported"
-        )
+        raise Unfit(f"names a project on {default['ENGINE']}; only SQLite and PostgreSQL are supported")
     name = str(default.get("NAME") or "")
     if driver == "sqlite":
         url = URL.create("sqlite", database=name if name.startswith("file:") else str(Path(name).resolve()))

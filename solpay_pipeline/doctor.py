@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import dagster as dg
 from solders.pubkey import Pubkey
 from sqlalchemy import inspect
 
@@ -21,7 +22,8 @@ from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 from solpay_pipeline.resources import merchant_of
-from solpay_pipeline.settings import Settings, bad_settings
+from solpay_pipeline.settings import BadSetting, Settings, bad_settings
+from solpay_pipeline.timetable import read_timetable
 
 _KEYS_TRIED = 20
 
@@ -54,6 +56,10 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
     if bad:
         return [Check(one.name, False, one.problem, is_setting=True) for one in bad]
     settings = Settings.from_environment(environ)
+    try:
+        read_timetable(environ)
+    except BadSetting as bad_one:
+        return [Check(bad_one.name, False, bad_one.problem, is_setting=True)]
     checks = [Check("settings", True, f"{len(settings.shown())} settings are good")]
     try:
         merchant = merchant_of(settings, retry_window_seconds=_RETRY_SECONDS)
@@ -65,6 +71,8 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
         checks += _keys(merchant)
         checks += asyncio.run(_chain(merchant))
     merchant.engine.dispose()
+    if environ.get("DAGSTER_HOME"):
+        checks.append(_daemon())
     return checks
 
 
@@ -99,6 +107,25 @@ def _keys(merchant: Merchant) -> Iterator[Check]:
         f"{len(page)} of the oldest rows open" if not closed else f"{len(closed)} of {len(page)}: {closed[0]}"
     )
     yield Check("wallet keys", not closed, words)
+
+
+def _daemon() -> Check:
+    """Without a daemon no schedule ticks, no sensor looks, and no queued run starts."""
+    try:
+        with dg.DagsterInstance.get() as instance:
+            statuses = instance.get_daemon_statuses()
+    except dg.DagsterError as error:
+        return Check("daemon", False, f"the Dagster instance cannot be opened: {type(error).__name__}")
+    if not any(status.last_heartbeat for status in statuses.values()):
+        return Check(
+            "daemon", True, "none has run on this instance: nothing runs by itself, queued runs wait"
+        )
+    silent_ones = sorted(name for name, status in statuses.items() if status.required and not status.healthy)
+    if not silent_ones:
+        return Check("daemon", True, f"{len(statuses)} daemons have a fresh heartbeat")
+    return Check(
+        "daemon", False, f"no fresh heartbeat of {', '.join(silent_ones)}: is `dagster-daemon run` running?"
+    )
 
 
 async def _chain(merchant: Merchant) -> list[Check]:

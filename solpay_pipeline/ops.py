@@ -95,7 +95,10 @@ class SweepConfig(OperationConfig):
 class RecheckConfig(OperationConfig):
     """Options of recheck."""
 
-    limit: int = Field(default=200, description="At most so many payments, those unseen for longest first.")
+    limit: int = Field(
+        default=200,
+        description="At most so many payments, those unseen for longest first. A day is looked at whole.",
+    )
     forward_funds: bool = Field(default=True, description="Sweep what was found paid at once.")
 
 
@@ -166,7 +169,8 @@ def recheck(
     more: dict[str, object] = {"limit": config.limit, "forward_funds": config.forward_funds}
     if context.has_partition_key:
         window = context.partition_time_window
-        more |= {"created_from": window.start, "created_until": window.end}
+        # A day is looked at whole, however many payments it has.
+        more |= {"created_from": window.start, "created_until": window.end, "limit": None}
     return _operate(context, config, more, database, rpc, vault)
 
 

@@ -1,7 +1,7 @@
 """Turns noticed payments into requests for recheck, each finding once, and once more where its run failed.
 
-A finding is a set of payments with their balances; its fingerprint is a tag of the run and, with the number of the attempt,
-its run key. What an active run works on already is left out.
+A finding is a set of payments with their balances; its fingerprint is a tag of the run and, with the number of the
+attempt, its run key. What an active run works on already is left out.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -85,6 +86,8 @@ def _under_way(instance: dg.DagsterInstance) -> set[int]:
     runs = instance.get_runs(dg.RunsFilter(job_name="recheck_job", statuses=UNDER_WAY))
     named: set[int] = set()
     for run in runs:
-        config = run.run_config.get("ops", {}).get("recheck", {}).get("config", {})
+        config: Any = run.run_config
+        for part in ("ops", "recheck", "config"):
+            config = config.get(part, {})
         named.update(config.get("payment_ids", ()))
     return named

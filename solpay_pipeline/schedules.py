@@ -1,4 +1,4 @@
-"""What runs by the clock. All of it ships stopped; the operator turns it on in the UI, or by SOLPAY_AUTOMATION_RUNNING."""
+"""What runs by the clock. All of it ships stopped; the operator turns it on in the UI, or by a setting."""
 
 import os
 from datetime import timedelta

@@ -1,6 +1,6 @@
 """Where the recheck sensor goes on, and when: the text that Dagster keeps for it between two ticks.
 
-A text that is none, which somebody set in the UI, begins anew at the first payment: looking again costs calls, nothing else.
+A text that is none, which somebody set in the UI, begins anew at the first payment: looking again costs only calls.
 """
 
 import json
@@ -44,7 +44,7 @@ class Cursor:
         return json.dumps({"after": self.after, "refusals": self.refusals, "not_before": not_before})
 
     def moved_to(self, seen: Notice, now: datetime, interval: int) -> "Cursor":
-        """Behind what was seen; after a rate limit with a pause that doubles each time, or lasts as long as was asked."""
+        """Behind what was seen; after a rate limit with a pause that doubles each time, or as long as asked."""
         if not seen.is_rate_limited:
             return Cursor(seen.after)
         refusals = self.refusals + 1

@@ -36,6 +36,9 @@ _SECONDS = 30
 # Dagster ends a tick after 60; what is left is for the instance's own look-ups and a slow start.
 _LOOK_SECONDS = 40.0
 
+# The next tick asks again; this one should tell what the trouble is before its time is up.
+_RETRY_SECONDS = 10.0
+
 TIMETABLE = read_timetable(os.environ)
 _STATUS = dg.DefaultSensorStatus.RUNNING if TIMETABLE.is_running else dg.DefaultSensorStatus.STOPPED
 
@@ -64,7 +67,9 @@ def _due_events(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     finally:
         engine.dispose()
     if not is_due:
-        return dg.SkipReason("nothing is due" if names else "no webhook, handler or Django project is configured")
+        return dg.SkipReason(
+            "nothing is due" if names else "no webhook, handler or Django project is configured"
+        )
     under_way = context.instance.get_runs_count(
         dg.RunsFilter(job_name=deliver_events_job.name, statuses=_UNDER_WAY)
     )
@@ -75,8 +80,8 @@ def _due_events(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     job_name=recheck_job.name,
     minimum_interval_seconds=TIMETABLE.interval,
     default_status=_STATUS,
-    description="Looks at the balances of open payments, a hundred accounts a call, and requests a recheck of just those "
-    "that have enough money in their wallets. Goes on at the next tick where one ends.",
+    description="Looks at the balances of open payments, a hundred accounts a call, and requests a recheck of just "
+    "those that have enough money in their wallets. Goes on at the next tick where one ends.",
 )
 def recheck_sensor(
     context: dg.SensorEvaluationContext,
@@ -91,7 +96,7 @@ def recheck_sensor(
         wait = round((cursor.not_before - now).total_seconds())
         return dg.SensorResult(skip_reason=f"the chain asked for patience; the next look is in {wait} s")
     try:
-        merchant = merchant_of(settings_of(database, rpc, vault))
+        merchant = merchant_of(settings_of(database, rpc, vault), retry_window_seconds=_RETRY_SECONDS)
         try:
             look = notice(merchant, after=cursor.after, page=TIMETABLE.page, seconds=_LOOK_SECONDS)
             seen = asyncio.run(look)
@@ -110,8 +115,8 @@ def recheck_sensor(
 
 @dg.run_failure_sensor(
     default_status=_STATUS,
-    description="Writes an `ops.run_failed` event for every failed run, which is delivered like the others, and logs what "
-    "to do.",
+    description="Writes an `ops.run_failed` event for every failed run, which is delivered like the others, and logs "
+    "what to do.",
 )
 def run_failed_sensor(context: dg.RunFailureSensorContext, database: DatabaseResource) -> None:
     """Only what our own failures say of themselves is told; a foreign exception's words may hold a secret."""
@@ -162,7 +167,9 @@ def _what_to_do(run: dg.DagsterRun, steps: dict[str, str]) -> str:
         return "all else is done; look at what was set aside in the run's page, mend it, and launch the job again"
     if not steps:
         return "the process died; nothing is lost, the next run settles what was in flight; see why it died"
-    return f"mend the cause and launch the job again, nothing is lost: {'; '.join(steps.values())}"[:_LONGEST_REASON]
+    return f"mend the cause and launch the job again, nothing is lost: {'; '.join(steps.values())}"[
+        :_LONGEST_REASON
+    ]
 
 
 # By name: a job itself would make Dagster build the sensor anew, with a parameter that it then warns of.

@@ -1,14 +1,12 @@
 """When Dagster looks and runs by itself: settings of the code location, read once as it is loaded.
 
-They are no settings of an operation, so no resource has them. A bad one is a `BadSetting`: the code location does not load,
-and the UI shows the line.
+They are no settings of an operation, so no resource has them. A bad one is a `BadSetting`: the code location does not
+load, and the UI shows the line.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from dagster._utils.schedules import is_valid_cron_schedule
 
 from solpay_pipeline.settings import BadSetting
 
@@ -45,7 +43,7 @@ def read_timetable(environ: Mapping[str, str]) -> Timetable:
     given = {name: environ.get(name, "").strip() for name in (CRON, TIMEZONE, INTERVAL, PAGE, RUNNING)}
     default = Timetable()
     cron = given[CRON] or default.cron
-    if not is_valid_cron_schedule(cron):
+    if not _is_cron(cron):
         raise BadSetting(CRON, f"{cron!r} is no cron expression of five fields")
     timezone = given[TIMEZONE] or default.timezone
     try:
@@ -62,6 +60,15 @@ def read_timetable(environ: Mapping[str, str]) -> Timetable:
         page=_whole(PAGE, given[PAGE], default.page, 1, _LARGEST_PAGE),
         is_running=running == "true",
     )
+
+
+def _is_cron(text: str) -> bool:
+    if text == Timetable().cron:
+        return True
+    # A second's import, which a command of the shell need not wait for.
+    from dagster._utils.schedules import is_valid_cron_schedule
+
+    return is_valid_cron_schedule(text)
 
 
 def _whole(name: str, text: str, default: int, least: int, most: int) -> int:

@@ -27,8 +27,10 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise Undelivered(f"the webhook's host name has no address ({type(error).__name__})", is_down=True) from None
+    except (OSError, UnicodeError) as error:
+        raise Undelivered(
+            f"the webhook's host name has no address ({type(error).__name__})", is_down=True
+        ) from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not allow_private:
         local = host.lower() in LOCAL_NAMES

@@ -152,7 +152,9 @@ def _call_again(name: str, signal: Any, sender: type, named: Mapping[str, object
 
 
 def _name_of(receiver: Any) -> str:
-    return f"{getattr(receiver, '__module__', '?')}:{getattr(receiver, '__qualname__', type(receiver).__name__)}"
+    return (
+        f"{getattr(receiver, '__module__', '?')}:{getattr(receiver, '__qualname__', type(receiver).__name__)}"
+    )
 
 
 def _resolved(name: str) -> Callable[..., object] | None:

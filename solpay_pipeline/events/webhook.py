@@ -39,7 +39,7 @@ class WebhookSink:
 
     name = "webhook"
     at_once = AT_ONCE
-    patience = REQUEST_SECONDS * 2
+    patience = REQUEST_SECONDS + 5
 
     def __init__(
         self,
@@ -93,9 +93,7 @@ class WebhookSink:
     async def _post(self, message: Message) -> None:
         body = message.encoded()
         failure = "no connection"
-        for address in await resolve(
-            self._url.host, self._port(), allow_private=self._allow_private
-        ):
+        for address in await resolve(self._url.host, self._port(), allow_private=self._allow_private):
             try:
                 status, retry_after = await self._exchange(address, body, self._headers(message, body))
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:

@@ -56,9 +56,7 @@ def enroll(connection: Connection, sink: str, now: datetime, limit: int) -> int:
     return add_missing(connection, sink, fresh, now)
 
 
-def add_missing(
-    connection: Connection, sink: str, event_rows: sa.Select[tuple[int]], now: datetime
-) -> int:
+def add_missing(connection: Connection, sink: str, event_rows: sa.Select[tuple[int]], now: datetime) -> int:
     """Make a sink's rows for those events of a select that have none; returns how many were made."""
     rows = sa.select(
         event.c.id,
@@ -76,25 +74,10 @@ def add_missing(
     return len(connection.execute(made.returning(delivery.c.id)).all())
 
 
-def claim(
-    connection: Connection, sink: str, *, now: datetime, lease: timedelta, limit: int
-) -> list[Claimed]:
+def claim(connection: Connection, sink: str, *, now: datetime, lease: timedelta, limit: int) -> list[Claimed]:
     """Claim up to `limit` due events for a sink, at most one of each payment, oldest first."""
-    earlier = delivery.alias()
     heads = (
-        sa.select(delivery.c.id)
-        .where(
-            delivery.c.sink == sink,
-            delivery.c.ended_at.is_(None),
-            delivery.c.next_attempt_at <= now,
-            _is_free(now),
-            ~sa.exists().where(
-                earlier.c.payment_id == delivery.c.payment_id,
-                earlier.c.sink == sink,
-                earlier.c.ended_at.is_(None),
-                earlier.c.event_row < delivery.c.event_row,
-            ),
-        )
+        _heads(sink, now)
         .order_by(delivery.c.event_row)
         .limit(limit)
         .with_for_update(skip_locked=True, of=delivery)
@@ -196,16 +179,10 @@ def is_due(connection: Connection, sinks: Sequence[str], now: datetime) -> bool:
     """Tell whether there is anything to send to one of these sinks now."""
     for sink in sinks:
         mine = sa.exists().where(delivery.c.event_row == event.c.id, delivery.c.sink == sink)
-        fresh = sa.select(event.c.id).where(
-            event.c.delivered_at.is_(None), event.c.dead_at.is_(None), ~mine
-        )
-        again = sa.select(delivery.c.id).where(
-            delivery.c.sink == sink,
-            delivery.c.ended_at.is_(None),
-            delivery.c.next_attempt_at <= now,
-            _is_free(now),
-        )
-        if any(connection.execute(query.limit(1)).first() is not None for query in (fresh, again)):
+        fresh = sa.select(event.c.id).where(event.c.delivered_at.is_(None), event.c.dead_at.is_(None), ~mine)
+        if any(
+            connection.execute(query.limit(1)).first() is not None for query in (fresh, _heads(sink, now))
+        ):
             return True
     return False
 
@@ -219,6 +196,23 @@ def open_counts(connection: Connection, sinks: Sequence[str]) -> dict[str, int]:
     )
     found = {row.sink: row.number for row in counted}
     return {sink: found.get(sink, 0) for sink in sinks}
+
+
+def _heads(sink: str, now: datetime) -> sa.Select[tuple[int]]:
+    """Rows that may be sent now: due, claimed by nobody, and the oldest of their payment that the sink has open."""
+    earlier = delivery.alias()
+    return sa.select(delivery.c.id).where(
+        delivery.c.sink == sink,
+        delivery.c.ended_at.is_(None),
+        delivery.c.next_attempt_at <= now,
+        _is_free(now),
+        ~sa.exists().where(
+            earlier.c.payment_id == delivery.c.payment_id,
+            earlier.c.sink == sink,
+            earlier.c.ended_at.is_(None),
+            earlier.c.event_row < delivery.c.event_row,
+        ),
+    )
 
 
 def _is_free(now: datetime) -> sa.ColumnElement[bool]:

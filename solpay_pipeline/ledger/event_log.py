@@ -113,12 +113,13 @@ def records(
 def retry(connection: Connection, event_ids: Collection[str] | None, now: datetime) -> int:
     """Make what is dead or waiting due now, with all its tries before it; None means everything.
 
-    Returns the number of deliveries. What a sink has taken stays taken.
+    Returns the number of deliveries. What a sink has taken stays taken. What somebody is sending now, or held when it
+    died, is due too, so that an event under way may arrive twice, with one id.
     """
     query = (
         sa.update(delivery)
         .where(delivery.c.outcome.is_distinct_from(Ending.TAKEN))
-        .values(attempts=0, next_attempt_at=now, ended_at=None, outcome=None)
+        .values(attempts=0, next_attempt_at=now, ended_at=None, outcome=None, claim=None, claimed_until=None)
     )
     if event_ids is not None:
         chosen = sa.select(event.c.id).where(event.c.event_id.in_(list(event_ids)))
@@ -155,7 +156,9 @@ def replay(
 def counts(connection: Connection) -> dict[EventState, int]:
     """How many events there are in each state."""
     state = _state()
-    rows = connection.execute(sa.select(state.label("state"), sa.func.count().label("number")).group_by(state))
+    rows = connection.execute(
+        sa.select(state.label("state"), sa.func.count().label("number")).group_by(state)
+    )
     found = {row.state: row.number for row in rows}
     return {one: found.get(one.value, 0) for one in EventState}
 

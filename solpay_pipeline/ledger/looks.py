@@ -10,8 +10,8 @@ from solpay_pipeline.ledger.tables import look
 from solpay_pipeline.ledger.upsert import upsert
 
 
-def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: int) -> list[int]:
-    """Of the payments that a select names, `limit` that have waited longest; never looked at comes first."""
+def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: int | None) -> list[int]:
+    """Of the payments that a select names, `limit` (or all) that have waited longest; never looked at comes first."""
     wanted = payment_ids.subquery()
     payment_id = wanted.c[0]
     query = (

@@ -29,7 +29,7 @@ def get_multiple_accounts(call: Call) -> dict[str, Any]:
     """Answers getMultipleAccounts, at most 100."""
     texts = call.texts(0, "pubkeys", MAX_MULTIPLE_ACCOUNTS, "Too many inputs provided")
     shape = AccountShape.asked(call, call.options(1), "base64")
-    return with_context(shape.slot, [shape.shown(address(text)) for text in texts])
+    return with_context(shape.slot, shape.all_shown([address(text) for text in texts]))
 
 
 def get_balance(call: Call) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """How a client wants to see accounts, and accounts shown so. Every answer names the slot that it was read at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,16 +50,24 @@ class AccountShape:
 
     def shown(self, address: Pubkey) -> Any:
         """The account at an address as JSON; None where there is none."""
+        return self.all_shown([address])[0]
+
+    def all_shown(self, addresses: Sequence[Pubkey]) -> list[Any]:
+        """The accounts at these addresses as JSON."""
+        if self.ready_key is None:
+            return [self._made(address) for address in addresses]
+        ready = self.call.chain.accounts.settled.of_shape(self.ready_key)
+        return [ready.get(address) or self._made(address) for address in addresses]
+
+    def of(self, account: Account) -> dict[str, Any]:
+        """An account that has been read, as JSON."""
+        return account_json(account, self.encoding, self.data_slice, self.read)
+
+    def _made(self, address: Pubkey) -> Any:
         accounts = self.call.chain.accounts
         key = self.ready_key if accounts.is_settled(address) else None
-        if key is not None and (ready := accounts.settled.get(address, key)) is not None:
-            return ready
         account = self.read(address)
         if account is None:
             return None
         made = self.of(account)
         return made if key is None else accounts.settled.keep(address, key, made)
-
-    def of(self, account: Account) -> dict[str, Any]:
-        """An account that has been read, as JSON."""
-        return account_json(account, self.encoding, self.data_slice, self.read)

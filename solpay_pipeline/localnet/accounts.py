@@ -77,7 +77,8 @@ class AccountStore:
             if versions[-1][0] == slot:
                 _, replaced = versions[-1]
                 versions[-1] = (slot, account)
-                self._forget_owner(address, replaced, [version for _, version in versions])
+                if replaced is not None and (account is None or account.owner != replaced.owner):
+                    self._forget_owner(address, replaced, [version for _, version in versions])
             else:
                 versions.append((slot, account))
                 self._touched.append((slot, address))

@@ -17,7 +17,6 @@ _HTML = (b"content-type", b"text/html")
 _TEXT = (b"content-type", b"text/plain")
 _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _PREFLIGHT = (
-    _ANY_ORIGIN,
     (b"access-control-allow-methods", b"POST, GET, OPTIONS"),
     (b"access-control-allow-headers", b"*"),
     (b"access-control-max-age", b"86400"),

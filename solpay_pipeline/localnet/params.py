@@ -98,7 +98,7 @@ class Call:
     def texts(self, index: int, name: str, most: int, too_many: str) -> list[str]:
         """A list of strings with at most `most` members."""
         found = self.take(index, name)
-        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        if not isinstance(found, list) or set(map(type, found)) - {str}:
             raise invalid_params(f"Invalid params: {name} must be a list of strings")
         if len(found) > most:
             raise invalid_params(f"{too_many}; max {most}")

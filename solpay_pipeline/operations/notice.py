@@ -1,8 +1,8 @@
 """Notice money: which open payments have enough in their wallets to be worth a recheck?
 
-Balances only, a hundred accounts a call, page by page for as long as the time lasts. No key is used, nothing is written,
-no history asked: what a noticed payment really is, recheck decides. A look that ends early says why, and up to which
-payment it got.
+Balances only, a hundred accounts a call, page by page for as long as the time lasts. No key is used, nothing is
+written, no history asked: what a noticed payment really is, recheck decides. A look that ends early says why, and
+up to which payment it got.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ class Options:
     dry_run: bool = False
     payment_ids: frozenset[int] | None = None
     max_runtime_seconds: float | None = None
-    limit: int = 200
+    limit: int | None = 200
     forward_funds: bool = True
     close_wallets: bool = True
     check_history: bool = True
@@ -46,7 +46,7 @@ class Options:
             raise BadOption(f"sleep: {self.sleep} seconds is no length of time")
         if self.max_runtime_seconds is not None and not 0 < self.max_runtime_seconds < inf:
             raise BadOption(f"max_runtime_seconds: {self.max_runtime_seconds} leaves no time to work")
-        if self.limit < 1:
+        if self.limit is not None and self.limit < 1:
             raise BadOption(f"limit: {self.limit} payments is none")
         if self.watch_days < 0:
             raise BadOption(f"watch_days: {self.watch_days} days is less than none")

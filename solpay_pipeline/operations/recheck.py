@@ -21,7 +21,7 @@ from solpay_pipeline.records.queries import payment_ids_with_status, wallets_of_
 
 
 async def recheck(errand: Errand) -> None:
-    """Look at up to `limit` payments."""
+    """Look at up to `limit` payments, where there is one."""
     ids = _chosen(errand)
     sweeper = Sweeper.of(errand)
     for start in range(0, len(ids), errand.options.page_size):

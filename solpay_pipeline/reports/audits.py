@@ -1,7 +1,7 @@
 """Audits: what must hold at any time between two runs, told by the tables and, where it matters, by the chain.
 
-Each gives an `Audit`; what is wrong is counted in full and named in part. Trouble of the chain is raised, since a check that
-could not look has not passed.
+Each gives an `Audit`; what is wrong is counted in full and named in part. Trouble of the chain is raised, since a check
+that could not look has not passed.
 """
 
 import asyncio
@@ -145,7 +145,9 @@ def nothing_waits_too_long(
         words=f"{len(late)} wallets wait to be swept for more than {hours:g} hours; "
         f"{len(rows) - len(late)} more are set aside with a reason",
         figures={"waiting": len(late), "set_aside": len(rows) - len(late)},
-        examples=tuple(f"wallet {row.id}, since {row.updated:%Y-%m-%d %H:%M}" for row in late[:MOST_EXAMPLES]),
+        examples=tuple(
+            f"wallet {row.id}, since {row.updated:%Y-%m-%d %H:%M}" for row in late[:MOST_EXAMPLES]
+        ),
     )
 
 
@@ -166,10 +168,10 @@ def nothing_is_overdue_in_flight(connection: Connection, finalized_height: int) 
 
 
 def everything_has_evidence(connection: Connection, tables: PeerTables, since: datetime) -> Audit:
-    """Payments that ended since then have evidence: a signature or our event where accepted, a look of ours where expired.
+    """Payments that ended since then have evidence: accepted ones a signature or our event, expired ones a look.
 
-    A payment that the peer expired by the clock alone has evidence once we have looked at it, told of it, or brought its
-    wallet to rest; one whose time was over before our first event is the peer's own history.
+    A payment that the peer expired by the clock alone has evidence once we have looked at it, told of it, or brought
+    its wallet to rest; one whose time was over before our first event is the peer's own history.
     """
     payment = tables.payment
     begun = connection.scalar(sa.select(sa.func.min(event.c.created_at)))
@@ -225,7 +227,9 @@ def _difference(entry: Booked, record: TransactionRecord | None, fee_payer: str)
         if there != amount and not (mint in fee_takers and 0 < there < amount):
             return f"{there} units of {mint} reached {destination}, booked are {amount}"
     # The fee payer also pays the rent of accounts that are made at the destination.
-    made = sum(after for before, after in zip(record.pre_balances, record.post_balances, strict=True) if not before)
+    made = sum(
+        after for before, after in zip(record.pre_balances, record.post_balances, strict=True) if not before
+    )
     for destination, amount in booked_lamports.items():
         there = lamports[destination]
         is_fee_payer = destination == fee_payer

@@ -1,7 +1,7 @@
 """The age of open payments: how many wait for their money at the end of a day, and for how long.
 
-What was open then is told by today's rows and our events, so the report of a day can be made again at any time. Of a payment
-that the peer settled, the row's last change counts as the moment.
+What was open then is told by today's rows and our events, so the report of a day can be made again at any time. Of a
+payment that the peer settled, the row's last change counts as the moment.
 """
 
 from datetime import datetime, timedelta

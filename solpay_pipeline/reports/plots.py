@@ -9,7 +9,6 @@ from decimal import Decimal
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from solpay_pipeline.reports.settlements import SOL
@@ -31,7 +30,9 @@ def plot_settlements(frame: pd.DataFrame) -> bytes:
         axis.bar_label(bars, fmt="{:,.6g}", padding=3, fontsize=8)
         axis.margins(x=0.15)
         axis.invert_yaxis()
-        axis.set_title(row["mint"] if row["mint"] == SOL else f"mint {row['mint'][:8]}…", loc="left", fontsize=9)
+        axis.set_title(
+            row["mint"] if row["mint"] == SOL else f"mint {row['mint'][:8]}…", loc="left", fontsize=9
+        )
     return _png(figure)
 
 
@@ -84,5 +85,5 @@ def _one() -> tuple[Figure, Axes]:
 
 def _png(figure: Figure) -> bytes:
     kept = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(kept)
+    figure.savefig(kept, format="png")
     return kept.getvalue()

@@ -43,9 +43,9 @@ def settlements(
 
     `accepted_payments` and `set_aside` are counts of payments and of wallets, all else base units: `accepted` is what
     came in for payments accepted in the window, by our event or by the peer (then its price, dated by the row's last
-    change); `swept` went to the receiver, `withheld` to the mint as its transfer fee, `rent_back` to the fee payer; `fees`
-    were paid by it; `held` and `set_aside` were first seen in the window. `decimals` is by mint, for showing amounts and
-    for the peer's prices; a mint without is left out of those.
+    change); `swept` went to the receiver, `withheld` to the mint as its transfer fee, `rent_back` to the fee payer,
+    which paid `fees`; `held` and `set_aside` were first seen in the window. `decimals` is by mint, for showing amounts
+    and for the peer's prices; a mint without is left out of those.
     """
     sums: Sums = Counter()
     for add in (_accepted_by_us, _accepted_by_peer, _moved, _fees, _found):

@@ -7,7 +7,6 @@ from solpay_pipeline_tests.drop_in.project import Project
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     """A chain and an empty database; the project's own migrations make the peer's tables."""
@@ -26,5 +25,3 @@ def project_of(shop: Shop, folder: Path, **more: object) -> Project:
         told=folder / "told",
         **more,  # type: ignore[arg-type]
     )
-
-

@@ -20,7 +20,9 @@ class Project(Peer):
     more: Mapping[str, str] = field(default_factory=dict)
 
     def lines(self, who: str | None = None) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.told.read_text().splitlines()] if self.told.exists() else []
+        lines = (
+            [json.loads(line) for line in self.told.read_text().splitlines()] if self.told.exists() else []
+        )
         return [line for line in lines if who is None or line["who"] == who]
 
     def break_mail(self) -> None:
@@ -41,7 +43,9 @@ class Project(Peer):
         )
 
     def _environment(self) -> dict[str, str]:
-        environment = {name: value for name, value in super()._environment().items() if not name.startswith("SOLPAY_")}
+        environment = {
+            name: value for name, value in super()._environment().items() if not name.startswith("SOLPAY_")
+        }
         return environment | {
             "DJANGO_SETTINGS_MODULE": self.settings_module,
             "DROP_IN_TOLD": str(self.told),

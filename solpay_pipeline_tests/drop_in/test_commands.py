@@ -17,7 +17,12 @@ def closed_shop(tmp_path_factory: pytest.TempPathFactory):
 
 def test_a_command_of_the_peers_name_has_its_options_and_ours(closed_shop: Shop, tmp_path: Path):
     project = project_of(closed_shop, tmp_path)
-    for name, own in {EXPIRE: "--no-close-wallets", SWEEP: "--sweep-held-funds", RECHECK: "--limit", RECLAIM: "--json"}.items():
+    for name, own in {
+        EXPIRE: "--no-close-wallets",
+        SWEEP: "--sweep-held-funds",
+        RECHECK: "--limit",
+        RECLAIM: "--json",
+    }.items():
         ended = project.manage(name, "--help")
         assert ended.returncode == 0, ended.stderr
         for option in ("--sleep", "--dry-run", "--payment-id", "--max-runtime", own):
@@ -51,6 +56,8 @@ def test_our_app_behind_the_peers_is_an_error_of_the_projects_checks(closed_shop
 def test_nothing_of_our_own_is_to_be_migrated_by_django(closed_shop: Shop, tmp_path: Path):
     project = project_of(closed_shop, tmp_path)
 
-    ended = project.manage("makemigrations", "--check", "--dry-run", "solpay_pipeline", "django_solana_payments")
+    ended = project.manage(
+        "makemigrations", "--check", "--dry-run", "solpay_pipeline", "django_solana_payments"
+    )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr

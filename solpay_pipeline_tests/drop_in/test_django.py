@@ -49,7 +49,10 @@ def test_the_peers_crontab_runs_our_jobs_and_its_receivers_are_told_once(shop: S
         "expired",
         "SolanaPaymentsService",
     )
-    states = {payment["id"]: (payment["status"], payment["wallet_state"]) for payment in project.states()["payments"]}
+    states = {
+        payment["id"]: (payment["status"], payment["wallet_state"])
+        for payment in project.states()["payments"]
+    }
     assert states == {
         in_sol["id"]: ("confirmed", "sent_funds"),
         in_tokens["id"]: ("confirmed", "sent_funds"),

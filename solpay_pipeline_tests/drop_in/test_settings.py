@@ -101,7 +101,13 @@ def test_everything_the_peer_can_be_told_is_taken_over():
 
 
 def test_the_environment_wins_over_the_projects_own_dict_and_that_over_the_peers():
-    project = PROJECT | {"SOLPAY": {"CLUSTER": "devnet", "RPC_URLS": ["https://one.test", "https://two.test"], "RPC_TIMEOUT": 3}}
+    project = PROJECT | {
+        "SOLPAY": {
+            "CLUSTER": "devnet",
+            "RPC_URLS": ["https://one.test", "https://two.test"],
+            "RPC_TIMEOUT": 3,
+        }
+    }
 
     settings = read(project, SOLPAY_RPC_TIMEOUT="4", SOLPAY_CLUSTER="testnet")
 
@@ -133,22 +139,32 @@ def test_custom_models_are_found_by_their_django_names(tmp_path: Path):
     ("change", "complaint"),
     [
         ({"SOLPAY": {}}, "SOLPAY_CLUSTER: is missing"),
-        ({"SOLPAY": {"CLUSTR": "x"}}, "SOLPAY_DJANGO_SETTINGS: names a project whose SOLPAY['CLUSTR'] is no setting"),
+        (
+            {"SOLPAY": {"CLUSTR": "x"}},
+            "SOLPAY_DJANGO_SETTINGS: names a project whose SOLPAY['CLUSTR'] is no setting",
+        ),
         (
             {"SOLANA_PAYMENTS": PEER | {"RECEIVER_ADDRESS": "nobody"}},
-            "SOLPAY_RECEIVER_ADDRESS: 'nobody' is not a base58 Solana address (32 bytes) "
-            "(from SOLANA_PAYMENTS['RECEIVER_ADDRESS'])",
+            (
+                "SOLPAY_RECEIVER_ADDRESS: 'nobody' is not a base58 Solana address (32 bytes) "
+                "(from SOLANA_PAYMENTS['RECEIVER_ADDRESS'])"
+            ),
         ),
         (
             {"SOLANA_PAYMENTS": PEER | {"FEE_PAYER_KEYPAIR": "secret-of-mine"}},
-            "SOLPAY_FEE_PAYER_KEYPAIR: is neither a JSON array of 64 numbers, nor base58 of 64 bytes, nor a file with "
-            "one of them (from SOLANA_PAYMENTS['FEE_PAYER_KEYPAIR'])",
+            (
+                "SOLPAY_FEE_PAYER_KEYPAIR: is neither a JSON array of 64 numbers, nor base58 of 64 bytes, nor a file with "
+                "one of them (from SOLANA_PAYMENTS['FEE_PAYER_KEYPAIR'])"
+            ),
         ),
         (
             {"DATABASES": {"default": {"ENGINE": "django.db.backends.mysql", "NAME": "shop"}}},
             "SOLPAY_DJANGO_SETTINGS: names a project on django.db.backends.mysql; only SQLite and PostgreSQL are supported",
         ),
-        ({"SOLANA_PAYMENTS": PEER | {"ONE_TIME_WALLETS_ENCRYPTION_KEY": None}}, "SOLPAY_WALLET_KEYS: is missing"),
+        (
+            {"SOLANA_PAYMENTS": PEER | {"ONE_TIME_WALLETS_ENCRYPTION_KEY": None}},
+            "SOLPAY_WALLET_KEYS: is missing",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line_that_tells_where_it_stands(change: dict[str, Any], complaint: str):

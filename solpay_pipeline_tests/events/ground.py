@@ -40,7 +40,9 @@ class Outbox:
     def wait(self, **delta: float) -> None:
         self.time += timedelta(**delta)
 
-    def append(self, payment_id: int | None = 1, kind: EventKind = EventKind.PAYMENT_EXPIRED, **body: object) -> None:
+    def append(
+        self, payment_id: int | None = 1, kind: EventKind = EventKind.PAYMENT_EXPIRED, **body: object
+    ) -> None:
         event = Event(kind, payment_id, payment_id, {"payment_id": payment_id, **body})
         with self.engine.begin() as connection:
             outbox.append(connection, [event], RunRef("run", "expire"), self.time)

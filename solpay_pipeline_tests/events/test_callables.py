@@ -64,7 +64,8 @@ def test_a_handler_that_raised_gets_the_same_event_again(outbox: Outbox):
 
 
 @pytest.mark.parametrize(
-    "reference", ["no.such.module:take", f"{HERE}:missing", f"{HERE}:not_callable", "solpay_pipeline_tests.broken:x"]
+    "reference",
+    ["no.such.module:take", f"{HERE}:missing", f"{HERE}:not_callable", "solpay_pipeline_tests.broken:x"],
 )
 def test_a_handler_that_is_not_there_stops_with_the_settings_name(reference: str):
     with pytest.raises(BadSink, match=r"^SOLPAY_EVENT_HANDLERS: "):

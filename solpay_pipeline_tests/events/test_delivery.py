@@ -8,6 +8,7 @@ import pytest
 from solpay_pipeline.events.message import Undelivered
 from solpay_pipeline.ledger import deliveries
 from solpay_pipeline.operations.deliver import DELAYS
+from solpay_pipeline.records.database import reading
 from solpay_pipeline_tests.events.ground import START, ListSink, Outbox
 
 
@@ -42,7 +43,11 @@ def test_events_of_one_payment_arrive_in_order_and_wait_for_the_one_that_failed(
     sink = ListSink(refuse={1: 1}, at_once=8)
 
     outbox.deliver(sink)
-    assert [(one.data["payment_id"], one.data["word"]) for one in sink.taken] == [(2, "a"), (2, "b"), (2, "c")]
+    assert [(one.data["payment_id"], one.data["word"]) for one in sink.taken] == [
+        (2, "a"),
+        (2, "b"),
+        (2, "c"),
+    ]
 
     outbox.wait(seconds=DELAYS[0] * 1.3)
     outbox.deliver(sink)
@@ -155,7 +160,9 @@ def test_a_replay_sends_a_time_again_to_the_sinks_named_and_to_no_other(outbox: 
     outbox.deliver(first, second)
     ids = outbox.ids()
 
-    assert outbox.replay("first", since=START + timedelta(minutes=30), until=START + timedelta(minutes=90)) == 1
+    assert (
+        outbox.replay("first", since=START + timedelta(minutes=30), until=START + timedelta(minutes=90)) == 1
+    )
     outbox.deliver(first, second)
 
     assert first.ids == [*ids, ids[1]]
@@ -263,3 +270,16 @@ def test_deliverers_side_by_side_send_each_event_once_and_in_order(outbox: Outbo
     for payment_id in range(1, 7):
         numbers = [one.data["number"] for one in sink.taken if one.data["payment_id"] == payment_id]
         assert numbers == list(range(10))
+
+
+def test_what_only_waits_for_an_earlier_event_is_not_due(outbox: Outbox):
+    outbox.append(1)
+    outbox.append(1)
+    sink = ListSink(refuse={1: 1})
+    with reading(outbox.engine) as connection:
+        assert deliveries.is_due(connection, ["list"], outbox.now())
+    outbox.deliver(sink)
+    with reading(outbox.engine) as connection:
+        assert not deliveries.is_due(connection, ["list"], outbox.now())
+        assert deliveries.is_due(connection, ["list"], outbox.now() + timedelta(seconds=7))
+        assert deliveries.is_due(connection, ["another"], outbox.now())

@@ -17,7 +17,11 @@ from solpay_pipeline.records.database import open_engine, reading
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path):
-    url = f"sqlite:///{tmp_path / 'shop.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = (
+        f"sqlite:///{tmp_path / 'shop.db'}"
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
     engine = open_engine(url)
     yield engine
     engine.dispose()
@@ -59,7 +63,9 @@ def test_a_database_of_the_first_version_keeps_its_events(engine: sa.Engine):
     migrate.upgrade(engine)
 
     with reading(engine) as connection:
-        assert connection.execute(sa.select(metadata.tables["solpay_event"].c.event_id)).scalars().all() == ["evt_1"]
+        assert connection.execute(sa.select(metadata.tables["solpay_event"].c.event_id)).scalars().all() == [
+            "evt_1"
+        ]
 
 
 def test_the_migrations_can_be_taken_back(engine: sa.Engine):

@@ -64,7 +64,9 @@ def test_a_dry_run_tells_nobody_anything(shop: Shop, receiver: Receiver, warm: W
     assert len(receiver.accepted) == 2
 
 
-def test_killed_after_the_post_an_event_comes_again_with_the_same_id(shop: Shop, receiver: Receiver, warm: Warm):
+def test_killed_after_the_post_an_event_comes_again_with_the_same_id(
+    shop: Shop, receiver: Receiver, warm: Warm
+):
     shop.pay_sol(shop.new_payment())
     shop.settle_chain()
     shop.run("recheck")
@@ -115,7 +117,9 @@ def test_an_operator_sees_retries_and_replays_events(shop: Shop, receiver: Recei
     assert warm.run(given_up, "events", "show", "evt_of_nobody").returncode == 1
 
 
-def test_a_handler_that_is_not_there_stops_the_delivery_and_says_so(shop: Shop, receiver: Receiver, warm: Warm):
+def test_a_handler_that_is_not_there_stops_the_delivery_and_says_so(
+    shop: Shop, receiver: Receiver, warm: Warm
+):
     ended = warm.run(environment(shop, receiver, SOLPAY_EVENT_HANDLERS="no.such:thing"), "events", "deliver")
 
     assert ended.returncode == 1

@@ -108,11 +108,13 @@ def test_a_receiver_that_is_away_is_told_without_its_url():
     [
         ("120", (120, 120)),
         ("9999999", (86_400, 86_400)),
-        ((datetime.now(UTC) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT"), (3_500, 3_601)),
+        ("in an hour", (3_500, 3_601)),
         ("soon", None),
     ],
 )
 def test_retry_after_is_heard(receiver: Receiver, header: str, seconds: tuple[int, int] | None):
+    if header == "in an hour":
+        header = (datetime.now(UTC) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     receiver.status, receiver.headers = 503, {"retry-after": header}
 
     trouble = post(receiver.url)
@@ -126,7 +128,8 @@ def test_retry_after_is_heard(receiver: Receiver, header: str, seconds: tuple[in
 
 
 @pytest.mark.parametrize(
-    "host", ["10.0.0.1", "192.168.1.5", "169.254.169.254", "127.0.0.2", "0.0.0.0", "[::ffff:10.0.0.1]", "[fd00::1]"]
+    "host",
+    ["10.0.0.1", "192.168.1.5", "169.254.169.254", "127.0.0.2", "0.0.0.0", "[::ffff:10.0.0.1]", "[fd00::1]"],
 )
 def test_private_addresses_are_refused(host: str):
     trouble = post(f"https://{host}/hook")

@@ -57,7 +57,9 @@ class Books:
         good = set()
         for one in self.sealed():
             try:
-                assert vault.open(one, self.addresses[one.wallet_id]).pubkey() == self.addresses[one.wallet_id]
+                assert (
+                    vault.open(one, self.addresses[one.wallet_id]).pubkey() == self.addresses[one.wallet_id]
+                )
             except KeyUnreadable:
                 continue
             good.add(one.wallet_id)
@@ -71,10 +73,18 @@ class Books:
             for _ in range(count):
                 keypair = Keypair()
                 payment_id = add_payment(
-                    connection, tables, vault, keypair, options={}, created=now, expires=now + timedelta(hours=1)
+                    connection,
+                    tables,
+                    vault,
+                    keypair,
+                    options={},
+                    created=now,
+                    expires=now + timedelta(hours=1),
                 )
                 wallet_id = connection.execute(
-                    sa.select(tables.payment.c.one_time_payment_wallet_id).where(tables.payment.c.id == payment_id)
+                    sa.select(tables.payment.c.one_time_payment_wallet_id).where(
+                        tables.payment.c.id == payment_id
+                    )
                 ).scalar_one()
                 self.addresses[wallet_id] = keypair.pubkey()
 
@@ -86,7 +96,11 @@ class Books:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Books]:
-    url = f"sqlite:///{tmp_path / 'shop.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = (
+        f"sqlite:///{tmp_path / 'shop.db'}"
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
     engine = open_engine(url)
     create_peer_tables(engine, peer_tables())
     migrate.upgrade(engine)
@@ -98,26 +112,28 @@ def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Books]:
 
 @pytest.mark.slow
 def test_a_rotation_killed_half_way_is_finished_by_the_next_one(books: Books, warm: Warm):
-    books.add(books.old, ROWS)
-    death = Death("solpay_pipeline.operations.rotate:replace_sealed", "after", ROWS // 2)
+    rows = ROWS if books.engine.dialect.name == "sqlite" else ROWS // 5
+    half = rows // 2
+    books.add(books.old, rows)
+    death = Death("solpay_pipeline.operations.rotate:replace_sealed", "after", half)
 
     ended = warm.run(books.environment(books.new, books.old), "rotate-keys", death=death)
 
     assert ended.was_killed
     # The row whose transaction was open when it died is as it was.
-    assert len(books.opened_with(books.new)) == ROWS // 2 - 1
-    assert len(books.opened_with(books.old)) == ROWS // 2 + 1
+    assert len(books.opened_with(books.new)) == half - 1
+    assert len(books.opened_with(books.old)) == half + 1
 
     again = warm.run(books.environment(books.new, books.old), "rotate-keys", "--json")
 
     assert again.returncode == 0, again.stderr
     assert again.json() == {
-        "renewed": ROWS // 2 + 1,
-        "already": ROWS // 2 - 1,
+        "renewed": half + 1,
+        "already": half - 1,
         "changed_meanwhile": 0,
         "unreadable": [],
     }
-    assert len(books.opened_with(books.new)) == ROWS
+    assert len(books.opened_with(books.new)) == rows
     assert books.opened_with(books.old) == set()
 
 

@@ -72,6 +72,16 @@ def test_a_partition_finds_a_payment_that_expired_though_it_was_paid_in_time(
     assert (shop.status(old), shop.state(old)) == ("confirmed", "sent_funds")
 
 
+def test_a_day_is_looked_at_whole_whatever_the_limit(
+    two_days: tuple[Shop, tuple[str, Customer], tuple[str, Customer]], launch: Launch
+) -> None:
+    shop, _, (today, new) = two_days
+    other = shop.new_payment()
+    result = launch("recheck_job", partition=today, recheck={"limit": 1, "forward_funds": False})
+    assert metadata_of(result, "recheck")["looked_at"] == 2
+    assert (shop.status(new), shop.status(other)) == ("confirmed", "initiated")
+
+
 def test_recheck_runs_without_a_partition_too(
     two_days: tuple[Shop, tuple[str, Customer], tuple[str, Customer]], launch: Launch
 ) -> None:

@@ -47,7 +47,9 @@ def test_a_fee_that_was_booked_wrongly_is_found(shop: Shop, instance: dg.Dagster
     assert red(make_reports(instance)) == ["books_balance"]
 
 
-def test_a_transaction_that_the_chain_does_not_know_is_found(shop: Shop, instance: dg.DagsterInstance) -> None:
+def test_a_transaction_that_the_chain_does_not_know_is_found(
+    shop: Shop, instance: dg.DagsterInstance
+) -> None:
     swept(shop)
     with shop.merchant.engine.begin() as connection:
         connection.execute(sa.update(transaction).values(signature="5" * 88))

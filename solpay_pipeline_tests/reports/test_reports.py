@@ -31,7 +31,7 @@ def make_reports(instance: dg.DagsterInstance, day: str = TODAY) -> dg.ExecuteIn
 def metadata_of_asset(result: dg.ExecuteInProcessResult, name: str) -> dict[str, Any]:
     (made,) = result.asset_materializations_for_node(name)
     assert made.partition == TODAY
-    return {key: value for key, value in made.metadata.items()}
+    return dict(made.metadata)
 
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
@@ -113,12 +113,12 @@ def test_the_age_of_open_payments_can_be_told_of_a_day_that_is_over(shop: Shop) 
             sa.update(table).values(created=now - timedelta(days=2), updated=now - timedelta(days=2))
         )
     shop.run("recheck", forward_funds=False)
-    yesterday = now - timedelta(days=1)
+    yesterday, later = now - timedelta(days=1), datetime.now(UTC)
     window = Window(yesterday - timedelta(days=1), yesterday)
     with reading(shop.merchant.engine) as connection:
         frames = [
-            build_report(connection, shop.merchant.tables, one, {}, now).frames["open_payments"]
-            for one in (window, Window(yesterday, now))
+            build_report(connection, shop.merchant.tables, one, {}, later).frames["open_payments"]
+            for one in (window, Window(yesterday, later))
         ]
     then, today = (rows_by(records_of(frame), "age") for frame in frames)
     assert then["1 to 7 days"]["payments"] == 2
@@ -170,7 +170,9 @@ def test_amounts_beyond_a_double_are_told_to_the_last_unit(shop: Shop) -> None:
     assert json.loads(json.dumps(records_of(frame)))
 
 
-@pytest.mark.parametrize(("first", "last"), [("yesterday", None), ("2026-13-01", None), ("2026-11-22", "2026-11-21")])
+@pytest.mark.parametrize(
+    ("first", "last"), [("yesterday", None), ("2026-13-01", None), ("2026-11-22", "2026-11-21")]
+)
 def test_what_is_no_day_is_refused(first: str, last: str | None) -> None:
     with pytest.raises(BadDay):
         window_of(first, last)

@@ -37,7 +37,9 @@ def test_a_tick_requests_one_run_for_its_time(instance: dg.DagsterInstance) -> N
 
 
 @pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
-def test_a_tick_skips_while_a_job_that_moves_money_is_under_way(instance: dg.DagsterInstance, status: str) -> None:
+def test_a_tick_skips_while_a_job_that_moves_money_is_under_way(
+    instance: dg.DagsterInstance, status: str
+) -> None:
     run = create_run_for_test(
         instance, job_name="sweep_job", tags=EXCLUSIVE, status=dg.DagsterRunStatus(status)
     )
@@ -76,7 +78,9 @@ def test_reports_are_made_of_today_and_after_midnight_of_yesterday_too(hour: int
 
 def test_everything_that_runs_by_itself_ships_stopped() -> None:
     repository = defs.get_repository_def()
-    statuses = {one.name: one.default_status.value for one in (*repository.sensor_defs, *repository.schedule_defs)}
+    statuses = {
+        one.name: one.default_status.value for one in (*repository.sensor_defs, *repository.schedule_defs)
+    }
     assert statuses == dict.fromkeys(
         [
             "recheck_sensor",
@@ -115,7 +119,9 @@ def test_the_timetable_is_read_from_the_environment() -> None:
         ("SOLPAY_AUTOMATION_RUNNING", "yes", "is neither true nor false"),
     ],
 )
-def test_a_bad_timetable_is_refused_with_one_line_that_names_the_variable(name: str, value: str, words: str) -> None:
+def test_a_bad_timetable_is_refused_with_one_line_that_names_the_variable(
+    name: str, value: str, words: str
+) -> None:
     with pytest.raises(BadSetting) as refused:
         read_timetable({name: value})
     assert str(refused.value).startswith(f"{name}: ")

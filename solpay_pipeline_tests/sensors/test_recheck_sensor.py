@@ -24,7 +24,9 @@ def pay(shop: Shop, count: int = 1) -> list[int]:
     return [customer.payment_id for customer in customers]
 
 
-def test_a_tick_requests_just_the_payments_that_have_enough_money(shop: Shop, instance: dg.DagsterInstance) -> None:
+def test_a_tick_requests_just_the_payments_that_have_enough_money(
+    shop: Shop, instance: dg.DagsterInstance
+) -> None:
     shop.accept_sol()
     mint = shop.accept_mint()
     empty, short, by_sol, by_token = (shop.new_payment() for _ in range(4))
@@ -102,7 +104,9 @@ def test_a_finding_whose_run_failed_is_requested_again_after_a_pause(
     assert second.tags[recheck_requests.FINGERPRINT] == first.tags[recheck_requests.FINGERPRINT]
 
 
-def test_a_payment_that_a_run_is_rechecking_is_not_requested(shop: Shop, instance: dg.DagsterInstance) -> None:
+def test_a_payment_that_a_run_is_rechecking_is_not_requested(
+    shop: Shop, instance: dg.DagsterInstance
+) -> None:
     from dagster._core.test_utils import create_run_for_test
 
     shop.accept_sol()
@@ -139,13 +143,12 @@ def test_a_tick_that_runs_out_of_time_goes_on_at_the_next_one(
     shop.accept_sol()
     paid = pay(shop, 7)
     shop.node.faults.add(Fault("latency", methods={"getMultipleAccounts"}, seconds=0.3))
-    seen: list[int] = []
-    cursor, ticks = None, 0
-    while cursor is None or after_of(data):
-        data = tick(instance, cursor)
-        assert data.cursor
+    data = tick(instance)
+    seen, ticks = requested(data), 1
+    while after_of(data):
+        data = tick(instance, data.cursor)
         seen += requested(data)
-        cursor, ticks = data.cursor, ticks + 1
+        ticks += 1
         assert ticks < 10
     assert seen == paid
     assert ticks > 1

@@ -1,7 +1,5 @@
 """A failed run becomes an event, and a line that says what to do."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 import pytest
 
@@ -25,10 +23,10 @@ def tell(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> Non
 
 
 @pytest.fixture
-def blocked(shop: Shop, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.ExecuteInProcessResult]:
+def blocked(shop: Shop, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> dg.ExecuteInProcessResult:
     shop.accept_sol()
     monkeypatch.setenv("SOLPAY_CLUSTER", "devnet")
-    yield launch("sweep_job")
+    return launch("sweep_job")
 
 
 def test_a_failed_run_becomes_an_event_that_says_what_to_do(
@@ -42,7 +40,9 @@ def test_a_failed_run_becomes_an_event_that_says_what_to_do(
     assert "not devnet" in event.body["what_to_do"]
 
 
-def test_a_run_that_set_something_aside_says_so(shop: Shop, instance: dg.DagsterInstance, launch: Launch) -> None:
+def test_a_run_that_set_something_aside_says_so(
+    shop: Shop, instance: dg.DagsterInstance, launch: Launch
+) -> None:
     from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
     shop.accept_sol()

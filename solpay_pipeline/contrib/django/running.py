@@ -30,11 +30,16 @@ class OperationCommand(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The peer's `--sleep`, and what all operations of ours have."""
         parser.add_argument(
-            "--sleep", type=float, default=0, help="Seconds between blockchain operations, against rate limits."
+            "--sleep",
+            type=float,
+            default=0,
+            help="Seconds between blockchain operations, against rate limits.",
         )
         parser.add_argument("--dry-run", action="store_true", help="Plan and report; sign and write nothing.")
         parser.add_argument("--json", action="store_true", help="Print the outcome as JSON.")
-        parser.add_argument("--payment-id", type=int, action="append", help="Only this payment; may be repeated.")
+        parser.add_argument(
+            "--payment-id", type=int, action="append", help="Only this payment; may be repeated."
+        )
         parser.add_argument("--max-runtime", type=float, help="Stop cleanly after so many seconds.")
 
     def handle(self, *_: Any, **options: Any) -> None:

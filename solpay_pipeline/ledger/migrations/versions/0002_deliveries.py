@@ -37,9 +37,7 @@ def upgrade() -> None:
         "solpay_delivery",
         ["sink", "ended_at", "event_row"],
     )
-    op.create_index(
-        op.f("ix_solpay_delivery_payment_id_sink"), "solpay_delivery", ["payment_id", "sink"]
-    )
+    op.create_index(op.f("ix_solpay_delivery_payment_id_sink"), "solpay_delivery", ["payment_id", "sink"])
     op.add_column("solpay_event", sa.Column("dead_at", sa.DateTime(timezone=True), nullable=True))
     for name in _MOVED:
         op.drop_column("solpay_event", name)

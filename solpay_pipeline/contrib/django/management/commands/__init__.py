@@ -1,0 +1,1 @@
+"""The peer's four names, and `solpay` for all else."""

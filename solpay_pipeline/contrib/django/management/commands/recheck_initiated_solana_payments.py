@@ -16,7 +16,9 @@ class Command(OperationCommand):
         """The peer's `--limit`; ours: whether funds are forwarded."""
         super().add_arguments(parser)
         parser.add_argument("--limit", type=int, default=200, help="At most so many initiated payments.")
-        parser.add_argument("--no-forward-funds", action="store_true", help="Leave the funds to the next sweep.")
+        parser.add_argument(
+            "--no-forward-funds", action="store_true", help="Leave the funds to the next sweep."
+        )
 
     def arguments(self, options: dict[str, Any]) -> list[str]:
         """With limit and the switch for funds."""

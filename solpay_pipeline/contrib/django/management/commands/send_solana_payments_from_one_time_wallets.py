@@ -15,7 +15,9 @@ class Command(OperationCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Ours: whether held money goes too."""
         super().add_arguments(parser)
-        parser.add_argument("--sweep-held-funds", action="store_true", help="Short, late, unexpected money too.")
+        parser.add_argument(
+            "--sweep-held-funds", action="store_true", help="Short, late, unexpected money too."
+        )
 
     def arguments(self, options: dict[str, Any]) -> list[str]:
         """With the switch for held money."""
