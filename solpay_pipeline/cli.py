@@ -13,6 +13,7 @@ import typer
 from solpay_pipeline.cli_common import BAD_USAGE, DONE, NOT_ALL_DONE, refuse, run_job, settings_or_exit
 from solpay_pipeline.cli_events import events_app
 from solpay_pipeline.cli_keys import rotate_keys
+from solpay_pipeline.cli_metrics import metrics
 from solpay_pipeline.cli_report import report
 
 app = typer.Typer(
@@ -265,6 +266,7 @@ def demo(
 
 app.command("rotate-keys")(rotate_keys)
 app.command()(report)
+app.command()(metrics)
 app.add_typer(events_app, name="events")
 
 

@@ -1,6 +1,6 @@
 """The numbers of an outcome as Dagster shows them, and its progress as log lines or a terminal's bars."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Final
 
@@ -18,8 +18,14 @@ TERMINAL: Final[ContextVar[Callable[[str, str, int], None] | None]] = ContextVar
 """Where a terminal watches: told operation, stage and wallets done. Without one, progress goes to the run's log."""
 
 
-def metadata_of(outcome: Outcome) -> dict[str, dg.MetadataValue]:
-    """Counts and lamports as numbers, so that Dagster can plot them; amounts, signatures and findings as tables."""
+_EXPLORERS = {"mainnet-beta": "", "devnet": "?cluster=devnet", "testnet": "?cluster=testnet"}
+
+
+def metadata_of(outcome: Outcome, cluster: str) -> dict[str, dg.MetadataValue]:
+    """Counts and lamports as numbers, so that Dagster can plot them; amounts, signatures and findings as tables.
+
+    On a public cluster each signature is a link to Solana's explorer.
+    """
     return {
         **{name: dg.MetadataValue.int(count) for name, count in outcome.counts().items()},
         "rent_lamports": dg.MetadataValue.int(outcome.rent),
@@ -29,7 +35,7 @@ def metadata_of(outcome: Outcome) -> dict[str, dg.MetadataValue]:
         "amounts": _amounts(outcome.amounts),
         "withheld": _amounts(outcome.withheld),
         "findings": _findings(outcome),
-        "signatures": dg.MetadataValue.json(list(outcome.signatures[:_MOST_ROWS])),
+        "signatures": _signatures(outcome.signatures[:_MOST_ROWS], cluster),
         "rpc_calls": dg.MetadataValue.json(dict(outcome.rpc_calls)),
     }
 
@@ -48,6 +54,20 @@ def progress_for(context: dg.OpExecutionContext) -> Callable[[str, int], None]:
             context.log.info("%s: %s %d wallets", operation, stage, done[stage])
 
     return log
+
+
+def tags_of(outcome: Outcome, cluster: str) -> dict[str, str]:
+    """What a run can be found by: its cluster, and what each of its operations did."""
+    counts = ", ".join(f"{name} {count}" for name, count in outcome.counts().items() if count)
+    return {"solpay/cluster": cluster, f"solpay/{outcome.operation}": counts or "nothing to do"}
+
+
+def _signatures(signatures: Sequence[str], cluster: str) -> dg.MetadataValue:
+    if cluster not in _EXPLORERS or not signatures:
+        return dg.MetadataValue.json(list(signatures))
+    where = _EXPLORERS[cluster]
+    lines = [f"- [{one}](https://explorer.solana.com/tx/{one}{where})" for one in signatures]
+    return dg.MetadataValue.md("\n".join(lines))
 
 
 def _amounts(amounts: Mapping[str, int]) -> dg.MetadataValue:

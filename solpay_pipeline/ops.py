@@ -20,7 +20,7 @@ from solpay_pipeline.failures import (
     permanent,
     transient,
 )
-from solpay_pipeline.metadata import metadata_of, progress_for
+from solpay_pipeline.metadata import metadata_of, progress_for, tags_of
 from solpay_pipeline.operations.options import Options, parse_tolerance
 from solpay_pipeline.operations.outcome import Outcome
 from solpay_pipeline.operations.run import run_operation
@@ -261,12 +261,13 @@ def _operate(
         raise permanent(error) from None
     except Transient as error:
         raise transient(error) from None
-    _report(context, outcome)
+    _report(context, outcome, merchant.cluster)
     return outcome.as_json()
 
 
-def _report(context: dg.OpExecutionContext, outcome: Outcome) -> None:
-    context.add_output_metadata(metadata_of(outcome))
+def _report(context: dg.OpExecutionContext, outcome: Outcome, cluster: str) -> None:
+    context.add_output_metadata(metadata_of(outcome, cluster))
+    context.instance.add_run_tags(context.run_id, tags_of(outcome, cluster))
     for finding in outcome.findings:
         log = context.log.warning if finding.is_set_aside else context.log.info
         log("%s: wallet %s: %s", finding.code.value, finding.wallet_id, finding.explanation)

@@ -29,6 +29,8 @@ def plot_settlements(frame: pd.DataFrame) -> bytes:
         bars = axis.barh(columns, amounts, color=_COLOURS[: len(columns)])
         axis.bar_label(bars, fmt="{:,.6g}", padding=3, fontsize=8)
         axis.margins(x=0.15)
+        if not any(amounts):
+            axis.set_xlim(0, 1)
         axis.invert_yaxis()
         axis.set_title(
             row["mint"] if row["mint"] == SOL else f"mint {row['mint'][:8]}…", loc="left", fontsize=9

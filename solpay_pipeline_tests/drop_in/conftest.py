@@ -7,11 +7,17 @@ from solpay_pipeline_tests.drop_in.project import Project
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    """A chain and an empty database; the project's own migrations make the peer's tables."""
-    url = None if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    with open_shop(tmp_path, database_url=url, create_tables=False) as shop:
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """A chain and an empty SQLite database; the project's own migrations make the peer's tables."""
+    with open_shop(tmp_path, create_tables=False) as shop:
+        yield shop
+
+
+@pytest.fixture
+def postgres_shop(tmp_path: Path, postgres_url: str) -> Iterator[Shop]:
+    """The same on PostgreSQL."""
+    with open_shop(tmp_path, database_url=postgres_url, create_tables=False) as shop:
         yield shop
 
 

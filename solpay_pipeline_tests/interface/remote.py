@@ -77,16 +77,10 @@ def eventually(ask: Callable[[], Found | None], seconds: float, what: str) -> Fo
     return found
 
 
-def backfill(served: Webserver, days: list[str], *, assets: list[str] | None = None) -> str:
-    """Launch a backfill of recheck, or of assets, over these days."""
-    params: dict[str, Any] = {"partitionNames": days}
-    if assets is None:
-        params["selector"] = {
-            "partitionSetName": "recheck_job_partition_set",
-            "repositorySelector": REPOSITORY,
-        }
-    else:
-        params["assetSelection"] = [{"path": [name]} for name in assets]
+def backfill(served: Webserver, days: list[str]) -> str:
+    """Launch a backfill of recheck over these days."""
+    selector = {"partitionSetName": "recheck_job_partition_set", "repositorySelector": REPOSITORY}
+    params = {"selector": selector, "partitionNames": days}
     answer = served.ask(BACKFILL, params=params)["launchPartitionBackfill"]
     assert answer["__typename"] == "LaunchBackfillSuccess", answer
     return str(answer["backfillId"])

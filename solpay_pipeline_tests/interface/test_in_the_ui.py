@@ -17,7 +17,7 @@ from solpay_pipeline_tests.interface.browser import browsing, needs_chromium, pi
 from solpay_pipeline_tests.pipeline.webserver import TERMINATE, Webserver, serving
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 DAY = 86_400
 

@@ -29,11 +29,14 @@ def test_the_instance_calls_nobody_and_shows_no_welcome_window(instance: Dagster
     assert not instance.nux_enabled
 
 
-def test_the_instance_lets_one_job_that_moves_money_run_at_a_time(instance: DagsterInstance):
+def test_the_instance_lets_one_maintenance_and_two_rechecks_run_at_a_time(instance: DagsterInstance):
     queue = instance.get_concurrency_config().run_queue_config
 
     assert queue is not None
-    assert queue.tag_concurrency_limits == [{"key": "solpay/exclusive", "value": "maintenance", "limit": 1}]
+    assert queue.tag_concurrency_limits == [
+        {"key": "solpay/exclusive", "value": "maintenance", "limit": 1},
+        {"key": "solpay/exclusive", "value": "recheck", "limit": 2},
+    ]
 
 
 def test_the_instance_runs_again_only_what_crashed(instance: DagsterInstance):
