@@ -152,17 +152,14 @@ def test_a_person_launches_maintenance_and_sees_a_reports_plot(
         picture(page, pictures / "maintenance_run.png")
         assert shop.state(customer) == "sent_funds"
 
-        remote.backfill(served, [today], assets=["settlements", "open_payments"])
-        remote.eventually(
-            lambda: (
-                True
-                if remote.check_states(served, "settlements") == {"books_balance": "SUCCEEDED"}
-                and remote.check_states(served, "open_payments") == {"everything_has_evidence": "SUCCEEDED"}
-                else None
-            ),
-            120,
-            "the reports",
-        )
+        assert served.end_of(served.launch("reports_job", partition=today)) == "SUCCESS"
+        for asset, check in {
+            "settlements": "books_balance",
+            "open_payments": "everything_has_evidence",
+            "wallet_states": "nothing_waits_too_long",
+            "operation_costs": "nothing_is_overdue_in_flight",
+        }.items():
+            assert remote.check_states(served, asset) == {check: "SUCCEEDED"}
         page.goto("/assets/settlements?view=overview")
         page.get_by_text("[Show Markdown]").first.click()
         plot = page.locator("img[alt='settlements']")

@@ -41,13 +41,16 @@ class Webserver:
         assert "errors" not in found, found
         return found["data"]
 
-    def launch(self, job: str) -> str:
+    def launch(self, job: str, partition: str | None = None) -> str:
         selector = {
             "repositoryLocationName": "solpay",
             "repositoryName": "__repository__",
             "jobName": job,
         }
-        answer = self.ask(LAUNCH, params={"selector": selector, "runConfigData": {}, "mode": "default"})
+        params: dict[str, Any] = {"selector": selector, "runConfigData": {}, "mode": "default"}
+        if partition is not None:
+            params["executionMetadata"] = {"tags": [{"key": "dagster/partition", "value": partition}]}
+        answer = self.ask(LAUNCH, params=params)
         assert answer["launchRun"]["__typename"] == "LaunchRunSuccess", answer
         return str(answer["launchRun"]["run"]["runId"])
 
