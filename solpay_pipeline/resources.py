@@ -17,6 +17,9 @@ from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.settings import SETTINGS, Settings, parse_settings
 
+RETRY_WINDOW_SECONDS = 30.0
+"""How long one RPC call is tried again; what outlasts it is for the op's retry policy."""
+
 _DESCRIPTIONS = {spec.name: spec.description for spec in SETTINGS}
 
 
@@ -85,7 +88,7 @@ def settings_of(*resources: _SettingsResource, environ: Mapping[str, str] | None
     return parse_settings(values)
 
 
-def merchant_of(settings: Settings, *, retry_window_seconds: float = 30.0) -> Merchant:
+def merchant_of(settings: Settings, *, retry_window_seconds: float | None = None) -> Merchant:
     """Open the database and put everything together; the chain is opened by each operation.
 
     Raises `DatabaseUnreachable`.
@@ -99,7 +102,7 @@ def merchant_of(settings: Settings, *, retry_window_seconds: float = 30.0) -> Me
             headers=dict(settings.rpc_headers),
             proxy=settings.rpc_proxy,
             sleep=sleep,
-            retry_window_seconds=retry_window_seconds,
+            retry_window_seconds=retry_window_seconds or RETRY_WINDOW_SECONDS,
         )
         return Rpc(endpoints, options)
 

@@ -5,7 +5,6 @@ One process imports the product once and forks for every command, so that a comm
 function of the product and the call of it, counted, before or after which the process kills itself with SIGKILL.
 """
 
-import functools
 import gc
 import json
 import os
@@ -174,7 +173,7 @@ def _hurry() -> None:
     from solpay_pipeline import resources
 
     dg.RetryPolicy.calculate_delay = lambda _self, _attempt: 0.1  # type: ignore[method-assign]
-    resources.RpcOptions = functools.partial(resources.RpcOptions, retry_window_seconds=0.5)  # type: ignore[assignment, misc]
+    resources.RETRY_WINDOW_SECONDS = 0.5
 
 
 def _arm(death: Death) -> None:

@@ -1,4 +1,3 @@
-import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -6,7 +5,6 @@ import dagster as dg
 import pytest
 
 from solpay_pipeline import resources
-from solpay_pipeline.chain.rpc import RpcOptions
 from solpay_pipeline.definitions import defs
 from solpay_pipeline_tests.shop import Shop, open_shop
 
@@ -53,4 +51,4 @@ def launch(instance: dg.DagsterInstance) -> Launch:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be waited half a minute for, is waited half a second for."""
     monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda _self, _attempt: 0.1)
-    monkeypatch.setattr(resources, "RpcOptions", functools.partial(RpcOptions, retry_window_seconds=0.5))
+    monkeypatch.setattr(resources, "RETRY_WINDOW_SECONDS", 0.5)
