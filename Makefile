@@ -10,7 +10,7 @@ NODE_TESTS := solpay_pipeline_tests/localnet/node
 NODE_INSTALLED := $(NODE_TESTS)/node_modules/.installed
 WORKERS ?= 2
 
-.PHONY: demo dev test test-slow lint clean install
+.PHONY: demo dev test test-slow test-ui lint clean install
 .DEFAULT_GOAL := test
 
 install: $(INSTALLED)
@@ -45,7 +45,11 @@ test: $(INSTALLED) $(NODE_INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-slow: $(INSTALLED) $(NODE_INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow --ignore=solpay_pipeline_tests/interface
+
+# A real webserver and daemon, some minutes long.
+test-ui: $(INSTALLED)
+	$(BIN)/python -m pytest solpay_pipeline_tests/interface
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from solpay_pipeline.failures import (
     permanent,
     transient,
 )
+from solpay_pipeline.interruption import run_until_stopped
 from solpay_pipeline.metadata import metadata_of, progress_for, tags_of
 from solpay_pipeline.operations.options import Options, parse_tolerance
 from solpay_pipeline.operations.outcome import Outcome
@@ -248,14 +249,14 @@ def _operate(
     try:
         merchant = merchant_of(settings_of(database, rpc, vault))
         try:
-            outcome = asyncio.run(
+            outcome = run_until_stopped(
                 run_operation(
                     merchant, operation, config.options(**more), context.run_id, progress_for(context)
                 )
             )
         finally:
             merchant.engine.dispose()
-    except INTERRUPTED as interrupt:
+    except (INTERRUPTED, asyncio.CancelledError) as interrupt:
         raise cancelled() from interrupt
     except MENDABLE_BY_PEOPLE as error:
         raise permanent(error) from None

@@ -1,11 +1,8 @@
 """The operator's day in the real UI: webserver and daemon as they are started, asked by GraphQL and by a real browser."""
 
 import os
-import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +10,6 @@ from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.engine import ChainConfig
 from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline_tests.interface import remote
-from solpay_pipeline_tests.interface.browser import browsing, needs_chromium, picture
 from solpay_pipeline_tests.pipeline.webserver import TERMINATE, Webserver, serving
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 
@@ -132,43 +128,3 @@ def test_a_run_that_is_cancelled_ends_as_cancelled(shop: Shop, served: Webserver
     shop.node.faults.remove(slow)
     assert served.end_of(served.launch("sweep_job")) == "SUCCESS"
     assert shop.state(customer) == "sent_funds"
-
-
-@needs_chromium
-def test_a_person_launches_maintenance_and_sees_a_reports_plot(
-    shop: Shop, served: Webserver, tmp_path: Path
-) -> None:
-    pictures = Path(PICTURES) if PICTURES else tmp_path
-    customer = sweepable(shop)
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    with browsing(served.port) as page:
-        page.goto("/locations/solpay/jobs/maintenance_job/playground")
-        button = page.get_by_role("button").filter(has_text="Launch Run")
-        button.wait_for()
-        picture(page, pictures / "launchpad.png")
-        button.click()
-        page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"))
-        page.get_by_text("Success", exact=True).first.wait_for(timeout=120_000)
-        picture(page, pictures / "maintenance_run.png")
-        assert shop.state(customer) == "sent_funds"
-
-        assert served.end_of(served.launch("reports_job", partition=today)) == "SUCCESS"
-        for asset, check in {
-            "settlements": "books_balance",
-            "open_payments": "everything_has_evidence",
-            "wallet_states": "nothing_waits_too_long",
-            "operation_costs": "nothing_is_overdue_in_flight",
-        }.items():
-            assert remote.check_states(served, asset) == {check: "SUCCEEDED"}
-        page.goto("/assets/settlements?view=overview")
-        page.get_by_text("[Show Markdown]").first.click()
-        plot = page.locator("img[alt='settlements']")
-        plot.wait_for()
-        assert plot.evaluate("image => image.naturalWidth") == 560
-        # The dialog slides in.
-        page.wait_for_timeout(1_000)
-        picture(page, pictures / "report_settlements.png")
-        page.goto("/assets/settlements?view=checks")
-        page.get_by_text("books_balance").first.wait_for()
-        page.wait_for_timeout(1_000)
-        picture(page, pictures / "report_checks.png")
