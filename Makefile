@@ -8,7 +8,8 @@ INSTALLED := $(VENV)/.installed
 DEMO := demo
 NODE_TESTS := solpay_pipeline_tests/localnet/node
 NODE_INSTALLED := $(NODE_TESTS)/node_modules/.installed
-WORKERS ?= 2
+# One more than two cores: the tests wait for slots of the chain for a third of their time.
+WORKERS ?= 3
 
 .PHONY: demo dev test test-slow test-ui lint clean install
 .DEFAULT_GOAL := test
@@ -42,7 +43,7 @@ $(NODE_INSTALLED): $(NODE_TESTS)/package.json $(NODE_TESTS)/package-lock.json
 	else echo "no Node.js: the tests with its clients are skipped"; fi
 
 test: $(INSTALLED) $(NODE_INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED) $(NODE_INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow --ignore=solpay_pipeline_tests/interface

@@ -79,6 +79,7 @@ def test_a_dry_run_writes_nothing_and_sends_nothing(tmp_path: Path) -> None:
         assert shop.chain.history.count() == landed
 
 
+@pytest.mark.slow
 def test_pages_of_one_wallet_lead_to_the_same_end(tmp_path: Path) -> None:
     with open_shop(tmp_path) as shop:
         street, plain, _ = _street(shop)
@@ -92,6 +93,7 @@ def test_pages_of_one_wallet_lead_to_the_same_end(tmp_path: Path) -> None:
         assert _everything(shop)["solpay_event"] == before["solpay_event"]
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_the_same_street_comes_to_the_same_end_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
     with open_shop(tmp_path, database_url=postgres_url) as shop:
@@ -180,6 +182,7 @@ def test_a_fork_that_takes_a_sweep_back_ends_with_the_money_at_home(tmp_path: Pa
         assert shop.state(paid) == "sent_funds"
 
 
+@pytest.mark.slow
 def test_acceptance_at_finalized_waits_for_finality_and_loses_nothing(tmp_path: Path) -> None:
     config = ChainConfig(slot_seconds=0.02, finalized_lag=60)
     with open_shop(tmp_path, config=config, acceptance=Commitment.FINALIZED) as shop:

@@ -174,6 +174,7 @@ async def test_what_happened_before_the_given_time_is_left_out(ground, node):
     assert amounts(await flows_on(ground, node, owner, since=since)) == [(None, 2_000_000)]
 
 
+@pytest.mark.slow
 async def test_a_payment_under_a_thousand_dust_transfers_is_found(ground, node):
     owner = ground.keypair().pubkey()
     ground.pay(owner, 50_000_000)

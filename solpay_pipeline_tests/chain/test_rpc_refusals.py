@@ -143,8 +143,8 @@ async def test_a_result_that_makes_solders_fail_or_panic_is_malformed(answer: ob
     [
         ("7", 7.0),
         ("1.5", 1.5),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True), 600.0),
-        (format_datetime(datetime.now(UTC) - timedelta(seconds=600), usegmt=True), 0.0),
+        (format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 86_400.0),
+        (format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True), 0.0),
         ("soon", None),
         ("-5", None),
     ],
@@ -155,7 +155,7 @@ async def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds:
     async with ScriptedNode(getSlot=busy) as node, Rpc([node.endpoint()], ONCE) as rpc:
         with pytest.raises(RateLimited) as raised:
             await rpc.slot(Commitment.FINALIZED)
-    assert raised.value.retry_after == (None if seconds is None else pytest.approx(seconds, abs=60))
+    assert raised.value.retry_after == (None if seconds is None else pytest.approx(seconds, abs=1_800))
 
 
 async def test_a_failed_preflight_tells_the_error_and_the_logs() -> None:

@@ -22,6 +22,8 @@ from solpay_pipeline_tests.crashes.ground import (
 )
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
+pytestmark = pytest.mark.slow
+
 HOME = "solpay_pipeline.operations"
 RPC = "solpay_pipeline.chain.rpc:Rpc"
 

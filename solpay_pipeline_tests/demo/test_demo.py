@@ -161,7 +161,8 @@ def test_the_demo_passes_and_its_runs_stay_on_the_instance(
 
     # The chain goes on where it was, for whatever is run beside it.
     sweep = [sys.executable, "-m", "solpay_pipeline.demo", str(tmp_path / "demo")]
-    sweep += [sys.executable, "-c", "from solpay_pipeline.cli import main; main()", "sweep", "--json"]
+    sweep += [sys.executable, "-c", "from solpay_pipeline.cli import main; main()"]
+    sweep += ["sweep", "--discover-accounts", "--json"]
     again = subprocess.run(sweep, capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 1, again.stderr
     (outcome,) = json.loads(again.stdout)

@@ -15,6 +15,7 @@ def closed_shop(tmp_path_factory: pytest.TempPathFactory):
         yield shop
 
 
+@pytest.mark.slow
 def test_a_command_of_the_peers_name_has_its_options_and_ours(closed_shop: Shop, tmp_path: Path):
     project = project_of(closed_shop, tmp_path)
     for name, own in {

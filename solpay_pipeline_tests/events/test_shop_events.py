@@ -64,6 +64,7 @@ def test_a_dry_run_tells_nobody_anything(shop: Shop, receiver: Receiver, warm: W
     assert len(receiver.accepted) == 2
 
 
+@pytest.mark.slow
 def test_killed_after_the_post_an_event_comes_again_with_the_same_id(
     shop: Shop, receiver: Receiver, warm: Warm
 ):
@@ -86,6 +87,7 @@ def test_killed_after_the_post_an_event_comes_again_with_the_same_id(
     assert receiver.requests[0][2] == receiver.requests[1][2]
 
 
+@pytest.mark.slow
 def test_an_operator_sees_retries_and_replays_events(shop: Shop, receiver: Receiver, warm: Warm):
     shop.pay_sol(shop.new_payment())
     shop.settle_chain()

@@ -73,6 +73,7 @@ def wallets(database_url: str, tables: PeerTables) -> list[Wallet]:
     return [each for each in page if isinstance(each, Wallet)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encrypted", "own_model"),
     [

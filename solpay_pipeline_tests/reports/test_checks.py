@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import pytest
 import sqlalchemy as sa
 
 from solpay_pipeline.ledger.outbox import EventKind
@@ -28,6 +29,7 @@ def red(result: dg.ExecuteInProcessResult) -> list[str]:
     return sorted(name for name, one in checks_of(result).items() if not one.passed)
 
 
+@pytest.mark.slow
 def test_books_that_are_one_lamport_off_do_not_balance(shop: Shop, instance: dg.DagsterInstance) -> None:
     swept(shop)
     assert red(make_reports(instance)) == []
