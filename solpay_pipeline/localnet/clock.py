@@ -4,7 +4,7 @@ sets a new anchor, so that the times of blocks that are already there never chan
 
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from solpay_pipeline.localnet.config import ChainConfig
@@ -18,13 +18,17 @@ class _Anchor:
 
 
 class SlotClock:
-    """Tells the current slot and the unix time of any slot; moved by hand, by the wall clock, or by both."""
+    """Tells the current slot and the unix time of any slot; moved by hand, by the wall clock, or by both.
 
-    def __init__(self, config: ChainConfig) -> None:
+    `monotonic` is what the wall clock's seconds are counted by.
+    """
+
+    def __init__(self, config: ChainConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._slot_seconds = config.slot_seconds
         self._manual = config.clock == "manual"
         started = float(config.genesis_time) if config.genesis_time is not None else time.time()
-        self._anchors = [_Anchor(config.first_slot, started, time.monotonic())]
+        self._anchors = [_Anchor(config.first_slot, started, monotonic())]
         self._moved = 0
 
     def slot(self) -> int:
@@ -32,7 +36,7 @@ class SlotClock:
         anchor = self._anchors[-1]
         if self._manual:
             return anchor.slot + self._moved
-        return anchor.slot + int((time.monotonic() - anchor.monotonic) / self._slot_seconds)
+        return anchor.slot + int((self._monotonic() - anchor.monotonic) / self._slot_seconds)
 
     def block_time(self, slot: int) -> int:
         """Unix seconds at which `slot` begins."""
@@ -66,7 +70,7 @@ class SlotClock:
 
     def resume(self, anchors: Sequence[tuple[int, float]], slot: int, later_by: float) -> None:
         """Goes on at `slot` after a pause of `later_by` seconds, with the times that `anchors` told."""
-        began = time.monotonic()
+        began = self._monotonic()
         self._anchors = [_Anchor(at, unix_time, began) for at, unix_time in anchors]
         self._moved = 0
         self._anchor(slot, anchors[-1][1] + later_by)
@@ -75,10 +79,10 @@ class SlotClock:
         anchor = self._anchors[-1]
         if self._manual:
             return anchor.unix_time + self._moved * self._slot_seconds
-        return anchor.unix_time + (time.monotonic() - anchor.monotonic)
+        return anchor.unix_time + (self._monotonic() - anchor.monotonic)
 
     def _anchor(self, slot: int, unix_time: float) -> None:
         if slot == self._anchors[-1].slot:
             self._anchors.pop()
-        self._anchors.append(_Anchor(slot, unix_time, time.monotonic()))
+        self._anchors.append(_Anchor(slot, unix_time, self._monotonic()))
         self._moved = 0

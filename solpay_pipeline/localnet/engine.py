@@ -8,7 +8,7 @@ once, in the slot that is being built.
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from solders.rent import Rent
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
+from solpay_pipeline.localnet import signatures
 from solpay_pipeline.localnet.accounts import AccountStore
 from solpay_pipeline.localnet.blockhashes import Blockhashes
 from solpay_pipeline.localnet.clock import SlotClock
@@ -68,9 +69,14 @@ class Simulation:
 
 
 class Chain:
-    """One local chain in memory. Public methods may be called from any thread: `lock` guards them all."""
+    """One local chain in memory. Public methods may be called from any thread: `lock` guards them all.
 
-    def __init__(self, config: ChainConfig | None = None) -> None:
+    `monotonic` tells seconds where `config.clock` is "wall": a simulation gives its own.
+    """
+
+    def __init__(
+        self, config: ChainConfig | None = None, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.config = config or ChainConfig()
         self.lock = threading.RLock()
         self.history = History()
@@ -85,7 +91,7 @@ class Chain:
         self._svm.set_rent(Rent(self.config.rent_lamports_per_byte))
         self.accounts = AccountStore(self._svm)
         self._runtime = Runtime(self._svm)
-        self._clock = SlotClock(self.config)
+        self._clock = SlotClock(self.config, monotonic)
         self._slot = self.config.first_slot
         self._blockhashes = Blockhashes(self.genesis_hash, self.config.first_slot)
         self._late: list[tuple[int, bytes]] = []
@@ -195,11 +201,7 @@ class Chain:
 
     def check_signatures(self, decoded: Decoded) -> None:
         """Raises `Rejected("SignatureFailure")` unless every signature is right."""
-        try:
-            valid = all(decoded.transaction.verify_with_results())
-        except ValueError:
-            valid = False
-        if not valid:
+        if not signatures.all_right(decoded.transaction):
             raise Rejected("SignatureFailure")
 
     def airdrop(self, to: Pubkey, lamports: int) -> TransactionRecord:
