@@ -1,0 +1,84 @@
+"""Shops for the fault tests: on either database, with customers of the usual kinds and whatever weather is asked for."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.history import TransactionRecord
+from solpay_pipeline_tests.crashes.ground import our_transactions
+from solpay_pipeline_tests.shop import Customer, Shop, open_shop
+
+ACCEPTED: dict[str, Any] = {"status": PaymentStatus.CONFIRMED, "state": WalletState.PROCESSING_PAYMENT}
+"""A payment that the merchant's application has accepted, whose money waits to be swept."""
+
+EXPIRED: dict[str, Any] = {"status": PaymentStatus.EXPIRED, "state": WalletState.PAYMENT_EXPIRED}
+
+PRICE = 5_000_000
+"""Base units of a token that a payment asks for; 0.1 SOL in lamports is `SOL // 10`."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where a shop of this test keeps its rows."""
+
+    folder: Path
+    url: str
+
+    def shop(self, **how: Any) -> AbstractContextManager[Shop]:
+        return open_shop(self.folder, database_url=self.url, **how)
+
+
+@contextmanager
+def weather(shop: Shop, *faults: Fault) -> Iterator[None]:
+    """Faults of the shop's node, while it lasts."""
+    for fault in faults:
+        shop.node.faults.add(fault)
+    try:
+        yield
+    finally:
+        shop.node.faults.clear()
+
+
+def accepted_and_paid(shop: Shop, *mints: Pubkey | None) -> list[Customer]:
+    """A customer for each of these assets, who has paid in it and was accepted; None stands for SOL."""
+    customers = []
+    for mint in mints:
+        customer = shop.new_payment(**ACCEPTED)
+        if mint is None:
+            shop.pay_sol(customer)
+        else:
+            shop.pay_token(customer, mint)
+        customers.append(customer)
+    shop.settle_chain()
+    return customers
+
+
+def ask_by(shop: Shop, urls: Sequence[str], **options: Any) -> None:
+    """Let the shop ask these nodes, in order of preference."""
+    how = {"retry_window_seconds": 5.0, **options}
+
+    def open_rpc(sleep: float) -> Rpc:
+        return Rpc([Endpoint(SecretStr(url)) for url in urls], RpcOptions(sleep=sleep, **how))
+
+    shop.merchant = replace(shop.merchant, open_rpc=open_rpc)
+
+
+def landed_for(shop: Shop, customer: Customer) -> list[TransactionRecord]:
+    """Transactions of ours that landed and took something from this wallet or its accounts."""
+    address = customer.address
+    return [
+        record for record in our_transactions(shop) if record.err is None and address in record.decoded.keys
+    ]
+
+
+def ledger_states(shop: Shop) -> list[str]:
+    """The states of all transactions that were ever written down, oldest first."""
+    return [str(row.state) for row in shop.transactions()]
