@@ -13,92 +13,55 @@ import dagster as dg
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.accounts import read_mints
-from solpay_pipeline.chain.errors import Transient
-from solpay_pipeline.failures import MENDABLE_BY_PEOPLE, RETRIES, permanent, transient
+from solpay_pipeline.failures import RETRIES
 from solpay_pipeline.jobs import by_day
 from solpay_pipeline.lifecycle.holdings import Mint
+from solpay_pipeline.opening import opened_merchant
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.records.database import reading
-from solpay_pipeline.resources import (
-    DatabaseResource,
-    SolanaRpcResource,
-    WalletVaultResource,
-    merchant_of,
-    settings_of,
-)
+from solpay_pipeline.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
 
 GROUP = "reports"
 
 
-@dg.asset(
-    group_name=GROUP,
-    kinds={"pandas"},
-    partitions_def=by_day,
-    retry_policy=RETRIES,
-    description="Per mint, in base units: what was accepted, swept, withheld, held and set aside that day, rent that "
-    "came back, and fees.",
+def _declared(name: str, description: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        group_name=GROUP,
+        kinds={"pandas"},
+        partitions_def=by_day,
+        retry_policy=RETRIES,
+        description=description,
+    )
+    def report(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        rpc: SolanaRpcResource,
+        vault: WalletVaultResource,
+    ) -> dg.MaterializeResult[None]:
+        with opened_merchant(database, rpc, vault) as merchant:
+            return _report(merchant, name, context.partition_key)
+
+    return report
+
+
+settlements = _declared(
+    "settlements",
+    "Per mint, in base units: what was accepted, swept, withheld, held and set aside that day, rent that came back, "
+    "and fees.",
 )
-def settlements(
-    context: dg.AssetExecutionContext,
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> dg.MaterializeResult[None]:
-    """Where the money of a day went."""
-    return _report(context, "settlements", database, rpc, vault)
-
-
-@dg.asset(
-    group_name=GROUP,
-    kinds={"pandas"},
-    partitions_def=by_day,
-    retry_policy=RETRIES,
-    description="How many payments were open at the end of the day (of today: now), by age, and how many of them past "
-    "their time.",
+open_payments = _declared(
+    "open_payments",
+    "How many payments were open at the end of the day (of today: now), by age, and how many of them past their time.",
 )
-def open_payments(
-    context: dg.AssetExecutionContext,
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> dg.MaterializeResult[None]:
-    """The age of open payments."""
-    return _report(context, "open_payments", database, rpc, vault)
-
-
-@dg.asset(
-    group_name=GROUP,
-    kinds={"pandas"},
-    partitions_def=by_day,
-    retry_policy=RETRIES,
-    description="What became of the wallets of payments created that day, beside all wallets of the shop.",
+wallet_states = _declared(
+    "wallet_states",
+    "What became of the wallets of payments created that day, beside all wallets of the shop.",
 )
-def wallet_states(
-    context: dg.AssetExecutionContext,
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> dg.MaterializeResult[None]:
-    """Wallets by state."""
-    return _report(context, "wallet_states", database, rpc, vault)
-
-
-@dg.asset(
-    group_name=GROUP,
-    kinds={"pandas"},
-    partitions_def=by_day,
-    retry_policy=RETRIES,
-    description="What each operation sent that day, what it cost in fees, and the rent that came back, in lamports.",
+operation_costs = _declared(
+    "operation_costs",
+    "What each operation sent that day, what it cost in fees, and the rent that came back, in lamports.",
 )
-def operation_costs(
-    context: dg.AssetExecutionContext,
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> dg.MaterializeResult[None]:
-    """Costs by operation."""
-    return _report(context, "operation_costs", database, rpc, vault)
-
 
 REPORT_ASSETS = [settlements, open_payments, wallet_states, operation_costs]
 
@@ -120,13 +83,7 @@ async def decimals_of(merchant: Merchant, mints: Sequence[str]) -> dict[str, int
     return {str(address): mint.decimals for address, mint in found.items() if isinstance(mint, Mint)}
 
 
-def _report(
-    context: dg.AssetExecutionContext,
-    name: str,
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> dg.MaterializeResult[None]:
+def _report(merchant: Merchant, name: str, day: str) -> dg.MaterializeResult[None]:
     from solpay_pipeline.reports import plots
     from solpay_pipeline.reports.report import build_frame, records_of, shown_rows, totals_of
     from solpay_pipeline.reports.settlements import known_mints
@@ -138,21 +95,11 @@ def _report(
         "wallet_states": plots.plot_wallet_states,
         "operation_costs": plots.plot_operation_costs,
     }[name]
-    try:
-        merchant = merchant_of(settings_of(database, rpc, vault))
-        try:
-            with reading(merchant.engine) as connection:
-                mints = known_mints(connection, merchant.tables) if name == "settlements" else []
-            decimals = asyncio.run(decimals_of(merchant, mints)) if mints else {}
-            with reading(merchant.engine) as connection:
-                window = window_of(context.partition_key)
-                frame = build_frame(name, connection, merchant.tables, window, decimals, datetime.now(UTC))
-        finally:
-            merchant.engine.dispose()
-    except MENDABLE_BY_PEOPLE as error:
-        raise permanent(error) from None
-    except Transient as error:
-        raise transient(error) from None
+    with reading(merchant.engine) as connection:
+        mints = known_mints(connection, merchant.tables) if name == "settlements" else []
+    decimals = asyncio.run(decimals_of(merchant, mints)) if mints else {}
+    with reading(merchant.engine) as connection:
+        frame = build_frame(name, connection, merchant.tables, window_of(day), decimals, datetime.now(UTC))
     key = str(frame.columns[0])
     return dg.MaterializeResult(
         metadata={

@@ -11,22 +11,15 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from solpay_pipeline.assets import open_payments, operation_costs, settlements, wallet_states
-from solpay_pipeline.chain.errors import Transient
 from solpay_pipeline.chain.rpc import Rpc
-from solpay_pipeline.failures import MENDABLE_BY_PEOPLE, permanent, transient
 from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.opening import opened_merchant
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.records.database import reading
 from solpay_pipeline.reports import audits
 from solpay_pipeline.reports.audits import Audit
 from solpay_pipeline.reports.window import window_of
-from solpay_pipeline.resources import (
-    DatabaseResource,
-    SolanaRpcResource,
-    WalletVaultResource,
-    merchant_of,
-    settings_of,
-)
+from solpay_pipeline.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
 
 # Maintenance runs every quarter of an hour by default: whatever still waits then, has been passed over many times.
 _LONGEST_WAIT = timedelta(hours=6)
@@ -35,78 +28,70 @@ _LONGEST_WAIT = timedelta(hours=6)
 _EVIDENCE_DAYS = timedelta(days=7)
 
 
-@dg.asset_check(
-    asset=settlements,
-    description="Each transaction that the ledger booked that day is on chain, with the fee and the amounts booked.",
+Look = Callable[[Merchant, Rpc, str], Awaitable[Audit]]
+"""Looks at the shop and the chain; the text is the reported day."""
+
+
+def _check(asset: dg.AssetsDefinition, description: str) -> Callable[[Look], dg.AssetChecksDefinition]:
+    """A check of the asset under the look's own name."""
+
+    def declared(look: Look) -> dg.AssetChecksDefinition:
+        @dg.asset_check(asset=asset, name=look.__name__, description=description)
+        def check(
+            context: dg.AssetCheckExecutionContext,
+            database: DatabaseResource,
+            rpc: SolanaRpcResource,
+            vault: WalletVaultResource,
+        ) -> dg.AssetCheckResult:
+            day = context.partition_key if context.has_partition_key else f"{datetime.now(UTC):%Y-%m-%d}"
+            with opened_merchant(database, rpc, vault) as merchant:
+                return _result(asyncio.run(_audit(merchant, look, day)))
+
+        return check
+
+    return declared
+
+
+@_check(
+    settlements,
+    "Each transaction that the ledger booked that day is on chain, with the fee and the amounts booked.",
 )
-def books_balance(
-    context: dg.AssetCheckExecutionContext,
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> dg.AssetCheckResult:
+async def books_balance(merchant: Merchant, client: Rpc, day: str) -> Audit:
     """The ledger against the chain."""
-    day = context.partition_key if context.has_partition_key else f"{datetime.now(UTC):%Y-%m-%d}"
-
-    async def look(merchant: Merchant, client: Rpc) -> Audit:
-        with reading(merchant.engine) as connection:
-            entries = audits.booked(connection, window_of(day))
-        return await audits.books_balance(client, entries, str(merchant.fee_payer.pubkey))
-
-    return _result(look, database, rpc, vault)
+    with reading(merchant.engine) as connection:
+        entries = audits.booked(connection, window_of(day))
+    return await audits.books_balance(client, entries, str(merchant.fee_payer.pubkey))
 
 
-@dg.asset_check(
-    asset=wallet_states,
-    description="No accepted money waits to be swept for more than six hours, but what was set aside with a reason.",
+@_check(
+    wallet_states,
+    "No accepted money waits to be swept for more than six hours, but what was set aside with a reason.",
 )
-def nothing_waits_too_long(
-    database: DatabaseResource, rpc: SolanaRpcResource, vault: WalletVaultResource
-) -> dg.AssetCheckResult:
+async def nothing_waits_too_long(merchant: Merchant, _client: Rpc, _day: str) -> Audit:
     """Sweeping keeps up."""
-
-    async def look(merchant: Merchant, _client: Rpc) -> Audit:
-        with reading(merchant.engine) as connection:
-            return audits.nothing_waits_too_long(
-                connection, merchant.tables, datetime.now(UTC), _LONGEST_WAIT
-            )
-
-    return _result(look, database, rpc, vault)
+    with reading(merchant.engine) as connection:
+        return audits.nothing_waits_too_long(connection, merchant.tables, datetime.now(UTC), _LONGEST_WAIT)
 
 
-@dg.asset_check(
-    asset=operation_costs,
-    description="No transaction is in flight past its last valid block: some run should have settled it.",
+@_check(
+    operation_costs,
+    "No transaction is in flight past its last valid block: some run should have settled it.",
 )
-def nothing_is_overdue_in_flight(
-    database: DatabaseResource, rpc: SolanaRpcResource, vault: WalletVaultResource
-) -> dg.AssetCheckResult:
+async def nothing_is_overdue_in_flight(merchant: Merchant, client: Rpc, _day: str) -> Audit:
     """The ledger's open rows are alive."""
-
-    async def look(merchant: Merchant, client: Rpc) -> Audit:
-        height = await client.block_height(Commitment.FINALIZED)
-        with reading(merchant.engine) as connection:
-            return audits.nothing_is_overdue_in_flight(connection, height)
-
-    return _result(look, database, rpc, vault)
+    height = await client.block_height(Commitment.FINALIZED)
+    with reading(merchant.engine) as connection:
+        return audits.nothing_is_overdue_in_flight(connection, height)
 
 
-@dg.asset_check(
-    asset=open_payments,
-    description="Payments that ended have evidence: accepted ones a signature or our event, expired ones a look.",
+@_check(
+    open_payments,
+    "Payments that ended have evidence: accepted ones a signature or our event, expired ones a look.",
 )
-def everything_has_evidence(
-    database: DatabaseResource, rpc: SolanaRpcResource, vault: WalletVaultResource
-) -> dg.AssetCheckResult:
+async def everything_has_evidence(merchant: Merchant, _client: Rpc, _day: str) -> Audit:
     """No status without a reason."""
-
-    async def look(merchant: Merchant, _client: Rpc) -> Audit:
-        with reading(merchant.engine) as connection:
-            return audits.everything_has_evidence(
-                connection, merchant.tables, datetime.now(UTC) - _EVIDENCE_DAYS
-            )
-
-    return _result(look, database, rpc, vault)
+    with reading(merchant.engine) as connection:
+        return audits.everything_has_evidence(connection, merchant.tables, datetime.now(UTC) - _EVIDENCE_DAYS)
 
 
 REPORT_CHECKS = [
@@ -117,27 +102,13 @@ REPORT_CHECKS = [
 ]
 
 
-def _result(
-    look: Callable[[Merchant, Rpc], Awaitable[Audit]],
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> dg.AssetCheckResult:
-    async def ask(merchant: Merchant) -> Audit:
-        async with merchant.open_rpc(0.0) as client:
-            await client.check_cluster(merchant.cluster)
-            return await look(merchant, client)
+async def _audit(merchant: Merchant, look: Look, day: str) -> Audit:
+    async with merchant.open_rpc(0.0) as client:
+        await client.check_cluster(merchant.cluster)
+        return await look(merchant, client, day)
 
-    try:
-        merchant = merchant_of(settings_of(database, rpc, vault))
-        try:
-            audit = asyncio.run(ask(merchant))
-        finally:
-            merchant.engine.dispose()
-    except MENDABLE_BY_PEOPLE as error:
-        raise permanent(error) from None
-    except Transient as error:
-        raise transient(error) from None
+
+def _result(audit: Audit) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=audit.passed,
         description=audit.words,

@@ -1,7 +1,6 @@
 """Runs a job for the command line, in this process, on the instance of $DAGSTER_HOME where there is one."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,14 +9,11 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-# Dagster warns of its own beta parameters when it binds resources to sensors; nobody at a shell can act on that.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-
-from solpay_pipeline.definitions import defs  # noqa: E402
-from solpay_pipeline.jobs import OPERATION_JOBS  # noqa: E402
-from solpay_pipeline.metadata import TERMINAL  # noqa: E402
-from solpay_pipeline.operations.options import Options, parse_tolerance  # noqa: E402
-from solpay_pipeline.ops import JsonOutcome  # noqa: E402
+from solpay_pipeline.definitions import defs
+from solpay_pipeline.jobs import OPERATION_JOBS
+from solpay_pipeline.metadata import TERMINAL
+from solpay_pipeline.operations.options import Options, parse_tolerance
+from solpay_pipeline.ops import JsonOutcome
 
 DELIVERY = "deliver_events"
 """The last step of every job."""

@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 
 import dagster as dg
+from dagster._utils.schedules import reverse_cron_string_iterator
 
 from solpay_pipeline.assets import reports_job
 from solpay_pipeline.jobs import maintenance_job
@@ -34,16 +35,19 @@ def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
 
 @dg.schedule(
     job=reports_job,
-    # A few minutes past, when the maintenance of the full hour has usually ended.
-    cron_schedule="7 * * * *",
+    cron_schedule=_TIMETABLE.reports,
     execution_timezone="UTC",
     default_status=_STATUS,
-    description="Makes today's reports anew every hour, and in the first hour of a day those of the day before.",
+    description="Makes today's reports anew, every hour unless told otherwise, and at a day's first tick those of the "
+    "day before.",
 )
 def reports_schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
-    """Days are UTC days."""
+    """Days are UTC days; the last of the day before is told once it is over."""
     at = context.scheduled_execution_time
+    # The first of these is the tick itself.
+    ticks = reverse_cron_string_iterator(at.timestamp(), _TIMETABLE.reports, "UTC")
+    before = next(tick for tick in ticks if tick < at)
     days = [f"{at:%Y-%m-%d}"]
-    if at.hour == 0:
+    if before.date() < at.date():
         days.insert(0, f"{at - _DAY:%Y-%m-%d}")
     return [dg.RunRequest(run_key=f"{day} {at.isoformat()}", partition_key=day) for day in days]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-import warnings
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -27,9 +26,6 @@ from solpay_pipeline.sensor_cursor import Cursor
 from solpay_pipeline.settings import BadSetting, Settings
 from solpay_pipeline.sinks import sink_names
 from solpay_pipeline.timetable import read_timetable
-
-# Dagster hands on a parameter of its own that is in beta; in a shell's output that would be noise.
-warnings.filterwarnings("ignore", message="Parameter `owners` of initializer", category=dg.BetaWarning)
 
 _SECONDS = 30
 

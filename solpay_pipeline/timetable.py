@@ -12,6 +12,7 @@ from solpay_pipeline.settings import BadSetting
 
 CRON = "SOLPAY_MAINTENANCE_CRON"
 TIMEZONE = "SOLPAY_MAINTENANCE_TIMEZONE"
+REPORTS = "SOLPAY_REPORTS_CRON"
 INTERVAL = "SOLPAY_RECHECK_INTERVAL"
 PAGE = "SOLPAY_RECHECK_PAGE"
 RUNNING = "SOLPAY_AUTOMATION_RUNNING"
@@ -26,7 +27,9 @@ _LARGEST_PAGE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """`interval` is the seconds between two ticks of the recheck sensor, `page` the payments that it reads together.
+    """`cron` is maintenance's, in the `timezone`; `reports` that of the reports, whose days are UTC's.
+
+    `interval` is the seconds between two ticks of the recheck sensor, `page` the payments that it reads together.
 
     `is_running` tells whether schedules and sensors run from the start, until the operator says otherwise in the UI.
     """
@@ -36,15 +39,15 @@ class Timetable:
     interval: int = 30
     page: int = 500
     is_running: bool = False
+    # A few minutes past, when the maintenance of the full hour has usually ended.
+    reports: str = "7 * * * *"
 
 
 def read_timetable(environ: Mapping[str, str]) -> Timetable:
     """Read the variables above; an empty one counts as absent. Raises `BadSetting`."""
-    given = {name: environ.get(name, "").strip() for name in (CRON, TIMEZONE, INTERVAL, PAGE, RUNNING)}
+    names = (CRON, TIMEZONE, REPORTS, INTERVAL, PAGE, RUNNING)
+    given = {name: environ.get(name, "").strip() for name in names}
     default = Timetable()
-    cron = given[CRON] or default.cron
-    if not _is_cron(cron):
-        raise BadSetting(CRON, f"{cron!r} is no cron expression of five fields")
     timezone = given[TIMEZONE] or default.timezone
     try:
         ZoneInfo(timezone)
@@ -54,21 +57,24 @@ def read_timetable(environ: Mapping[str, str]) -> Timetable:
     if running not in ("true", "false"):
         raise BadSetting(RUNNING, f"{running!r} is neither true nor false")
     return Timetable(
-        cron=cron,
+        cron=_cron(CRON, given[CRON] or default.cron),
         timezone=timezone,
         interval=_whole(INTERVAL, given[INTERVAL], default.interval, _SHORTEST_INTERVAL, _LONGEST_INTERVAL),
         page=_whole(PAGE, given[PAGE], default.page, 1, _LARGEST_PAGE),
         is_running=running == "true",
+        reports=_cron(REPORTS, given[REPORTS] or default.reports),
     )
 
 
-def _is_cron(text: str) -> bool:
-    if text == Timetable().cron:
-        return True
+def _cron(name: str, text: str) -> str:
+    if text in (Timetable().cron, Timetable().reports):
+        return text
     # A second's import, which a command of the shell need not wait for.
     from dagster._utils.schedules import is_valid_cron_schedule
 
-    return is_valid_cron_schedule(text)
+    if not is_valid_cron_schedule(text):
+        raise BadSetting(name, f"{text!r} is no cron expression of five fields")
+    return text
 
 
 def _whole(name: str, text: str, default: int, least: int, most: int) -> int:

@@ -7,7 +7,8 @@ from cryptography.fernet import Fernet
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.instructions import create_ata_idempotent, lower
-from solpay_pipeline.demo.shop import FEE_BASIS_POINTS, Case, Shop
+from solpay_pipeline.demo.shop import Case, Shop
+from solpay_pipeline.demo.tokens import FEE_BASIS_POINTS
 from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 

@@ -39,6 +39,11 @@ def fresh_folder(folder: Path) -> Path:
     return folder
 
 
+def is_played(folder: Path) -> bool:
+    """Whether a demo lives there that can go on."""
+    return (folder / MARKER).is_file() and (folder / CHAIN_FILE).is_file()
+
+
 def dagster_home(folder: Path) -> Path:
     """A Dagster instance's home in the demo's folder, configured as the project's own is."""
     home = folder / HOME

@@ -22,38 +22,21 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.instructions import create_ata_idempotent
+from solpay_pipeline.demo.tokens import Token, known_tokens, make_tokens
 from solpay_pipeline.ledger import migrate
-from solpay_pipeline.lifecycle.terms import LAMPORTS_PER_SOL, SOL_DECIMALS
+from solpay_pipeline.lifecycle.terms import LAMPORTS_PER_SOL, SOL_DECIMALS, PaymentStatus, WalletState
 from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
-from solpay_pipeline.records.database import open_engine
+from solpay_pipeline.localnet.seed import Seed
+from solpay_pipeline.records.database import open_engine, reading
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import PeerTables, peer_tables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.records.writing import add_payment, add_token
+from solpay_pipeline.records.writing import add_payment
 
 FEE_PAYER_LAMPORTS = 10 * LAMPORTS_PER_SOL
 RECEIVER_LAMPORTS = LAMPORTS_PER_SOL
 
 PAYMENT_LASTS = timedelta(minutes=30)
-
-# Base units that the customer can spend of each mint: far more than all prices together.
-_PURSE = 10**13
-
-FEE_BASIS_POINTS = 100
-"""What the transfer-fee mint of the shop takes: one percent, rounded up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token of the shop. `mint` and `program` are None for native SOL; `row_id` is None where no price names it."""
-
-    symbol: str
-    mint: Pubkey | None
-    program: Pubkey | None
-    decimals: int
-    row_id: int | None
 
 
 @dataclass(slots=True)
@@ -89,7 +72,8 @@ class Shop:
     dice: random.Random
     tokens: dict[str, Token] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)
-    _keys: int = 0
+    keys_made: int = 0
+    keys_for: str = "wallet"
 
     def now(self) -> datetime:
         """The chain's time."""
@@ -97,10 +81,17 @@ class Shop:
 
     def new_keypair(self) -> Keypair:
         """The next key of the seed."""
-        self._keys += 1
-        return _keypair(self.chain.config.seed, f"wallet {self._keys}")
+        self.keys_made += 1
+        return _keypair(self.chain.config.seed, f"{self.keys_for} {self.keys_made}")
 
-    def add_case(self, situation: str, symbols: Sequence[str], *, with_accounts: bool) -> Case:
+    def add_case(
+        self,
+        situation: str,
+        symbols: Sequence[str],
+        *,
+        with_accounts: bool,
+        lasts: timedelta = PAYMENT_LASTS,
+    ) -> Case:
         """A payment as the peer's service makes it: a fresh key, a price for each token and an account for each mint,
         whose rent the fee payer lends.
         """
@@ -115,7 +106,7 @@ class Shop:
                 keypair,
                 options={_row_id(self.tokens[symbol]): price for symbol, price in priced.items()},
                 created=created,
-                expires=created + PAYMENT_LASTS,
+                expires=created + lasts,
             )
             payment = self.tables.payment
             wallet_id = connection.execute(
@@ -136,6 +127,24 @@ class Shop:
         else:
             signature = self.seed.pay_token(case.address, mint, units, version=version)
         case.signatures.append(signature)
+
+    def notice(self, case: Case, symbol: str) -> bool:
+        """What the peer's verification does with a payment that was made in this token: where nobody was quicker, it is
+        accepted, and its wallet waits for a sweep. Tells whether it was.
+        """
+        payment, wallet = self.tables.payment, self.tables.wallet
+        is_open = (payment.c.id == case.payment_id) & (payment.c.status == PaymentStatus.INITIATED.value)
+        accepted = {
+            "status": PaymentStatus.CONFIRMED.value,
+            "paid_token_id": self.tokens[symbol].row_id,
+            "signature": case.signatures[-1],
+        }
+        with self.engine.begin() as connection:
+            if not connection.execute(sa.update(payment).where(is_open).values(**accepted)).rowcount:
+                return False
+            waits = {"state": WalletState.PROCESSING_PAYMENT.value}
+            connection.execute(sa.update(wallet).where(wallet.c.id == case.wallet_id).values(**waits))
+        return True
 
     def account(self, owner: Pubkey, symbol: str) -> Pubkey:
         """An owner's token account."""
@@ -182,65 +191,50 @@ class Shop:
 @contextmanager
 def open_shop(chain: Chain, database_url: str, seed: int) -> Iterator[Shop]:
     """An open shop with its tokens and without a payment yet."""
+    with _opened(chain, database_url, seed) as shop:
+        shop.seed.airdrop(shop.fee_payer.pubkey(), FEE_PAYER_LAMPORTS)
+        shop.seed.airdrop(shop.receiver, RECEIVER_LAMPORTS)
+        hook = _keypair(seed, "hook program").pubkey()
+        shop.tokens.update(make_tokens(shop.seed, shop.engine, shop.tables, hook))
+        yield shop
+
+
+@contextmanager
+def reopen_shop(chain: Chain, database_url: str) -> Iterator[Shop]:
+    """The shop that an earlier demo left behind, with its tokens, and without the cases that it had."""
+    seed = chain.config.seed
+    with _opened(chain, database_url, seed) as shop:
+        shop.tokens.update(known_tokens(chain, shop.engine, shop.tables))
+        with reading(shop.engine) as connection:
+            wallets = connection.scalars(sa.select(sa.func.count()).select_from(shop.tables.wallet)).one()
+        # Nobody deletes wallets: what follows from their number was never made before.
+        shop.keys_made, shop.keys_for = wallets, "later wallet"
+        shop.dice.seed(f"{seed} {wallets}")
+        yield shop
+
+
+@contextmanager
+def _opened(chain: Chain, database_url: str, seed: int) -> Iterator[Shop]:
     engine = open_engine(database_url)
     tables = peer_tables()
     create_peer_tables(engine, tables)
     migrate.upgrade(engine)
     wallet_key = base64.urlsafe_b64encode(_derived(seed, "wallet key")).decode()
-    shop = Shop(
-        chain=chain,
-        seed=Seed(chain),
-        engine=engine,
-        tables=tables,
-        vault=WalletVault([SecretStr(wallet_key)], encrypted=True),
-        wallet_key=wallet_key,
-        fee_payer=_keypair(seed, "fee payer"),
-        receiver=_keypair(seed, "receiver").pubkey(),
-        stranger=_keypair(seed, "stranger").pubkey(),
-        dice=random.Random(seed),  # noqa: S311 - prices and order, no secret
-    )
-    shop.seed.airdrop(shop.fee_payer.pubkey(), FEE_PAYER_LAMPORTS)
-    shop.seed.airdrop(shop.receiver, RECEIVER_LAMPORTS)
-    _make_tokens(shop)
     try:
-        yield shop
+        yield Shop(
+            chain=chain,
+            seed=Seed(chain),
+            engine=engine,
+            tables=tables,
+            vault=WalletVault([SecretStr(wallet_key)], encrypted=True),
+            wallet_key=wallet_key,
+            fee_payer=_keypair(seed, "fee payer"),
+            receiver=_keypair(seed, "receiver").pubkey(),
+            stranger=_keypair(seed, "stranger").pubkey(),
+            dice=random.Random(seed),  # noqa: S311 - prices and order, no secret
+        )
     finally:
         engine.dispose()
-
-
-def _make_tokens(shop: Shop) -> None:
-    seed = shop.seed
-    hook = _keypair(shop.chain.config.seed, "hook program").pubkey()
-    mints = {
-        "USDC": seed.create_mint(),
-        "EURC": seed.create_mint(program=TOKEN_2022),
-        "TAX": seed.create_mint(program=TOKEN_2022, transfer_fee_basis_points=FEE_BASIS_POINTS),
-        "wSOL": NATIVE_MINT,
-        "HOOK": seed.create_mint(program=TOKEN_2022, extensions=["transfer_hook"], hook_program=hook),
-        "SOUL": seed.create_mint(program=TOKEN_2022, extensions=["non_transferable"]),
-        "HALT": seed.create_mint(program=TOKEN_2022, extensions=["pausable"]),
-        "SPAM": seed.create_mint(),
-    }
-    programs = dict.fromkeys(mints, TOKEN_2022) | dict.fromkeys(("USDC", "wSOL", "SPAM"), TOKEN)
-    shop.tokens["SOL"] = Token("SOL", None, None, SOL_DECIMALS, _token_row(shop, "SOL", None))
-    for symbol, mint in mints.items():
-        row_id = None if symbol == "SPAM" else _token_row(shop, symbol, mint)
-        decimals = SOL_DECIMALS if mint == NATIVE_MINT else 6
-        shop.tokens[symbol] = Token(symbol, mint, programs[symbol], decimals, row_id)
-    for symbol in ("USDC", "EURC", "TAX", "wSOL", "HALT", "SPAM"):
-        seed.mint_to(seed.customer.pubkey(), mints[symbol], _PURSE)
-
-
-def _token_row(shop: Shop, symbol: str, mint: Pubkey | None) -> int:
-    with shop.engine.begin() as connection:
-        return add_token(
-            connection,
-            shop.tables,
-            mint=None if mint is None else str(mint),
-            price=Decimal(1),
-            name=symbol,
-            symbol=symbol,
-        )
 
 
 def _row_id(token: Token) -> int:

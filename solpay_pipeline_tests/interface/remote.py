@@ -33,7 +33,7 @@ STEPS = """query Steps($run: ID!) {
   runOrError(runId: $run) { ... on Run { status stepStats { stepKey status } } }
 }"""
 RUNS = """query Runs($filter: RunsFilter!) {
-  runsOrError(filter: $filter) { ... on Runs { results { runId status tags { key value } } } }
+  runsOrError(filter: $filter) { ... on Runs { results { runId status runConfigYaml tags { key value } } } }
 }"""
 START_SENSOR = """mutation Start($selector: SensorSelector!) {
   startSensor(sensorSelector: $selector) { __typename ... on Sensor { sensorState { id status } } }
@@ -52,7 +52,7 @@ STOP_SCHEDULE = """mutation Stop($id: String!) {
 }"""
 TICKS = """query Ticks($selector: InstigationSelector!) {
   instigationStateOrError(instigationSelector: $selector) {
-    ... on InstigationState { status ticks(limit: 50) { status runIds skipReason } }
+    ... on InstigationState { status ticks(limit: 50) { status timestamp runIds skipReason } }
   }
 }"""
 CHECKS = """query Checks($asset: AssetKeyInput!) {
@@ -64,6 +64,23 @@ CHECKS = """query Checks($asset: AssetKeyInput!) {
     }
   }
 }"""
+REPORT = """query Report($asset: AssetKeyInput!, $day: String!) {
+  assetNodeOrError(assetKey: $asset) {
+    ... on AssetNode {
+      assetMaterializations(partitions: [$day], limit: 1) {
+        metadataEntries { label ... on IntMetadataEntry { intRepr } }
+      }
+    }
+  }
+}"""
+
+CHECK_NAMES = (
+    "settlements.books_balance",
+    "open_payments.everything_has_evidence",
+    "wallet_states.nothing_waits_too_long",
+    "operation_costs.nothing_is_overdue_in_flight",
+)
+"""Every report with its check."""
 
 Found = TypeVar("Found")
 
@@ -137,12 +154,20 @@ def ticks(served: Webserver, name: str) -> list[dict[str, Any]]:
     return list(state["ticks"])
 
 
-def check_states(served: Webserver, asset: str) -> dict[str, str | None]:
-    """The checks of an asset, as its page shows them."""
-    answer = served.ask(CHECKS, asset={"path": [asset]})["assetNodeOrError"]["assetChecksOrError"]
-    return {
-        one["name"]: None
-        if one["executionForLatestMaterialization"] is None
-        else one["executionForLatestMaterialization"]["status"]
-        for one in answer["checks"]
-    }
+def checks(served: Webserver) -> dict[str, str | None]:
+    """How the check of each report's last making has ended."""
+    found: dict[str, str | None] = {}
+    for asset in (name.split(".")[0] for name in CHECK_NAMES):
+        answer = served.ask(CHECKS, asset={"path": [asset]})["assetNodeOrError"]["assetChecksOrError"]
+        for one in answer["checks"]:
+            execution = one["executionForLatestMaterialization"]
+            found[f"{asset}.{one['name']}"] = None if execution is None else execution["status"]
+    return found
+
+
+def totals(served: Webserver, asset: str, day: str) -> dict[str, int]:
+    """The numbers of a day's report."""
+    (made,) = served.ask(REPORT, asset={"path": [asset]}, day=day)["assetNodeOrError"][
+        "assetMaterializations"
+    ]
+    return {one["label"]: int(one["intRepr"]) for one in made["metadataEntries"] if one.get("intRepr")}

@@ -1,24 +1,23 @@
 """The operator's day in the real UI: webserver and daemon as they are started, asked by GraphQL and by a real browser."""
 
-import os
+import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.engine import ChainConfig
 from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline_tests.interface import remote
-from solpay_pipeline_tests.pipeline.webserver import TERMINATE, Webserver, serving
+from solpay_pipeline_tests.interface.browser import browsing, picture
+from solpay_pipeline_tests.pipeline.webserver import Webserver, serving
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DAY = 86_400
-
-# Set it to docs/images to make the pictures of the runbook anew.
-PICTURES = os.environ.get("SOLPAY_TEST_PICTURES")
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +54,9 @@ def served(
 
 
 def sweepable(shop: Shop) -> Customer:
-    customer = shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
-    shop.pay_sol(customer)
+    """A payment that the peer has accepted."""
+    customer = shop.new_payment()
+    shop.accept_as_peer(customer, shop.pay_sol(customer))
     shop.settle_chain()
     return customer
 
@@ -70,7 +70,7 @@ def test_a_backfill_finds_what_was_missed_and_days_that_never_ran_show_as_missin
     backfill = remote.backfill(served, days)
     remote.eventually(
         lambda: True if all(remote.days_of_recheck(served)[day] == "SUCCESS" for day in days) else None,
-        120,
+        300,
         "the backfill",
     )
     assert {(shop.status(one), shop.state(one)) for _, one in missed} == {("confirmed", "sent_funds")}
@@ -88,10 +88,10 @@ def test_a_sensor_and_a_schedule_that_are_switched_on_bring_new_payments_home(
     shop.pay_sol(customer)
     shop.settle_chain()
     remote.eventually(
-        lambda: True if shop.state(customer) == "sent_funds" else None, 90, "the recheck by the sensor"
+        lambda: True if shop.state(customer) == "sent_funds" else None, 240, "the recheck by the sensor"
     )
     remote.eventually(
-        lambda: True if shop.state(accepted) == "sent_funds" else None, 120, "the sweep by the schedule"
+        lambda: True if shop.state(accepted) == "sent_funds" else None, 300, "the sweep by the schedule"
     )
     requested = [tick for tick in remote.ticks(served, "recheck_sensor") if tick["status"] == "SUCCESS"]
     assert len(requested) == 1, "one finding, one request"
@@ -115,16 +115,36 @@ def test_a_run_that_failed_goes_on_from_its_failure(shop: Shop, served: Webserve
     assert shop.state(customer) == "sent_funds"
 
 
-def test_a_run_that_is_cancelled_ends_as_cancelled(shop: Shop, served: Webserver) -> None:
-    customer = sweepable(shop)
-    slow = shop.node.faults.add(Fault("latency", methods={"getSignatureStatuses"}, seconds=5))
-    before = shop.node.calls["getSignatureStatuses"]
-    run = served.launch("sweep_job")
-    remote.eventually(
-        lambda: True if shop.node.calls["getSignatureStatuses"] > before else None, 60, "the first send"
-    )
-    served.ask(TERMINATE, run=run)
-    assert served.end_of(run) == "CANCELED"
-    shop.node.faults.remove(slow)
-    assert served.end_of(served.launch("sweep_job")) == "SUCCESS"
-    assert shop.state(customer) == "sent_funds"
+def test_a_person_launches_maintenance_and_sees_reports_checks_and_a_plot(
+    shop: Shop, served: Webserver, tmp_path: Path
+) -> None:
+    with browsing(served.port) as page:
+        customer = sweepable(shop)
+        page.goto("/locations/solpay/jobs/maintenance_job/playground")
+        button = page.get_by_role("button").filter(has_text="Launch Run")
+        button.wait_for()
+        picture(page, "launchpad", tmp_path)
+        button.click()
+        page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"))
+        run = re.findall(r"[0-9a-f-]{36}", page.url)[0]
+        page.get_by_text("Success", exact=True).first.wait_for(timeout=240_000)
+        picture(page, "maintenance_run", tmp_path)
+        assert served.status(run) == "SUCCESS"
+        assert shop.state(customer) == "sent_funds"
+
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        assert served.end_of(served.launch("reports_job", partition=today)) == "SUCCESS"
+        assert remote.checks(served) == dict.fromkeys(remote.CHECK_NAMES, "SUCCEEDED")
+        page.goto("/assets")
+        for asset in remote.CHECK_NAMES:
+            page.get_by_text(asset.split(".")[0], exact=True).first.wait_for()
+        page.goto("/assets/settlements?view=overview")
+        page.get_by_text("[Show Markdown]").first.click()
+        plot = page.locator("img[alt='settlements']")
+        plot.wait_for()
+        assert plot.evaluate("image => image.naturalWidth") == 560
+        picture(page, "report_settlements", tmp_path)
+        page.goto("/assets/settlements?view=checks")
+        page.get_by_text("books_balance").first.wait_for()
+        page.get_by_text("transactions compared with the chain").first.wait_for()
+        picture(page, "report_checks", tmp_path)

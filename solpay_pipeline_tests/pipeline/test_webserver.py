@@ -76,3 +76,4 @@ def test_the_definitions_are_clean() -> None:
     assert done.returncode == 0, told
     assert "All code locations passed validation." in told
     assert "Error" not in told
+    assert "BetaWarning" not in told

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ LAUNCH = """mutation Launch($params: ExecutionParams!) {
 }"""
 STATUS = """query Status($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"""
 TERMINATE = "mutation Stop($run: String!) { terminateRun(runId: $run) { __typename } }"
+LOG = "dagster.log"
 OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
@@ -57,7 +58,7 @@ class Webserver:
     def status(self, run: str) -> str:
         return str(self.ask(STATUS, run=run)["runOrError"]["status"])
 
-    def end_of(self, run: str, seconds: float = 90) -> str:
+    def end_of(self, run: str, seconds: float = 240) -> str:
         deadline = time.monotonic() + seconds
         while (status := self.status(run)) not in OVER:
             assert time.monotonic() < deadline, f"the run is still {status}"
@@ -66,38 +67,53 @@ class Webserver:
 
 
 @contextmanager
-def serving(folder: Path, settings: Mapping[str, str]) -> Iterator[Webserver]:
-    """`dagster dev` with these settings, its home and its log in `folder`."""
+def serving(folder: Path, settings: Mapping[str, str], *, by: Sequence[str] = ()) -> Iterator[Webserver]:
+    """`dagster dev` with these settings, its home and its log in `folder`; `by` is a command that it is run by.
+
+    In the end both hear Ctrl-C, as from a terminal.
+    """
     home = folder / "dagster_home"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "dagster.yaml", home)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    log = (folder / "dagster.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
-        cwd=REPOSITORY,
-        env=bare_environment() | dict(settings) | {"DAGSTER_HOME": str(home), "PYTHONPATH": str(REPOSITORY)},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    served = Webserver(port)
-    try:
-        wait_for_jobs(served)
-        yield served
-    finally:
-        process.send_signal(signal.SIGINT)
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        "workspace.yaml",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    environment = bare_environment() | dict(settings)
+    with (folder / LOG).open("w") as log:
+        process = subprocess.Popen(
+            [*by, *command],
+            cwd=REPOSITORY,
+            env=environment | {"DAGSTER_HOME": str(home), "PYTHONPATH": str(REPOSITORY)},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        log.close()
+            served = Webserver(port)
+            wait_for_jobs(served, process)
+            yield served
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
-def wait_for_jobs(served: Webserver) -> None:
+def wait_for_jobs(served: Webserver, process: "subprocess.Popen[bytes]") -> None:
     query = "{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while True:
         try:
             (entry,) = served.ask(query)["workspaceOrError"]["locationEntries"]
@@ -105,5 +121,6 @@ def wait_for_jobs(served: Webserver) -> None:
                 return
         except OSError:
             pass
+        assert process.poll() is None, "dagster dev has ended"
         assert time.monotonic() < deadline, "dagster dev did not come up"
         time.sleep(0.5)
