@@ -1,6 +1,6 @@
 """Delivery against a chain that loses, delays, fails and forks: one landing for each, and only true receipts."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +62,7 @@ class Post:
     ) -> dict[str, Receipt]:
         usual: dict[str, Any] = {
             "commitment": CONFIRMED,
-            "on_receipt": self.receipts.append,
+            "on_receipts": self.receipts.extend,
             "sleep": self.time.sleep,
         }
         self.rpc.calls.clear()
@@ -363,10 +363,10 @@ async def test_a_storm_of_refusals_delays_but_loses_and_doubles_nothing(post: Po
 async def test_a_receipt_that_cannot_be_written_down_stops_the_delivery_when_all_sends_are_over(
     post: Post,
 ) -> None:
-    def broken(receipt: Receipt) -> None:
+    def broken(receipts: Sequence[Receipt]) -> None:
         raise RuntimeError("the database is gone")
 
     signed = await post.signed(5)
     with pytest.raises(RuntimeError, match="database"):
-        await post.deliver(signed, on_receipt=broken)
+        await post.deliver(signed, on_receipts=broken)
     assert post.rpc.calls["sendTransaction"] == 5

@@ -13,9 +13,9 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from solpay_pipeline.chain.addresses import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID, associated_token_address
-from solpay_pipeline.chain.answers import SignatureRecord, TokenBalance, TransactionRecord
-from solpay_pipeline.chain.errors import ChainError, UnknownCursor
-from solpay_pipeline.chain.history import HistoryIncomplete, HistoryTooLong, flows, flows_of
+from solpay_pipeline.chain.answers import HistoryPage, SignatureRecord, TokenBalance, TransactionRecord
+from solpay_pipeline.chain.errors import ChainError, NodeBehind, UnknownCursor
+from solpay_pipeline.chain.history import HistoryIncomplete, HistoryTooLong, flows, flows_of, read
 from solpay_pipeline.chain.instructions import lower
 from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveTokens
@@ -184,7 +184,11 @@ async def test_a_payment_under_a_thousand_dust_transfers_is_found(ground, node):
     found = await flows_on(ground, node, owner)
     assert found[0].amount == 50_000_000
     assert sum(flow.amount for flow in found) == 50_001_050
-    assert node.calls == {"getSignaturesForAddress": 2, "getTransaction": 1_051}
+    assert node.calls == {
+        "getFirstAvailableBlock": 1,
+        "getSignaturesForAddress": 2,
+        "getTransaction": 1_051,
+    }
 
 
 async def test_a_history_above_the_limit_is_refused_and_not_shortened(ground, node):
@@ -203,6 +207,31 @@ async def test_a_node_that_fails_is_an_error_and_not_an_empty_history(ground, no
         await flows_on(ground, node, owner)
 
 
+async def test_a_history_says_how_far_back_the_node_goes_that_told_it(ground, node):
+    owner = ground.keypair().pubkey()
+    ground.pay(owner, 900_000)
+    ground.chain.advance(500)
+    with running(ground.chain, history_slots=300) as forgetful:
+        node.faults.add(Fault("server_error", methods={"getSignaturesForAddress"}))
+        endpoints = [Endpoint(SecretStr(each.url)) for each in (node, forgetful)]
+        async with Rpc(endpoints, RpcOptions(retry_window_seconds=5)) as rpc:
+            assert await rpc.first_available_block() < ground.chain.tick() - 400
+            found = await read(rpc, owner, (), commitment=Commitment.CONFIRMED)
+    assert found.flows == ()
+    assert found.first_slot > ground.chain.tick() - 400
+
+
+async def test_no_node_that_lags_tells_a_history_to_whom_a_fresher_one_has_told_the_time(ground, node):
+    owner = ground.keypair().pubkey()
+    ground.chain.advance(50)
+    ground.pay(owner, 900_000)
+    ground.chain.advance(5)
+    with running(ground.chain, lag=40) as lagging, pytest.raises(NodeBehind):
+        async with rpc_to(lagging) as rpc:
+            newest = ground.chain.slot_at("confirmed")
+            await read(rpc, owner, (), commitment=Commitment.CONFIRMED, min_context_slot=newest)
+
+
 # ---- what a real node does seldom
 
 
@@ -219,13 +248,15 @@ class Pages:
         self.owner = Keypair.from_seed(bytes([1]) * 32).pubkey()
         self.payer = Keypair.from_seed(bytes([2]) * 32).pubkey()
 
-    async def signatures_for(self, address, *, commitment, before=None, until=None, limit=1000):
+    async def history_page(
+        self, address, *, commitment, before=None, until=None, limit=1000, min_context_slot=None
+    ):
         if before is not None and self.forget_cursor:
             self.forget_cursor -= 1
             raise UnknownCursor(-32020, "unknown before", "getSignaturesForAddress")
         known = [record.signature for record in self.records]
         start = 0 if before is None else known.index(before) + 1
-        return tuple(self.records[start : start + limit])
+        return HistoryPage(tuple(self.records[start : start + limit]), 0)
 
     async def transaction(self, signature, *, commitment):
         if signature == self.lose:

@@ -1,0 +1,178 @@
+"""A wallet travels in one open transaction at most, and only the chain's word lets it go."""
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from solpay_pipeline.ledger import entries
+from solpay_pipeline.ledger.entries import AlreadyRecorded, LandedMovement, OpenTransaction, WalletBusy
+from solpay_pipeline.ledger.tables import MovementKind, TransactionState, movement, transaction
+from solpay_pipeline_tests.ledger.ground import (
+    ACCOUNT,
+    CLOSE,
+    HARVEST,
+    HOME,
+    LAMPORTS,
+    LATER,
+    MINT,
+    NOON,
+    OWNER,
+    PAYER,
+    RUN,
+    TOKENS,
+    entry,
+    leg,
+)
+
+RECORDED, CONFIRMED, FINALIZED = (
+    TransactionState.RECORDED,
+    TransactionState.CONFIRMED,
+    TransactionState.FINALIZED,
+)
+MANY = range(1, 6)
+
+
+def close(connection: Connection, signature: str, to: TransactionState, **more: object) -> bool:
+    return entries.close(connection, signature, from_state=RECORDED, to_state=to, now=LATER, **more)
+
+
+def test_what_is_recorded_is_open_with_everything_that_sending_it_again_takes(connection: Connection) -> None:
+    entries.record(connection, entry("one", leg(1), leg(2)), RUN, NOON)
+    entries.record(connection, entry("two"), RUN, NOON)
+    first, second = entries.open_transactions(connection)
+    assert first == OpenTransaction(
+        first.id, "one", b"wire of one", 1_150, 990, RECORDED, "sweep", wallet_ids=(1, 2)
+    )
+    assert (second.signature, second.wallet_ids) == ("two", ())
+    assert first.id < second.id
+    row = connection.execute(sa.select(transaction).order_by(transaction.c.id)).first()
+    assert row is not None
+    assert (row.operation, row.run_id, row.signature_count, row.fee) == ("sweep", "run", 3, 10_000)
+    assert (row.created_at, row.updated_at, row.slot, row.error) == (NOON, NOON, None, None)
+
+
+def test_every_action_is_written_down_with_what_it_moves_from_where_to_where(connection: Connection) -> None:
+    entries.record(connection, entry("one", leg(1, LAMPORTS, TOKENS, HARVEST, CLOSE)), RUN, NOON)
+    rows = connection.execute(sa.select(movement).order_by(movement.c.id)).all()
+    assert [(row.kind, row.mint, row.amount, row.source, row.destination) for row in rows] == [
+        ("lamports", None, 7, str(OWNER), str(HOME)),
+        ("tokens", str(MINT), 2**64 - 1, str(ACCOUNT), str(HOME)),
+        ("withheld", str(MINT), 3, str(ACCOUNT), str(MINT)),
+        ("rent", None, 1_000, str(ACCOUNT), str(PAYER)),
+    ]
+
+
+def test_a_wallet_is_busy_from_its_recording_until_its_transaction_is_closed(connection: Connection) -> None:
+    assert entries.busy_wallets(connection, [1, 2, 3]) == set()
+    entries.record(connection, entry("one", leg(1), leg(2)), RUN, NOON)
+    assert entries.busy_wallets(connection, [1, 3]) == {1}
+    assert entries.busy_wallets(connection, []) == set()
+    assert close(connection, "one", TransactionState.DEAD)
+    assert entries.busy_wallets(connection, [1, 2, 3]) == set()
+    entries.record(connection, entry("two", leg(1)), RUN, NOON)
+    assert entries.busy_wallets(connection, [1, 2, 3]) == {1}
+
+
+def test_a_second_leg_of_a_wallet_in_flight_is_refused(connection: Connection) -> None:
+    entries.record(connection, entry("one", leg(1)), RUN, NOON)
+    with pytest.raises(WalletBusy, match="wallet 1"), connection.begin_nested():
+        entries.record(connection, entry("two", leg(2), leg(1)), RUN, NOON)
+    assert [one.signature for one in entries.open_transactions(connection)] == ["one"]
+    assert entries.busy_wallets(connection, [1, 2]) == {1}
+
+
+def test_the_very_same_transaction_is_recorded_once(connection: Connection) -> None:
+    entries.record(connection, entry("one", leg(1)), RUN, NOON)
+    with pytest.raises(AlreadyRecorded, match="one"), connection.begin_nested():
+        entries.record(connection, entry("one", leg(2)), RUN, NOON)
+
+
+def test_only_whoever_closes_a_transaction_from_the_state_it_is_in_closes_it(connection: Connection) -> None:
+    entries.record(connection, entry("one", leg(1)), RUN, NOON)
+    entries.record(connection, entry("two", leg(2)), RUN, NOON)
+    assert close(connection, "one", CONFIRMED, slot=1_000)
+    assert not close(connection, "one", TransactionState.DEAD)
+    assert not close(connection, "none", CONFIRMED)
+    assert entries.busy_wallets(connection, [1, 2]) == {2}
+    assert [(one.signature, one.state) for one in entries.open_transactions(connection)] == [
+        ("one", CONFIRMED),
+        ("two", RECORDED),
+    ]
+    assert entries.close(connection, "one", from_state=CONFIRMED, to_state=FINALIZED, now=LATER)
+    assert [one.signature for one in entries.open_transactions(connection)] == ["two"]
+
+
+def test_a_close_keeps_what_it_is_not_told_and_writes_what_it_is(connection: Connection) -> None:
+    for signature in ("one", "two"):
+        entries.record(connection, entry(signature, fee=10_000), RUN, NOON)
+    close(connection, "one", TransactionState.FAILED, slot=0, error="it failed", fee=0)
+    close(connection, "two", CONFIRMED)
+    rows = connection.execute(sa.select(transaction).order_by(transaction.c.id)).all()
+    assert [(row.slot, row.error, row.fee, row.updated_at) for row in rows] == [
+        (0, "it failed", 0, LATER),
+        (None, None, 10_000, LATER),
+    ]
+
+
+def test_the_wallets_of_a_transaction_are_known_also_when_it_is_closed(connection: Connection) -> None:
+    entries.record(connection, entry("one", leg(1), leg(2)), RUN, NOON)
+    entries.record(connection, entry("two", leg(3)), RUN, NOON)
+    close(connection, "one", FINALIZED)
+    assert sorted(entries.wallets_of(connection, "one")) == [1, 2]
+    assert entries.wallets_of(connection, "two") == [3]
+    assert entries.wallets_of(connection, "none") == []
+
+
+def test_only_what_landed_has_moved_anything(connection: Connection) -> None:
+    ends = {
+        "recorded": None,
+        "confirmed": CONFIRMED,
+        "finalized": FINALIZED,
+        "failed": TransactionState.FAILED,
+        "refused": TransactionState.REFUSED,
+        "dead": TransactionState.DEAD,
+    }
+    for wallet_id, (signature, end) in enumerate(ends.items(), 1):
+        entries.record(connection, entry(signature, leg(wallet_id)), RUN, NOON)
+        if end is not None:
+            close(connection, signature, end)
+    moved = entries.landed_movements(connection, [*range(1, 8)])
+    assert set(moved) == {*range(1, 8)}
+    lamports = MovementKind.LAMPORTS
+    assert {wallet_id: found for wallet_id, found in moved.items() if found} == {
+        2: [LandedMovement("confirmed", lamports, None, 7, str(HOME))],
+        3: [LandedMovement("finalized", lamports, None, 7, str(HOME))],
+    }
+
+
+def test_what_a_wallet_moved_comes_oldest_first_and_is_told_in_plain_words(connection: Connection) -> None:
+    for signature, actions in (("one", (TOKENS, CLOSE)), ("two", (LAMPORTS,))):
+        entries.record(connection, entry(signature, leg(1, *actions)), RUN, NOON)
+        close(connection, signature, CONFIRMED)
+    moved = entries.landed_movements(connection, iter([1]))[1]
+    assert [(one.signature, one.kind) for one in moved] == [
+        ("one", MovementKind.TOKENS),
+        ("one", MovementKind.RENT),
+        ("two", MovementKind.LAMPORTS),
+    ]
+    assert moved[0].as_json() == {
+        "signature": "one",
+        "kind": "tokens",
+        "mint": str(MINT),
+        "amount": str(2**64 - 1),
+        "destination": str(HOME),
+    }
+
+
+def test_more_wallets_than_a_statement_takes_are_all_found(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "_CHUNK", 2)
+    for wallet_id in MANY:
+        entries.record(connection, entry(f"{wallet_id}", leg(wallet_id)), RUN, NOON)
+    assert entries.busy_wallets(connection, MANY) == set(MANY)
+    open_ones = entries.open_transactions(connection)
+    assert [one.wallet_ids for one in open_ones] == [(wallet_id,) for wallet_id in MANY]
+    connection.execute(sa.update(transaction).values(state=CONFIRMED))
+    moved = entries.landed_movements(connection, MANY)
+    assert [len(moved[wallet_id]) for wallet_id in MANY] == [1] * len(MANY)

@@ -1,0 +1,114 @@
+"""A finding stands until it is cleared, keeps its first date, and is told once a wallet, kind and mint."""
+
+import pytest
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection
+
+from solpay_pipeline.ledger import findings
+from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.lifecycle.reasons import HELD, Code, Finding
+from solpay_pipeline_tests.ledger.ground import LATER, MINT, NOON, OTHER_RUN, RUN
+
+SHORT = Finding(Code.SHORT, 1, 11, "half is there", None, 5)
+LATE = Finding(Code.LATE, 1, 11, "it came late", MINT, 2**64 - 1)
+STUCK = Finding(Code.TOKEN_STUCK, 2, 12, "it is frozen", MINT, 7)
+
+
+def standing(connection: Connection, **which: RunRef) -> list[Finding]:
+    return [one.finding for one in findings.standing(connection, **which)]
+
+
+def test_findings_come_back_as_they_were_noted(connection: Connection) -> None:
+    assert standing(connection) == []
+    findings.note(connection, [SHORT, LATE, STUCK], RUN, NOON)
+    assert set(standing(connection)) == {SHORT, LATE, STUCK}
+    [one, *_] = findings.standing(connection)
+    assert (one.operation, one.run_id, one.first_seen_at, one.last_seen_at) == ("sweep", "run", NOON, NOON)
+
+
+def test_noting_nothing_changes_nothing(connection: Connection) -> None:
+    findings.note(connection, [], RUN, NOON)
+    assert standing(connection) == []
+
+
+def test_a_finding_that_stands_keeps_its_first_date_and_takes_the_new_words(connection: Connection) -> None:
+    findings.note(connection, [SHORT], RUN, NOON)
+    more = Finding(Code.SHORT, 1, 11, "three quarters are there", None, 8)
+    findings.note(connection, [more], RunRef("other", "expire"), LATER)
+    [one] = findings.standing(connection)
+    assert one.finding == more
+    assert (one.operation, one.run_id, one.first_seen_at, one.last_seen_at) == (
+        "expire",
+        "other",
+        NOON,
+        LATER,
+    )
+
+
+def test_of_two_findings_of_one_kind_in_one_breath_the_last_stands(connection: Connection) -> None:
+    again = Finding(Code.SHORT, 1, 11, "no, less", None, 4)
+    findings.note(connection, [SHORT, again], RUN, NOON)
+    assert standing(connection) == [again]
+
+
+def test_wallets_kinds_and_mints_are_told_apart(connection: Connection) -> None:
+    other = Pubkey.new_unique()
+    different = [
+        Finding(Code.SHORT, 1, 11, "", None),
+        Finding(Code.SHORT, 1, 11, "", MINT),
+        Finding(Code.SHORT, 1, 11, "", other),
+        Finding(Code.LATE, 1, 11, "", MINT),
+        Finding(Code.SHORT, 2, 11, "", MINT),
+        Finding(Code.UNREADABLE_ROW, None, 1, ""),
+        Finding(Code.UNREADABLE_ROW, None, 2, ""),
+        Finding(Code.UNREADABLE_ROW, 1, 2, ""),
+    ]
+    findings.note(connection, different, RUN, NOON)
+    assert set(standing(connection)) == set(different)
+    assert len(standing(connection)) == len(different)
+
+
+def test_clearing_ends_the_kinds_named_for_the_wallets_named_alone(connection: Connection) -> None:
+    findings.note(connection, [SHORT, LATE, STUCK], RUN, NOON)
+    findings.clear(connection, [1], {Code.SHORT, Code.TOKEN_STUCK}, LATER)
+    assert set(standing(connection)) == {LATE, STUCK}
+    findings.clear(connection, [1, 2], HELD, LATER)
+    assert standing(connection) == [STUCK]
+    findings.clear(connection, [], set(Code), LATER)
+    assert standing(connection) == [STUCK]
+
+
+def test_what_was_cleared_may_come_again_with_a_new_date(connection: Connection) -> None:
+    findings.note(connection, [SHORT], RUN, NOON)
+    findings.clear(connection, [1], {Code.SHORT}, NOON)
+    findings.note(connection, [SHORT], RUN, LATER)
+    [one] = findings.standing(connection)
+    assert (one.finding, one.first_seen_at) == (SHORT, LATER)
+
+
+def test_more_wallets_than_a_statement_takes_are_all_cleared(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "_CHUNK", 2)
+    many = range(1, 6)
+    findings.note(connection, [Finding(Code.SHORT, one, one, "") for one in many], RUN, NOON)
+    assert len(standing(connection)) == len(many)
+    findings.clear(connection, many, {Code.SHORT}, LATER)
+    assert standing(connection) == []
+
+
+def test_the_amounts_that_stand_for_a_wallet_are_told_by_kind_and_mint(connection: Connection) -> None:
+    findings.note(connection, [SHORT, LATE, STUCK], RUN, NOON)
+    assert findings.amounts_of(connection, 1, HELD) == {(Code.SHORT, None): 5, (Code.LATE, MINT): 2**64 - 1}
+    assert findings.amounts_of(connection, 1, {Code.LATE}) == {(Code.LATE, MINT): 2**64 - 1}
+    assert findings.amounts_of(connection, 2, HELD) == {}
+    findings.clear(connection, [1], {Code.LATE}, LATER)
+    assert findings.amounts_of(connection, 1, HELD) == {(Code.SHORT, None): 5}
+
+
+def test_a_run_knows_the_findings_that_its_operation_saw_last(connection: Connection) -> None:
+    findings.note(connection, [SHORT, STUCK], RUN, NOON)
+    findings.note(connection, [SHORT], OTHER_RUN, LATER)
+    assert standing(connection, run=RUN) == [STUCK]
+    assert standing(connection, run=OTHER_RUN) == [SHORT]
+    assert standing(connection, run=RunRef("run", "expire")) == []

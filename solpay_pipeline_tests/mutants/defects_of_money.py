@@ -1,0 +1,292 @@
+"""P1 to P7 and P15: what the peer does wrong with money and with the rows that tell of it."""
+
+from typing import Final
+
+from solpay_pipeline_tests.mutants.defect import Defect, Edit
+
+CLOSING, JUDGING, SWEEPING = (f"peer_rows/test_{name}.py" for name in ("closing", "judging", "sweeping"))
+
+OF_MONEY: Final = (
+    Defect(
+        "P1a",
+        "payments expire, their wallets are not marked",
+        (
+            Edit(
+                "operations/transitions.py",
+                "        _expire_payments(connection, errand, batch)\n"
+                "        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)\n",
+                "        _expire_payments(connection, errand, batch)\n",
+            ),
+        ),
+        (f"{CLOSING}::test_s01_no_commit_leaves_a_payment_expired_and_its_wallet_unmarked",),
+    ),
+    Defect(
+        "P1b",
+        "payments expire, their wallets are not marked, and no later run finds them",
+        (
+            Edit(
+                "operations/transitions.py",
+                "        _expire_payments(connection, errand, batch)\n"
+                "        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)\n",
+                "        _expire_payments(connection, errand, batch)\n",
+            ),
+            Edit(
+                "operations/expire.py",
+                "chain(due_pages(errand), _forgotten_pages(errand))",
+                "due_pages(errand)",
+            ),
+        ),
+        (f"{CLOSING}::test_s01_expire_without_closing_leaves_the_closing_to_reclaim",),
+    ),
+    Defect(
+        "P2a",
+        "payments expire by the clock alone, without a look at the chain",
+        (
+            Edit(
+                "operations/expire.py",
+                "{} if errand.options.check_history else {one.wallet.id: one for one in sights if _is_plain(one)}",
+                "{one.wallet.id: one for one in sights if one.payment.status is PaymentStatus.INITIATED}",
+            ),
+        ),
+        (f"{JUDGING}::test_s19_a_payment_in_time_is_accepted_though_expire_runs_first",),
+    ),
+    Defect(
+        "P2b",
+        "an expired payment can no longer be accepted",
+        (
+            Edit(
+                "lifecycle/resolution.py",
+                "    if judgement.standing is Standing.PAID:\n",
+                "    if judgement.standing is Standing.PAID and payment.status is PaymentStatus.INITIATED:\n",
+            ),
+        ),
+        (
+            f"{JUDGING}::test_s09_what_the_peer_expired_over_a_payment_in_time_is_accepted_by_plain_maintenance",
+        ),
+    ),
+    Defect(
+        "P2c",
+        "recheck reads initiated payments only",
+        (
+            Edit(
+                "operations/recheck.py",
+                "        statuses.add(PaymentStatus.EXPIRED)\n",
+                "        statuses.add(PaymentStatus.INITIATED)\n",
+            ),
+        ),
+        (f"{JUDGING}::test_s09_a_recheck_of_named_payments_accepts_what_the_peer_expired_long_ago",),
+    ),
+    Defect(
+        "P2d",
+        "money that comes late has no owner",
+        (Edit("operations/expire.py", "    await watch(errand)\n", ""),),
+        (
+            f"{CLOSING}::test_s03_money_that_came_late_to_an_expired_wallet_is_held_and_never_called_closed",
+            "attacks/test_unseen_money.py::test_money_that_comes_after_expiry_is_noticed_where_wallets_are_not_closed",
+        ),
+    ),
+    Defect(
+        "P3a",
+        "a close that failed counts as done",
+        (
+            Edit(
+                "operations/reclaim.py",
+                "        await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)\n",
+                "        await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)\n"
+                "        transitions.move_to_state(self.errand, wallets, WalletState.CLOSED)\n",
+            ),
+        ),
+        (f"{CLOSING}::test_s04_a_wallet_whose_close_could_not_be_sent_is_not_called_closed",),
+    ),
+    Defect(
+        "P3b",
+        "a wallet that still holds tokens is closed",
+        (
+            Edit(
+                "lifecycle/holdings.py",
+                "self.lamports == 0 and not self.unreadable and all(token.amount == 0 for token in self.tokens)",
+                "self.lamports == 0 and not self.unreadable",
+            ),
+        ),
+        (f"{CLOSING}::test_s03_an_expired_wallet_that_holds_a_payment_made_in_time_is_accepted_and_swept",),
+    ),
+    Defect(
+        "P3c",
+        "a refused read of a balance is an empty wallet",
+        (
+            Edit(
+                "chain/rpc.py",
+                "import MalformedAnswer, NodeBehind, RpcRejected\n",
+                "import MalformedAnswer, NodeBehind, RpcRejected, Transient\n",
+            ),
+            Edit(
+                "chain/rpc.py",
+                "        slot, accounts = await self._accounts.read(keys, read)\n",
+                "        try:\n"
+                "            slot, accounts = await self._accounts.read(keys, read)\n"
+                "        except Transient:\n"
+                "            slot, accounts = min_context_slot or 0, (None,) * len(keys)\n",
+            ),
+        ),
+        ("chain/test_accounts.py::test_a_failing_node_is_an_error_and_not_an_empty_wallet",),
+    ),
+    Defect(
+        "P4a",
+        "recheck marks wallets as paid before it has looked",
+        (
+            Edit(
+                "operations/recheck.py",
+                "    sights = await survey(\n",
+                "    fresh = [wallet for wallet in wallets if wallet.state is WalletState.CREATED]\n"
+                "    transitions.move_to_state(errand, fresh, WalletState.PROCESSING_PAYMENT)\n"
+                "    sights = await survey(\n",
+            ),
+        ),
+        (f"{CLOSING}::test_s08_recheck_and_sweep_leave_unpaid_live_payments_alone",),
+    ),
+    Defect(
+        "P4b",
+        "sweep closes the accounts of a live wallet that is empty",
+        (
+            Edit(
+                "operations/sweep.py",
+                "        accepted = [sight for sight in sights if sight.payment.status in ACCEPTED]\n"
+                "        again, let_go = await self._judge([sight for sight in sights if sight.payment.status not in ACCEPTED])\n",
+                "        accepted, again, let_go = list(sights), [], []\n",
+            ),
+        ),
+        (f"{CLOSING}::test_s08_recheck_and_sweep_leave_unpaid_live_payments_alone",),
+    ),
+    Defect(
+        "P5a",
+        "where there are lamports they are moved and the tokens stay, and the wallet is called swept",
+        (
+            Edit(
+                "lifecycle/planning.py",
+                "    for token in holdings.tokens:\n        obstacle =",
+                "    for token in () if holdings.lamports else holdings.tokens:\n        obstacle =",
+            ),
+            Edit(
+                "operations/sweep.py",
+                "        route = await self.router.route(sights)\n",
+                "        with reading(self.errand.merchant.engine) as connection:\n"
+                "            sent = entries.landed_movements(connection, [sight.wallet.id for sight in sights])\n"
+                "        done = [sight for sight in sights if _has_paid(sent[sight.wallet.id])]\n"
+                "        transitions.mark_swept(self.errand, done)\n"
+                "        sights = [sight for sight in sights if sight not in done]\n"
+                "        route = await self.router.route(sights)\n",
+            ),
+        ),
+        (f"{SWEEPING}::test_s02_lamports_and_tokens_of_one_wallet_both_go_home",),
+    ),
+    Defect(
+        "P6a",
+        "a transaction that failed on chain counts as landed",
+        (Edit("chain/courier.py", "        if status.err is None:\n", "        if status.err != 0:\n"),),
+        ("chain/test_courier.py::test_a_failure_on_chain_is_failed_only_when_final",),
+    ),
+    Defect(
+        "P6b",
+        "a transaction that failed on chain counts as landed for the run after",
+        (
+            Edit(
+                "operations/settle.py",
+                "        if status is None or status.err is not None:\n",
+                "        if status is None:\n",
+            ),
+        ),
+        (f"{SWEEPING}::test_s16_a_failure_that_the_next_run_finds_final_is_not_called_sent_either",),
+    ),
+    Defect(
+        "P6c",
+        "what is not confirmed when patience ends has failed, and is signed again",
+        (
+            Edit(
+                "chain/courier.py",
+                "            self._settle(each, Fate.IN_FLIGHT)\n",
+                "            self._settle(each, Fate.DEAD)\n",
+            ),
+        ),
+        (f"{SWEEPING}::test_s17_a_dropped_transaction_holds_up_nobody_else_for_longer_than_patience",),
+    ),
+    Defect(
+        "P6d",
+        "a signature is called dead before its blockhash has expired",
+        (
+            Edit(
+                "chain/verdict.py",
+                "    if clocks.height <= claim.last_valid_block_height + HEIGHT_MARGIN:\n        return Alive(status)\n",
+                "",
+            ),
+            Edit(
+                "chain/verdict.py",
+                "if height > claim.last_valid_block_height + HEIGHT_MARGIN]",
+                "if height]",
+            ),
+        ),
+        ("chain/test_verdict.py",),
+    ),
+    Defect(
+        "P6e",
+        "there is no ledger",
+        (
+            Edit(
+                "operations/delivery.py",
+                "            entries.record_all(connection, [entry for _, entry in group], errand.run, errand.now())\n",
+                "",
+            ),
+        ),
+        (f"{SWEEPING}::test_s07_a_sweep_that_landed_though_its_answer_was_lost_is_found",),
+    ),
+    Defect(
+        "P7a",
+        "tokens are moved by the unchecked transfer",
+        (
+            Edit(
+                "chain/instructions.py",
+                'bytes([TRANSFER_CHECKED]) + action.amount.to_bytes(8, "little") + bytes([action.decimals])',
+                'bytes([3]) + action.amount.to_bytes(8, "little")',
+            ),
+            Edit("chain/instructions.py", "        AccountMeta(action.mint, False, False),\n", ""),
+        ),
+        ("chain/test_instructions.py",),
+    ),
+    Defect(
+        "P7b",
+        "withheld fees are not harvested before the close",
+        (Edit("lifecycle/planning.py", "    if token.withheld == 0:\n", "    if token.withheld >= 0:\n"),),
+        (
+            f"{JUDGING}::test_s06_a_transfer_fee_mint_is_short_by_its_fee_or_paid_and_its_withheld_fees_are_harvested",
+        ),
+    ),
+    Defect(
+        "P7c",
+        "all accounts of a wallet are closed by the program of the last",
+        (
+            Edit(
+                "lifecycle/planning.py",
+                "from dataclasses import dataclass\n",
+                "from dataclasses import dataclass, replace\n",
+            ),
+            Edit(
+                "lifecycle/planning.py",
+                "            steps.append(_closing(token, route.fee_payer))\n",
+                "            last = replace(token.mint, program=holdings.tokens[-1].mint.program)\n"
+                "            steps.append(_closing(replace(token, mint=last), route.fee_payer))\n",
+            ),
+        ),
+        (f"{CLOSING}::test_s05_accounts_of_both_token_programs_close_and_their_rent_comes_back",),
+    ),
+    Defect(
+        "P15a",
+        "token accounts of a payment that names no paid token are never asked",
+        (
+            Edit(
+                "operations/survey.py",
+                "        [(payment.address, payment.mints) for _, payment in owned],\n",
+                "        [(payment.address, payment.mints if payment.paid_token_id else ()) for _, payment in owned],\n",
+            ),
+        ),
+        (f"{CLOSING}::test_s03_an_expired_wallet_that_holds_a_payment_made_in_time_is_accepted_and_swept",),
+    ),
+)
