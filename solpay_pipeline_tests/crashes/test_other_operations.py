@@ -36,7 +36,7 @@ EXPIRE_MOMENTS = {
 RECLAIM_MOMENTS = {
     "with everything planned": Death(f"{HOME}.moving:ship", "before"),
     "with the accounts closed and nothing seen": Death(f"{RPC}.send", "after"),
-    "in the middle of applying": Death(f"{HOME}.delivery:entries.close", "after"),
+    "in the middle of applying": Death(f"{HOME}.delivery:entries.close_landed", "after"),
     "with the proof read and no wallet marked": Death(
         f"{HOME}.transitions:entries.landed_movements", "after"
     ),
