@@ -1,0 +1,77 @@
+"""What a run costs that finds nothing to do, and how a rate limit is kept."""
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.chain import started
+from benchmarks.processes import run
+from benchmarks.scenarios import SCENARIOS, copied
+from benchmarks.shops import chain_of, shop_of
+
+REQUESTS_A_SECOND = 10
+WINDOW_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """`solpay maintain` in a shop whose payments are all live: the whole command."""
+
+    latency_ms: int
+    seconds: float
+    cpu: float
+    memory: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A sweep against a node that refuses more than ten requests a second, as public endpoints do.
+
+    `allowed_seconds` is what its calls take at that pace; `refused` those that were answered 429.
+    """
+
+    size: int
+    is_told: bool
+    seconds: float
+    allowed_seconds: float
+    calls: int
+    refused: int
+
+
+def maintain_nothing(latency_ms: int) -> Idle:
+    """Every payment is live: nothing is due, nothing to sweep, nothing to close."""
+    shop, scenario = shop_of(50), SCENARIOS["recheck-unpaid"]
+    with tempfile.TemporaryDirectory(prefix="solpay-bench-") as place:
+        database = copied(shop, scenario, 50, Path(place))
+        with started(chain_of(shop, "nothing")) as chain:
+            chain.set_latency(latency_ms / 1000)
+            chain.reset()
+            command = [sys.executable, "-m", "solpay_pipeline", "maintain", "--json"]
+            cost = run(command, shop.our_environment(database, chain.url))
+            return Idle(latency_ms, cost.wall, cost.cpu, cost.memory, chain.counted().calls)
+
+
+def under_a_limit(size: int) -> list[Limited]:
+    """With SOLPAY_RPC_RATE_LIMIT set to what the node allows, and without, where only its refusals tell."""
+    return [_limited(size, is_told) for is_told in (True, False)]
+
+
+def _limited(size: int, is_told: bool) -> Limited:
+    shop, scenario = shop_of(size), SCENARIOS["sweep-SPL"]
+    with tempfile.TemporaryDirectory(prefix="solpay-bench-") as place:
+        database = copied(shop, scenario, size, Path(place))
+        with started(chain_of(shop, scenario.paid_in)) as chain:
+            limit = {"kind": "request_limit", "requests": int(REQUESTS_A_SECOND * WINDOW_SECONDS)}
+            chain.set_faults([{**limit, "window_seconds": WINDOW_SECONDS}])
+            chain.reset()
+            environment = shop.our_environment(database, chain.url)
+            if is_told:
+                environment["SOLPAY_RPC_RATE_LIMIT"] = str(REQUESTS_A_SECOND)
+            cost = run([sys.executable, "-m", "benchmarks.our_side", "sweep", "{}"], environment)
+            told = json.loads(cost.output.rstrip().splitlines()[-1])
+            counted = chain.call("localnet_calls", False)
+            calls, refused = sum(counted["calls"].values()), counted["faults"].get("request_limit", 0)
+            return Limited(size, is_told, told["wall"], (calls - refused) / REQUESTS_A_SECOND, calls, refused)

@@ -1,0 +1,47 @@
+"""Runs inside the peer's own environment: `python -m benchmarks.peer_side create 200` or `... command NAME`.
+
+The last line of what it prints is JSON. A command's seconds are those of the command alone, Django being up.
+"""
+
+import json
+import resource
+import sys
+import time
+from decimal import Decimal
+
+import django
+
+
+def create(count: int, tokens: list[dict[str, str]]) -> None:
+    from django.core.management import call_command
+    from django_solana_payments.helpers import get_payment_crypto_token_model
+    from django_solana_payments.services import create_payment
+
+    call_command("migrate", verbosity=0)
+    model = get_payment_crypto_token_model()
+    for token in tokens:
+        price = Decimal(token["payment_crypto_price"])
+        model.objects.create(**{**token, "payment_crypto_price": price})
+    for _ in range(count):
+        create_payment({})
+
+
+def command(name: str) -> None:
+    from django.core.management import call_command
+
+    started, cpu = time.perf_counter(), _cpu()
+    call_command(name)
+    print("\n" + json.dumps({"wall": time.perf_counter() - started, "cpu": _cpu() - cpu}))
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    django.setup()
+    if sys.argv[1] == "create":
+        create(int(sys.argv[2]), json.loads(sys.argv[3]))
+    else:
+        command(sys.argv[2])
