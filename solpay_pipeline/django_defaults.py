@@ -71,6 +71,9 @@ def django_defaults(settings_module: str, own_names: Sequence[str]) -> dict[str,
         if name not in own_names or name == DJANGO_SETTINGS:
             raise Unfit(f"names a project whose SOLPAY[{key!r}] is no setting")
         given[name] = Given(_text(value), f"SOLPAY[{key!r}]")
+    if "FEE_PAYER_SIGNER" in getattr(django, "SOLPAY", {}) and "FEE_PAYER_KEYPAIR" not in django.SOLPAY:
+        # The peer goes on needing a key of its own, with which its web application opens accounts.
+        given.pop("SOLPAY_FEE_PAYER_KEYPAIR", None)
     return given
 
 

@@ -10,6 +10,7 @@ from solders.pubkey import Pubkey
 from sqlalchemy import inspect
 
 from solpay_pipeline.chain.errors import ChainError
+from solpay_pipeline.chain.signer import SignerRefused
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.operations.errand import open_errand
@@ -23,6 +24,7 @@ from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 from solpay_pipeline.resources import merchant_of
 from solpay_pipeline.settings import BadSetting, Settings, bad_settings
+from solpay_pipeline.sinks import look_at_sinks
 from solpay_pipeline.timetable import read_timetable
 
 _KEYS_TRIED = 20
@@ -71,6 +73,9 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
         checks += _keys(merchant)
         checks += asyncio.run(_chain(merchant))
     merchant.engine.dispose()
+    if settings.fee_payer_signer is not None:
+        checks.append(asyncio.run(_signer(merchant)))
+    checks += [Check(f"events: {name}", not bad, bad or good) for name, good, bad in look_at_sinks(settings)]
     if environ.get("DAGSTER_HOME"):
         checks.append(_daemon())
     return checks
@@ -126,6 +131,21 @@ def _daemon() -> Check:
     return Check(
         "daemon", False, f"no fresh heartbeat of {', '.join(silent_ones)}: is `dagster-daemon run` running?"
     )
+
+
+async def _signer(merchant: Merchant) -> Check:
+    """Whether the key in the Vault or KMS is there and is the fee payer's; nothing is signed."""
+    name = "fee payer's signer"
+    try:
+        is_there = await merchant.fee_payer.is_available()
+    except SignerRefused as refused:
+        return Check(name, False, str(refused))
+    finally:
+        await merchant.fee_payer.aclose()
+    if is_there:
+        return Check(name, True, f"has the key of {merchant.fee_payer.pubkey}")
+    words = f"gives no answer, or has no key of {merchant.fee_payer.pubkey}: see SOLPAY_FEE_PAYER_SIGNER"
+    return Check(name, False, words)
 
 
 async def _chain(merchant: Merchant) -> list[Check]:

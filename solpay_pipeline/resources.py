@@ -11,11 +11,13 @@ import dagster as dg
 from pydantic import Field
 
 from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.signer import FeePayerSigner, RemoteSigner
+from solpay_pipeline.ledger.spending import SpendingLimits
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.records.database import open_engine
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.settings import SETTINGS, Settings, parse_settings
+from solpay_pipeline.settings import SETTINGS, BadSetting, Settings, parse_settings
 
 RETRY_WINDOW_SECONDS = 30.0
 """How long one RPC call is tried again; what outlasts it is for the op's retry policy."""
@@ -59,6 +61,8 @@ class SolanaRpcResource(_SettingsResource):
     rpc_proxy: str | None = _field("SOLPAY_RPC_PROXY")
     transaction_version: str | None = _field("SOLPAY_TRANSACTION_VERSION")
     max_priority_fee: str | None = _field("SOLPAY_MAX_PRIORITY_FEE")
+    max_spent_per_run: str | None = _field("SOLPAY_MAX_SPENT_PER_RUN")
+    max_spent_per_day: str | None = _field("SOLPAY_MAX_SPENT_PER_DAY")
 
 
 class WalletVaultResource(_SettingsResource):
@@ -66,6 +70,9 @@ class WalletVaultResource(_SettingsResource):
 
     wallet_keys: str | None = _field("SOLPAY_WALLET_KEYS")
     fee_payer_keypair: str | None = _field("SOLPAY_FEE_PAYER_KEYPAIR")
+    fee_payer_signer: str | None = _field("SOLPAY_FEE_PAYER_SIGNER")
+    fee_payer_address: str | None = _field("SOLPAY_FEE_PAYER_ADDRESS")
+    fee_payer_signer_token: str | None = _field("SOLPAY_FEE_PAYER_SIGNER_TOKEN")
     receiver_address: str | None = _field("SOLPAY_RECEIVER_ADDRESS")
 
 
@@ -110,7 +117,7 @@ def merchant_of(settings: Settings, *, retry_window_seconds: float | None = None
         engine=open_engine(settings.database_url.get_secret_value()),
         tables=peer_tables(settings.payment_table, settings.token_table),
         vault=WalletVault(settings.wallet_keys, encrypted=bool(settings.wallet_keys)),
-        fee_payer=settings.fee_payer,
+        fee_payer=_fee_payer(settings),
         receiver=settings.receiver_address,
         cluster=settings.cluster,
         open_rpc=open_rpc,
@@ -118,4 +125,14 @@ def merchant_of(settings: Settings, *, retry_window_seconds: float | None = None
         acceptance=settings.acceptance_commitment,
         transaction_version=settings.transaction_version,
         max_priority_fee=settings.max_priority_fee,
+        spending=SpendingLimits(settings.max_spent_per_run, settings.max_spent_per_day),
     )
+
+
+def _fee_payer(settings: Settings) -> FeePayerSigner:
+    if settings.fee_payer is not None:
+        return settings.fee_payer
+    place, address = settings.fee_payer_signer, settings.fee_payer_address
+    if place is None or address is None:
+        raise BadSetting("SOLPAY_FEE_PAYER_KEYPAIR", "is missing")
+    return RemoteSigner(place, address, settings.fee_payer_signer_token)

@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -44,7 +45,8 @@ class Unfit(ValueError):
 class SecretKeypair:
     """A keypair that shows its public half only. It is neither printed nor pickled.
 
-    `repr` and `str` of a solders `Keypair` print the secret half; hence this wrapper.
+    `repr` and `str` of a solders `Keypair` print the secret half; hence this wrapper. It signs as any
+    `FeePayerSigner` does.
     """
 
     __slots__ = ("_keypair",)
@@ -60,6 +62,17 @@ class SecretKeypair:
     def pubkey(self) -> Pubkey:
         """The address."""
         return self._keypair.pubkey()
+
+    async def sign_message(self, message: bytes) -> Signature:
+        """Sign bytes."""
+        return self._keypair.sign_message(message)
+
+    async def is_available(self) -> bool:
+        """A key in memory is always there."""
+        return True
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
 
     def __repr__(self) -> str:
         return f"SecretKeypair({self.pubkey}, '**********')"
@@ -145,6 +158,19 @@ def read_database_url(text: str) -> SecretStr:
     if not url.database:
         raise Unfit("names no database")
     return SecretStr(url.set(drivername=driver).render_as_string(hide_password=False))
+
+
+def read_token(text: str) -> SecretStr:
+    """A token, or the path of a file with one, as Vault's agent keeps it fresh.
+
+    Raises:
+        Unfit: A file that cannot be read, or something that no HTTP header can carry.
+    """
+    path = _existing_file(text)
+    token = text if path is None else _file_text(path)
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise Unfit("is no token: one word of printable characters, or a file with it")
+    return SecretStr(token)
 
 
 def shown_url(url: SecretStr) -> str:

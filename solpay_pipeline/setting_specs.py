@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
+from solders.pubkey import Pubkey
 
 from solpay_pipeline import secret, setting_values
+from solpay_pipeline.chain.signer import KeyPlace
 from solpay_pipeline.records.tables import PAYMENT_TABLE, TOKEN_TABLE
 from solpay_pipeline.secret import SecretKeypair
 
@@ -20,8 +22,9 @@ class SettingSpec:
     """One setting: its variable, the field it becomes, and how it is read and shown.
 
     `default` is the text that stands for an absent or empty variable; None where there is no value then.
-    `required` settings must be given. Where `if_empty` tells what an empty text states, that is a value too, and
-    the variable must still be present: forgetting it states nothing. `empty` is the field's value without a text.
+    `required` settings must be given, except where the one named by `unless` is given in their place. Where `if_empty`
+    tells what an empty text states, that is a value too, and the variable must still be present: forgetting it states
+    nothing. `empty` is the field's value without a text.
     """
 
     name: str
@@ -30,6 +33,7 @@ class SettingSpec:
     description: str
     default: str | None = None
     required: bool = False
+    unless: str = ""
     if_empty: str = ""
     empty: object = None
     secret: bool = False
@@ -68,8 +72,20 @@ def _show_headers(headers: tuple[tuple[str, SecretStr], ...]) -> str:
     return ", ".join(name for name, _ in headers) or "none"
 
 
-def _show_keypair(keypair: SecretKeypair) -> str:
-    return str(keypair.pubkey)
+def _show_keypair(keypair: SecretKeypair | None) -> str:
+    return "not set" if keypair is None else str(keypair.pubkey)
+
+
+def _show_place(place: KeyPlace | Pubkey | None) -> str:
+    return "not set" if place is None else str(place)
+
+
+def _show_token(token: SecretStr | None) -> str:
+    return "not set" if token is None else "set"
+
+
+def _show_limit(lamports: int | None) -> str:
+    return "none" if lamports is None else f"{lamports} lamports"
 
 
 SETTINGS: tuple[SettingSpec, ...] = (
@@ -103,10 +119,37 @@ SETTINGS: tuple[SettingSpec, ...] = (
         "fee_payer",
         secret.read_keypair,
         "The key that pays fees and gets rent back: a JSON array of 64 numbers, base58, or the path of a "
-        "file with one of them.",
+        "file with one of them; unless `SOLPAY_FEE_PAYER_SIGNER` is set.",
         required=True,
+        unless="SOLPAY_FEE_PAYER_SIGNER",
         secret=True,
         show=_show_keypair,
+    ),
+    SettingSpec(
+        "SOLPAY_FEE_PAYER_SIGNER",
+        "fee_payer_signer",
+        setting_values.read_key_place,
+        "Where that key lives if not with us: `vault:https://host:8200/key` (HashiCorp Vault's transit engine), "
+        "`aws-kms:KEY` (id, ARN or alias), `gcp-kms:projects/…/cryptoKeyVersions/1`. Needs the extra `kms`.",
+        unless="SOLPAY_FEE_PAYER_KEYPAIR",
+        show=_show_place,
+    ),
+    SettingSpec(
+        "SOLPAY_FEE_PAYER_ADDRESS",
+        "fee_payer_address",
+        setting_values.read_address,
+        "The address of the key behind `SOLPAY_FEE_PAYER_SIGNER`, which it must sign as.",
+        unless="SOLPAY_FEE_PAYER_KEYPAIR",
+        show=_show_place,
+    ),
+    SettingSpec(
+        "SOLPAY_FEE_PAYER_SIGNER_TOKEN",
+        "fee_payer_signer_token",
+        secret.read_token,
+        "The token of that Vault, or the path of a file with it.",
+        unless="SOLPAY_FEE_PAYER_KEYPAIR",
+        secret=True,
+        show=_show_token,
     ),
     SettingSpec(
         "SOLPAY_WALLET_KEYS",
@@ -200,6 +243,21 @@ SETTINGS: tuple[SettingSpec, ...] = (
         "The most that a transaction may offer beyond the base fee, in lamports; 0 for nothing. What is "
         "offered follows the chain's recent fees.",
         default="10000",
+    ),
+    SettingSpec(
+        "SOLPAY_MAX_SPENT_PER_RUN",
+        "max_spent_per_run",
+        setting_values.read_spending_limit,
+        "The most that one run may spend of the fee payer's lamports: base fees, priority fees, and rent of accounts "
+        "opened for the receiver. Once it is reached, nothing is moved any more.",
+        show=_show_limit,
+    ),
+    SettingSpec(
+        "SOLPAY_MAX_SPENT_PER_DAY",
+        "max_spent_per_day",
+        setting_values.read_spending_limit,
+        "The same for all runs of a UTC day together.",
+        show=_show_limit,
     ),
     SettingSpec(
         "SOLPAY_WEBHOOK_URL",

@@ -8,10 +8,13 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
+from solpay_pipeline import secret
+from solpay_pipeline.chain.signer import BACKENDS, VAULT, KeyPlace
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.secret import Unfit
 
@@ -109,15 +112,48 @@ def read_cluster(text: str) -> str:
 
 def read_receiver(text: str) -> Pubkey:
     """An address that can take money home: no program, sysvar or well-known mint."""
-    address = _pubkey(text)
-    if address is None:
-        raise Unfit(f"{quoted(text)} is not a base58 Solana address (32 bytes)")
+    address = read_address(text)
     known = NOT_RECEIVERS.get(text)
     if known is not None:
         raise Unfit(f"{text} is {known}; money sent there would be lost")
     if text.startswith(SYSVAR_PREFIX):
         raise Unfit(f"{text} is a sysvar; money sent there would be lost")
     return address
+
+
+def read_address(text: str) -> Pubkey:
+    """Any address."""
+    address = _pubkey(text)
+    if address is None:
+        raise Unfit(f"{quoted(text)} is not a base58 Solana address (32 bytes)")
+    return address
+
+
+def read_key_place(text: str) -> KeyPlace:
+    """A key in a Vault (`vault:https://host:8200/key`) or a KMS (`aws-kms:KEY`, `gcp-kms:projects/...`)."""
+    backend, _, place = text.partition(":")
+    if backend not in BACKENDS or not place:
+        raise Unfit(f"{quoted(text)} does not begin with {', '.join(f'{name}:' for name in BACKENDS)}")
+    if backend != VAULT:
+        if not place.isprintable() or " " in place:
+            raise Unfit("names a key with a blank in it")
+        return KeyPlace(backend, place)
+    url, _, key = secret.read_url(place).get_secret_value().rpartition("/")
+    parts = urlsplit(url)
+    if not parts.hostname or not key:
+        raise Unfit("is no vault:https://host:8200/key")
+    if parts.username or parts.password or parts.query:
+        raise Unfit("has a user or a query in its URL; Vault's token is SOLPAY_FEE_PAYER_SIGNER_TOKEN")
+    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise Unfit("must be https:// (http:// is for localhost only)")
+    return KeyPlace(backend, key, url)
+
+
+def read_spending_limit(text: str) -> int:
+    """Lamports, above 0."""
+    if not _WHOLE_NUMBER.fullmatch(text) or int(text) == 0:
+        raise Unfit(f"{quoted(text)} is not a whole number of lamports above 0")
+    return int(text)
 
 
 def read_seconds(text: str) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.signer import VAULT, KeyPlace
 from solpay_pipeline.django_defaults import DJANGO_SETTINGS, Given, django_defaults
 from solpay_pipeline.events.message import BadSink
 from solpay_pipeline.lifecycle.terms import Commitment
@@ -42,7 +43,8 @@ class Settings(BaseModel):
     """Everything the operator decides. Frozen; secrets hide themselves in repr and str.
 
     `rpc_timeout` is in seconds, `rpc_rate_limit` in requests a second (0: no limit), `max_priority_fee` in
-    lamports a transaction (0: none is offered). No `wallet_keys` means that keypairs are stored as they are.
+    lamports a transaction (0: none is offered), the limits of what is spent in lamports. Either `fee_payer` is there,
+    or `fee_payer_signer` with its address. No `wallet_keys` means that keypairs are stored as they are.
     """
 
     model_config = ConfigDict(
@@ -52,7 +54,10 @@ class Settings(BaseModel):
     database_url: SecretStr
     rpc_urls: tuple[SecretStr, ...]
     receiver_address: Pubkey
-    fee_payer: SecretKeypair
+    fee_payer: SecretKeypair | None
+    fee_payer_signer: KeyPlace | None
+    fee_payer_address: Pubkey | None
+    fee_payer_signer_token: SecretStr | None
     wallet_keys: tuple[SecretStr, ...]
     cluster: str
     commitment: Commitment
@@ -65,6 +70,8 @@ class Settings(BaseModel):
     token_table: str
     transaction_version: int
     max_priority_fee: int
+    max_spent_per_run: int | None
+    max_spent_per_day: int | None
     webhook_url: SecretStr | None
     webhook_secrets: tuple[SecretStr, ...]
     webhook_allow_private: bool
@@ -118,10 +125,11 @@ def _read(values: Mapping[str, str]) -> tuple[dict[str, object], list[BadSetting
         return fields, [problem]
     for spec in SETTINGS:
         given, origin = values.get(spec.name), ""
-        if not _is_given(spec, values) and spec.name in defaults:
+        if not _is_settled(spec, values) and spec.name in defaults:
             given, origin = defaults[spec.name].text, f" (from {defaults[spec.name].origin})"
+        is_needed = spec.required and not (spec.unless in defaults or _text_of(spec.unless, values))
         try:
-            fields[spec.field] = _value(spec, given)
+            fields[spec.field] = _value(spec, given, is_needed=is_needed)
         except Unfit as unfit:
             bad.append(BadSetting(spec.name, f"{unfit}{origin}"))
     return fields, bad or list(_contradictions(fields))
@@ -130,7 +138,7 @@ def _read(values: Mapping[str, str]) -> tuple[dict[str, object], list[BadSetting
 def _from_django(values: Mapping[str, str]) -> Mapping[str, Given]:
     """What the merchant's Django project gives; it is not even loaded where nothing is left for it to give."""
     module = values.get(DJANGO_SETTINGS, "").strip()
-    if all(_is_given(spec, values) for spec in SETTINGS):
+    if all(_is_settled(spec, values) for spec in SETTINGS):
         return {}
     try:
         return django_defaults(read_module(module), [spec.name for spec in SETTINGS]) if module else {}
@@ -141,17 +149,22 @@ def _from_django(values: Mapping[str, str]) -> Mapping[str, Given]:
     raise BadSetting(DJANGO_SETTINGS, problem)
 
 
-def _is_given(spec: SettingSpec, values: Mapping[str, str]) -> bool:
-    """An empty text counts as absent, unless being empty is a value too."""
+def _is_settled(spec: SettingSpec, values: Mapping[str, str]) -> bool:
+    """Given, or another in its place. An empty text counts as absent, unless being empty is a value too."""
     text = values.get(spec.name)
-    return text is not None and (bool(text.strip()) or bool(spec.if_empty))
+    is_given = text is not None and (bool(text.strip()) or bool(spec.if_empty))
+    return is_given or bool(_text_of(spec.unless, values))
 
 
-def _value(spec: SettingSpec, given: str | None) -> object:
+def _text_of(name: str, values: Mapping[str, str]) -> str:
+    return values.get(name, "").strip()
+
+
+def _value(spec: SettingSpec, given: str | None, *, is_needed: bool) -> object:
     text = (given or "").strip()
-    if given is None and spec.required:
+    if given is None and is_needed:
         raise Unfit(f"is missing; leave it empty if {spec.if_empty}" if spec.if_empty else "is missing")
-    if not text and spec.required and not spec.if_empty:
+    if not text and is_needed and not spec.if_empty:
         raise Unfit("is empty")
     text = text or spec.default or ""
     return spec.read(text) if text else spec.empty
@@ -165,8 +178,27 @@ def _contradictions(fields: Mapping[str, Any]) -> Iterator[BadSetting]:
         yield BadSetting("SOLPAY_WEBHOOK_URL", "is missing, though SOLPAY_WEBHOOK_SECRET is given")
     if webhook is not None and not is_https(webhook) and not is_local(webhook):
         yield BadSetting("SOLPAY_WEBHOOK_URL", "must be https:// (http:// is for localhost only)")
+    yield from _fee_payers(fields)
     if fields["payment_table"] == fields["token_table"]:
         yield BadSetting("SOLPAY_TOKEN_TABLE", "is the same table as SOLPAY_PAYMENT_TABLE")
+
+
+def _fee_payers(fields: Mapping[str, Any]) -> Iterator[BadSetting]:
+    """One key pays: in memory, or where the signer is told."""
+    place, is_known = fields["fee_payer_signer"], fields["fee_payer_address"] is not None
+    has_token = fields["fee_payer_signer_token"] is not None
+    if place is None:
+        if is_known or has_token:
+            name = "SOLPAY_FEE_PAYER_ADDRESS" if is_known else "SOLPAY_FEE_PAYER_SIGNER_TOKEN"
+            yield BadSetting(name, "is given, but SOLPAY_FEE_PAYER_SIGNER is not")
+        return
+    if fields["fee_payer"] is not None:
+        yield BadSetting("SOLPAY_FEE_PAYER_KEYPAIR", "is given beside SOLPAY_FEE_PAYER_SIGNER; one key pays")
+    if not is_known:
+        yield BadSetting("SOLPAY_FEE_PAYER_ADDRESS", "is missing, and SOLPAY_FEE_PAYER_SIGNER needs it")
+    if has_token is not (place.backend == VAULT):
+        problem = "is given, but only a Vault has one" if has_token else "is missing, and a Vault needs it"
+        yield BadSetting("SOLPAY_FEE_PAYER_SIGNER_TOKEN", problem)
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[BadSetting]:

@@ -1,11 +1,12 @@
 """The places that events are delivered to, as the settings name them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from solpay_pipeline.events.callables import CallableSink
 from solpay_pipeline.events.django_signals import DjangoSink
-from solpay_pipeline.events.message import Sink
+from solpay_pipeline.events.message import BadSink, Sink, Undelivered
 from solpay_pipeline.events.webhook import WebhookSink
 from solpay_pipeline.operations.deliver import DeliveryOptions, DeliveryOutcome, deliver_events
 from solpay_pipeline.records.database import open_engine
@@ -38,6 +39,31 @@ def open_sinks(settings: Settings) -> Iterator[list[Sink]]:
         for sink in sinks:
             stack.callback(sink.close)
         yield sinks
+
+
+def look_at_sinks(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Of each place its name, what fits, and what does not (empty where all does). Nothing is sent anywhere."""
+    if settings.webhook_url is not None:
+        sink = WebhookSink(settings.webhook_url, (), allow_private=settings.webhook_allow_private)
+        try:
+            yield sink.name, f"its host has the address {', '.join(sink.look_up())}", ""
+        except Undelivered as undelivered:
+            yield sink.name, "", str(undelivered)
+        finally:
+            sink.close()
+    for reference in settings.event_handlers:
+        yield f"python:{reference}", "is imported", _complaint(partial(CallableSink, reference))
+    module = settings.django_settings
+    if module is not None:
+        yield "django", f"{module} and its signals load", _complaint(partial(DjangoSink, module))
+
+
+def _complaint(made: Callable[[], Sink]) -> str:
+    try:
+        made().close()
+    except BadSink as bad:
+        return str(bad)
+    return ""
 
 
 def deliver_now(

@@ -204,6 +204,18 @@ class Shop:
                 sa.update(table).where(table.c.id == customer.payment_id).values(status=status.value)
             )
 
+    def accept_as_peer(self, customer: Customer, signature: str, mint: Pubkey | None = None) -> None:
+        """What the peer's verification writes of a payment that was made in this mint; None is SOL."""
+        self.set_state(customer, WalletState.PROCESSING_PAYMENT)
+        table = self.merchant.tables.payment
+        accepted = {"status": PaymentStatus.CONFIRMED.value, "paid_token_id": self.tokens[mint]}
+        with self.merchant.engine.begin() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.id == customer.payment_id)
+                .values(**accepted, signature=signature)
+            )
+
     def ata(self, owner: Pubkey, mint: Pubkey) -> Pubkey:
         return self.seed.ata(owner, mint)
 

@@ -82,6 +82,16 @@ class SignatureRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Lines of an address' history, newest first, and the oldest slot of which the node that gave them has the block:
+    of what was before it the page says nothing.
+    """
+
+    records: tuple[SignatureRecord, ...]
+    first_available_slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class TokenBalance:
     """What the token account at `account_index` of a transaction held, in base units, before or after it.
 
@@ -127,7 +137,7 @@ def error_text(raw_err: object) -> str | None:
 def failed_instruction(raw_err: object) -> int | None:
     """The index of the instruction that failed, None where the error is of the transaction as a whole."""
     match raw_err:
-        case {"InstructionError": [int(index), *_]}:
+        case {"InstructionError": [int(index), *_]} if index >= 0:
             return index
         case _:
             return None

@@ -59,12 +59,16 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signed transaction, written down before. `sent_slot` is a slot not later than its first send."""
+    """A signed transaction, written down before. `sent_slot` is a slot not later than its first send.
+
+    `may_be_resent` is False for one that an earlier run sent and nobody would sign today: it is only looked for.
+    """
 
     signature: str
     wire: bytes = field(repr=False)
     last_valid_block_height: int
     sent_slot: int | None
+    may_be_resent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +120,20 @@ async def deliver(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     resend_seconds: float = 2.0,
     already_sent: bool = False,
-    on_receipt: Callable[[Receipt], None] | None = None,
+    on_receipts: Callable[[Sequence[Receipt]], None] | None = None,
 ) -> dict[str, Receipt]:
     """Send all, wait for `commitment`, and return a receipt for each by signature.
 
     Blockhashes should be read at `confirmed`: preflight runs there, or at `processed` where that is all that is
     asked for. `already_sent` is for what an earlier run left: it is looked up in the history first and can no
-    longer be REFUSED. `on_receipt` is called once for each transaction, as soon as its fate is known, IN_FLIGHT
-    included.
+    longer be REFUSED. `on_receipts` is given each receipt once, IN_FLIGHT included, with all others that the same look
+    at the chain has told.
 
     Raises nothing of the chain's: what cannot be found out is IN_FLIGHT, with the reason.
     """
     opened = {each.signature: _Open(each, may_have_left=already_sent) for each in signed}
     deadline = clock() + patience_seconds
-    delivery = _Delivery(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipt, opened)
+    delivery = _Delivery(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipts, opened)
     return await delivery.run(already_sent)
 
 
@@ -141,9 +145,10 @@ class _Delivery:
     sleep: Callable[[float], Awaitable[None]]
     resend_seconds: float
     deadline: float
-    on_receipt: Callable[[Receipt], None] | None
+    on_receipts: Callable[[Sequence[Receipt]], None] | None
     open: dict[str, _Open]
     receipts: dict[str, Receipt] = field(default_factory=dict)
+    untold: list[Receipt] = field(default_factory=list)
     next_verdict: float = float("-inf")
 
     @property
@@ -152,29 +157,44 @@ class _Delivery:
         return min(self.commitment, Commitment.CONFIRMED, key=list(Commitment).index)
 
     async def run(self, already_sent: bool) -> dict[str, Receipt]:
-        """The whole delivery. Every turn of the loop is one status poll and what follows from it."""
+        """The whole delivery; what is known when it ends early is told as well."""
+        try:
+            await self._deliver(already_sent)
+        finally:
+            self._tell()
+        return self.receipts
+
+    async def _deliver(self, already_sent: bool) -> None:
+        """Every turn of the loop is one status poll and what follows from it."""
+        sending = 0.0
         if already_sent:
             await self._look(search_history=True)
         else:
+            started = self.clock()
             await self._send(list(self.open.values()))
+            sending = self.clock() - started
+            self._tell()
         polls = 0
         while self.open and (left := self.deadline - self.clock()) > 0:
-            await self.sleep(min(_wait(polls), left))
+            # Of a long list half was sent half of that time ago, and is confirmed by now as likely as not.
+            pause = max(_wait(polls) - sending / 2, 0.0) if polls == 0 else _wait(polls)
+            await self.sleep(min(pause, left))
             polls += 1
             # Old signatures leave a node's cache of recent statuses; then only the history knows them.
             await self._look(search_history=already_sent or any(each.is_over for each in self.open.values()))
         for each in list(self.open.values()):
             self._settle(each, Fate.IN_FLIGHT)
-        return self.receipts
 
     async def _look(self, *, search_history: bool) -> None:
         await self._poll(search_history=search_history)
+        self._tell()
         await self._resend()
         await self._bury()
+        self._tell()
 
     async def _send(self, batch: Sequence[_Open]) -> None:
         outcomes = await asyncio.gather(*map(self._send_one, batch), return_exceptions=True)
-        # All sends are over before a failure of `on_receipt` may end the delivery: none goes on unseen.
+        # All sends are over before a failure of one may end the delivery: none goes on unseen.
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -275,7 +295,12 @@ class _Delivery:
             return
         for each in due:
             each.is_over = height > each.signed.last_valid_block_height
-        await self._send([each for each in due if not each.is_over])
+            if not each.signed.may_be_resent:
+                each.doubt = (
+                    "it may still land, but it is not what would be signed today, and is not sent again"
+                )
+                each.last_sent = now
+        await self._send([each for each in due if not each.is_over and each.signed.may_be_resent])
 
     async def _bury(self) -> None:
         """Have a verdict on what is over."""
@@ -321,8 +346,12 @@ class _Delivery:
         )
         del self.open[signature]
         self.receipts[signature] = receipt
-        if self.on_receipt is not None:
-            self.on_receipt(receipt)
+        self.untold.append(receipt)
+
+    def _tell(self) -> None:
+        told, self.untold = self.untold, []
+        if told and self.on_receipts is not None:
+            self.on_receipts(told)
 
 
 def _claim(signed: Signed) -> Claim:

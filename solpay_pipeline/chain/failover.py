@@ -52,6 +52,9 @@ class Node:
     rest_until: float = float("-inf")
     failures: int = 0
     last_error: ChainError | None = field(default=None, repr=False)
+    history_from: int | None = None
+    """The oldest slot of which this endpoint had the block when it was first asked."""
+    first_asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @property
     def is_resting(self) -> bool:

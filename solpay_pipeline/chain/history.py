@@ -8,6 +8,7 @@ error, not a short list.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -38,6 +39,16 @@ TRANSACTIONS_AT_ONCE: Final = 64
 """Transactions asked for before their answers are taken in; bounds memory, the client bounds the calls."""
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """A wallet's flows, oldest first. They are all there are since `first_slot`, the oldest that every node that was
+    asked for them still has; what was before may be missing.
+    """
+
+    flows: tuple[Flow, ...]
+    first_slot: int
+
+
 class HistoryTooLong(Permanent):
     """An address has more transactions than may be read; somebody sends it dust, or it is no one-time
     wallet.
@@ -61,12 +72,32 @@ async def flows(
     since: datetime | None = None,
     max_signatures: int = 5_000,
 ) -> list[Flow]:
+    """As `read`, the flows alone."""
+    found = await read(
+        rpc, owner, token_accounts, commitment=commitment, since=since, max_signatures=max_signatures
+    )
+    return list(found.flows)
+
+
+async def read(
+    rpc: Rpc,
+    owner: Pubkey,
+    token_accounts: Sequence[Pubkey],
+    *,
+    commitment: Commitment,
+    since: datetime | None = None,
+    max_signatures: int = 5_000,
+    min_context_slot: int | None = None,
+) -> History:
     """Every change of the wallet's lamports and token balances since `since`, oldest first.
 
     `token_accounts` are searched besides `owner`, since a transfer to an ATA names the ATA only; also those
     that are closed or never were. A token balance counts where its account's owner is `owner` at that time,
     at whatever address. Lamports are those of the system account alone: the rent in token accounts is not
     the wallet's money.
+
+    With `min_context_slot` no node is believed that has not come so far: one that lags does not list what a fresher one
+    has shown already.
 
     Where the wallet itself paid a transaction's fee, the fee is added back: it went to nobody, and a
     payment is not smaller because its sender spent some of it on a fee. Failed transactions moved nothing
@@ -78,8 +109,10 @@ async def flows(
     """
     commitment = Commitment.CONFIRMED if commitment is Commitment.PROCESSED else commitment
     listed: dict[str, SignatureRecord] = {}
+    first_slot = 0
     for address in dict.fromkeys((owner, *token_accounts)):
-        await _list(rpc, address, listed, commitment, since, max_signatures)
+        first = await _list(rpc, address, listed, commitment, since, max_signatures, min_context_slot)
+        first_slot = max(first_slot, first)
     succeeded = [record.signature for record in listed.values() if record.err is None]
     found: list[TransactionRecord] = []
     for start in range(0, len(succeeded), TRANSACTIONS_AT_ONCE):
@@ -89,7 +122,10 @@ async def flows(
     found.reverse()
     found.sort(key=lambda record: record.slot)
     addresses = frozenset(token_accounts)
-    return [flow for record in found if record.err is None for flow in flows_of(record, owner, addresses)]
+    return History(
+        tuple(flow for record in found if record.err is None for flow in flows_of(record, owner, addresses)),
+        first_slot,
+    )
 
 
 def flows_of(
@@ -122,25 +158,35 @@ async def _list(
     commitment: Commitment,
     since: datetime | None,
     max_signatures: int,
-) -> None:
+    min_context_slot: int | None,
+) -> int:
+    """List an address' transactions; returns the oldest slot that all nodes that were asked still have."""
     before: str | None = None
-    restarts = 0
+    restarts = first_slot = 0
     while True:
         try:
-            page = await rpc.signatures_for(address, commitment=commitment, before=before, limit=PAGE)
+            answer = await rpc.history_page(
+                address,
+                commitment=commitment,
+                before=before,
+                limit=PAGE,
+                min_context_slot=min_context_slot,
+            )
         except UnknownCursor:
             if before is None or restarts == RESTARTS:
                 raise
             restarts += 1
             before = None
             continue
+        page = answer.records
+        first_slot = max(first_slot, answer.first_available_slot)
         for record in page:
             if since is None or record.block_time is None or record.block_time >= since:
                 listed.setdefault(record.signature, record)
         if len(listed) > max_signatures:
             raise HistoryTooLong(f"{address}: more than {max_signatures} transactions")
         if len(page) < SHORTEST_FULL_PAGE or _reaches(page, since):
-            return
+            return first_slot
         before = page[-1].signature
 
 

@@ -24,7 +24,7 @@ class Limiter:
     ) -> None:
         if rate_limit < 0 or spacing < 0:
             raise ValueError("rate_limit and spacing must not be negative")
-        self._interval = max(spacing, 1.0 / rate_limit if rate_limit else 0.0)
+        self.interval = max(spacing, 1.0 / rate_limit if rate_limit else 0.0)
         self._clock = clock
         self._sleep = sleep
         self._queue = asyncio.Lock()
@@ -37,7 +37,7 @@ class Limiter:
             # A pause may begin while we sleep, hence the loop.
             while (wait := max(self._next_turn, self._paused_until) - self._clock()) > 0:
                 await self._sleep(wait)
-            self._next_turn = self._clock() + self._interval
+            self._next_turn = self._clock() + self.interval
 
     def pause_until(self, moment: float) -> None:
         """Hold every caller until `moment` of the clock; a shorter pause never cuts a longer one."""

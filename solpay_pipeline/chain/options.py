@@ -27,5 +27,5 @@ class RpcOptions:
     headers: Mapping[str, SecretStr] = field(default_factory=dict)
     proxy: SecretStr | None = None
     sleep: float = 0.0
-    max_concurrency: int = 8
+    max_concurrency: int = 16
     retry_window_seconds: float = 30.0

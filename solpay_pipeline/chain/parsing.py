@@ -24,6 +24,15 @@ from solpay_pipeline.chain.answers import (
 from solpay_pipeline.chain.errors import MalformedAnswer
 from solpay_pipeline.lifecycle.terms import Commitment
 
+MOST_UNITS = 2**64 - 1
+"""Lamports and base units are u64 in every program."""
+
+MOST_SLOTS = 2**63 - 1
+"""A slot is a u64, but a BIGINT column keeps no more than this; at five slots a second it lasts for ever."""
+
+LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+"""Python knows no later time, and raises OSError beyond some; a node that tells nanoseconds is there at once."""
+
 
 @contextmanager
 def reading(method: str) -> Iterator[None]:
@@ -35,18 +44,23 @@ def reading(method: str) -> Iterator[None]:
         raise MalformedAnswer(f"the answer to {method} cannot be read ({type(error).__name__})") from None
 
 
-def whole(value: object) -> int:
-    """A count, an amount or a slot: an integer that is not negative. Raises TypeError or ValueError."""
+def whole(value: object, most: int = MOST_UNITS) -> int:
+    """A count or an amount: an integer that is not negative. Raises TypeError or ValueError."""
     if type(value) is not int:
         raise TypeError("not an integer")
-    if value < 0:
-        raise ValueError("negative")
+    if not 0 <= value <= most:
+        raise ValueError("out of range")
     return value
+
+
+def whole_slot(value: object) -> int:
+    """A slot. Raises TypeError or ValueError."""
+    return whole(value, MOST_SLOTS)
 
 
 def context_slot(result: object) -> int:
     """The slot as of which an answer with context was given."""
-    return whole(_member(_member(result, "context"), "slot"))
+    return whole_slot(_member(_member(result, "context"), "slot"))
 
 
 def context_values(result: object, count: int) -> list[object]:
@@ -78,7 +92,9 @@ def signature_status(value: object) -> SignatureStatus | None:
     if value is None:
         return None
     raw_err = _member(value, "err")
-    return SignatureStatus(whole(_member(value, "slot")), _confirmation(value), error_text(raw_err), raw_err)
+    return SignatureStatus(
+        whole_slot(_member(value, "slot")), _confirmation(value), error_text(raw_err), raw_err
+    )
 
 
 def signature_record(value: object) -> SignatureRecord:
@@ -86,7 +102,7 @@ def signature_record(value: object) -> SignatureRecord:
     named = _optional(value, "confirmationStatus")
     return SignatureRecord(
         signature=_text(_member(value, "signature")),
-        slot=whole(_member(value, "slot")),
+        slot=whole_slot(_member(value, "slot")),
         block_time=block_time(_optional(value, "blockTime")),
         err=error_text(_member(value, "err")),
         confirmation=None if named is None else Commitment(_text(named)),
@@ -116,7 +132,7 @@ def transaction_record(signature: str, result: object) -> TransactionRecord:
     raw_err = _member(meta, "err")
     return TransactionRecord(
         signature=signature,
-        slot=whole(_member(result, "slot")),
+        slot=whole_slot(_member(result, "slot")),
         block_time=block_time(_optional(result, "blockTime")),
         version="legacy" if version in (None, "legacy") else whole(version),
         fee=whole(_member(meta, "fee")),
@@ -133,7 +149,7 @@ def transaction_record(signature: str, result: object) -> TransactionRecord:
 
 def block_time(value: object) -> datetime | None:
     """Seconds since 1970 as an aware time, None where the node does not know."""
-    return None if value is None else datetime.fromtimestamp(whole(value), UTC)
+    return None if value is None else datetime.fromtimestamp(whole(value, LAST_SECOND), UTC)
 
 
 def _token_balances(entries: object, accounts: int) -> tuple[TokenBalance, ...]:

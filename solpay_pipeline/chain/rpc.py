@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any, Self
 
 from solana.rpc.commitment import Commitment as SolanaCommitment
-from solana.rpc.jsonrpc import JsonRpcRequest
 from solana.rpc.models import TokenAccountOpts
 from solders.account import Account
 from solders.message import MessageV0
@@ -24,6 +23,7 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain import parsing
 from solpay_pipeline.chain.answers import (
     AccountsAt,
+    HistoryPage,
     RecentBlockhash,
     SignatureRecord,
     SignatureStatus,
@@ -258,11 +258,42 @@ class Rpc:
         limit: int = 1000,
     ) -> tuple[SignatureRecord, ...]:
         """A page of an address' history, newest first. Raises UnknownCursor where a cursor was pruned."""
+        page = await self.history_page(
+            address, commitment=commitment, before=before, until=until, limit=limit
+        )
+        return page.records
+
+    async def history_page(
+        self,
+        address: Pubkey,
+        *,
+        commitment: Commitment,
+        before: str | None = None,
+        until: str | None = None,
+        limit: int = 1000,
+        min_context_slot: int | None = None,
+    ) -> HistoryPage:
+        """As `signatures_for`, with what the endpoint that gave the page can know.
+
+        Endpoints keep histories of different lengths and lag by different numbers of slots, and any call may go to
+        any of them. Raises NodeBehind where none has reached `min_context_slot`.
+        """
         method = "getSignaturesForAddress"
-        config = _config(commitment=commitment.value, before=before, until=until, limit=limit)
-        result = await self._raw(method, [str(address), config])
+        config = _config(
+            commitment=commitment.value,
+            before=before,
+            until=until,
+            limit=limit,
+            minContextSlot=min_context_slot,
+        )
+
+        async def ask(node: Node) -> tuple[int, Any]:
+            first = await _history_from(node)
+            return first, await node.client.ask(method, [str(address), config])
+
+        first, result = await self.failover.ask(ask)
         with parsing.reading(method):
-            return tuple(map(parsing.signature_record, result))
+            return HistoryPage(tuple(map(parsing.signature_record, result)), first)
 
     async def transaction(self, signature: str, *, commitment: Commitment) -> TransactionRecord | None:
         """A landed transaction of any version, None where the node knows none at `commitment`."""
@@ -304,6 +335,11 @@ class Rpc:
         return (await self.failover.ask(lambda node: node.client.get_first_available_block())).value
 
     @property
+    def seconds_apart(self) -> float:
+        """The least time between two calls, by the rate limit and the pause that were set; 0 where neither was."""
+        return max(node.limiter.interval for node in self.failover.nodes)
+
+    @property
     def is_mainnet(self) -> bool:
         """Tell whether `check_cluster` has found mainnet."""
         return any(node.genesis == GENESIS["mainnet-beta"] for node in self.failover.nodes)
@@ -315,10 +351,7 @@ class Rpc:
 
     async def _raw(self, method: str, params: list[object], *, retry: bool = True) -> Any:
         """The decoded result, for answers that solders does not read, or not robustly."""
-        request = JsonRpcRequest(method=method, params=params)
-        return await self.failover.ask(
-            lambda node: node.client.send_rpc_request(request, object), retry=retry
-        )
+        return await self.failover.ask(lambda node: node.client.ask(method, params), retry=retry)
 
 
 def _node(
@@ -349,7 +382,19 @@ async def _sane_blockhash(node: Node, commitment: Commitment) -> RecentBlockhash
     nonsense = contradiction(last_valid=last_valid, height=height, slot=slot, is_mainnet=is_mainnet)
     if nonsense is not None:
         raise MalformedAnswer(f"{node.name}: {nonsense}")
+    with parsing.reading("getLatestBlockhash"):
+        # Both are written into the ledger.
+        slot, last_valid = parsing.whole_slot(slot), parsing.whole_slot(last_valid)
     return RecentBlockhash(answer.value.blockhash, last_valid, slot, height)
+
+
+async def _history_from(node: Node) -> int:
+    """How far back an endpoint's history goes, asked once."""
+    async with node.first_asking:
+        if node.history_from is None:
+            node.history_from = (await node.client.get_first_available_block()).value
+            await node.limiter.turn()
+        return node.history_from
 
 
 def _named(commitment: Commitment) -> SolanaCommitment:

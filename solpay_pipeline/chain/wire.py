@@ -10,7 +10,7 @@ from typing import Final
 
 from solders.instruction import Instruction
 from solders.keypair import Keypair
-from solders.message import MessageV0, MessageV1
+from solders.message import MessageV0, MessageV1, to_bytes_versioned
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
@@ -98,25 +98,44 @@ class CannotSign(Permanent):
     """A key that the message needs is not among those given. Names addresses only."""
 
 
-def sign(message: MessageV0 | MessageV1, keypairs: Sequence[Keypair]) -> tuple[Signature, bytes]:
+def sign(
+    message: MessageV0 | MessageV1, keypairs: Sequence[Keypair], paid: Signature | None = None
+) -> tuple[Signature, bytes]:
     """Sign with the keys that the message asks for, found among `keypairs` by address.
 
-    Returns the transaction's signature (the first, the fee payer's) and the bytes for the wire.
-    Raises `TransactionTooLarge`, before any signing, and `CannotSign`.
+    `paid` is the fee payer's signature where its key is elsewhere. Returns the transaction's signature (the first, the
+    fee payer's) and the bytes for the wire. Raises `TransactionTooLarge`, before any signing, and `CannotSign`.
     """
+    check_size(message)
+    by_address = {keypair.pubkey(): keypair for keypair in keypairs}
+    needed = message.account_keys[: message.header.num_required_signatures]
+    ours = needed if paid is None else needed[1:]
+    missing = [str(address) for address in ours if address not in by_address]
+    if missing:
+        raise CannotSign(f"no key for {', '.join(missing)}")
+    signed = to_bytes_versioned(message)
+    signatures = [by_address[address].sign_message(signed) for address in ours]
+    if paid is not None:
+        signatures.insert(0, paid)
+    return signatures[0], bytes(VersionedTransaction.populate(message, signatures))
+
+
+def message_of(wire: bytes) -> MessageV0 | MessageV1:
+    """The message of a signed transaction. Raises ValueError where it is of another version than ours are."""
+    message = VersionedTransaction.from_bytes(wire).message
+    if not isinstance(message, MessageV0 | MessageV1):
+        raise ValueError("a transaction of a version that we never sign")
+    return message
+
+
+def check_size(message: MessageV0 | MessageV1) -> None:
+    """Raises `TransactionTooLarge` where the signed transaction would be longer than its version allows."""
     version = 1 if isinstance(message, MessageV1) else 0
     wire_bytes = len(unsigned_wire(message))
     if wire_bytes > LIMITS[version].wire_bytes:
         raise TransactionTooLarge(
             f"{wire_bytes} bytes, {LIMITS[version].wire_bytes} are allowed in version {version}"
         )
-    by_address = {keypair.pubkey(): keypair for keypair in keypairs}
-    needed = message.account_keys[: message.header.num_required_signatures]
-    missing = [str(address) for address in needed if address not in by_address]
-    if missing:
-        raise CannotSign(f"no key for {', '.join(missing)}")
-    transaction = VersionedTransaction(message, [by_address[address] for address in needed])
-    return transaction.signatures[0], bytes(transaction)
 
 
 def unsigned_wire(message: MessageV0 | MessageV1) -> bytes:

@@ -25,8 +25,12 @@ class _OfPayment(_Body):
 
 
 class PaymentAccepted(_OfPayment):
-    """The chain shows a payment paid, in full and in time."""
+    """A payment is accepted: the chain shows it paid, in full and in time, or the peer, or a hand, says so."""
 
+    source: Literal["pipeline", "peer"] = Field(
+        description="Who accepted it. `peer` is whoever wrote the payment's row without us; then `previous_status` is "
+        "taken for granted, and `received`, `surplus` and `paid_at` are what the chain still shows, or empty."
+    )
     status: Literal["confirmed", "finalized"] = Field(description="What the payment's row says now.")
     previous_status: Literal["initiated", "expired"] = Field(
         description="What it said before; expired where it was found paid in time afterwards."

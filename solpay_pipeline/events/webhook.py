@@ -67,6 +67,10 @@ class WebhookSink:
         """Post them side by side; each is reported as soon as its answer is there."""
         self._runner.run(self._send(messages, report))
 
+    def look_up(self) -> list[str]:
+        """The addresses that it would be posted to; nothing is sent. Raises `Undelivered`."""
+        return self._runner.run(resolve(self._url.host, self._port(), allow_private=self._allow_private))
+
     def close(self) -> None:
         """Close the connections."""
         if self._client is not None:

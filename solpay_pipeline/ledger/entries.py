@@ -4,7 +4,7 @@ Every change is compare-and-set on the state that was read, so that two processe
 transaction apply it once.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,7 +44,10 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A signed transaction, ready to be recorded. `fee` is what it costs when it lands, in lamports."""
+    """A signed transaction, ready to be recorded.
+
+    `fee` is what it costs when it lands, `rent_paid` what it pays into accounts that it opens, both in lamports.
+    """
 
     signature: str
     wire: bytes
@@ -54,6 +57,7 @@ class Entry:
     signature_count: int
     fee: int
     legs: tuple[Leg, ...]
+    rent_paid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +80,34 @@ def record(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> 
     Raises `WalletBusy` where one of its wallets has a leg in flight, and `AlreadyRecorded`; the caller's transaction is
     then void.
     """
-    transaction_id = _insert(connection, entry, run, now)
-    for one in entry.legs:
-        try:
-            leg_id = connection.execute(
-                sa.insert(leg)
-                .values(
-                    transaction_id=transaction_id, wallet_id=one.wallet_id, active_wallet_id=one.wallet_id
-                )
-                .returning(leg.c.id)
-            ).scalar_one()
-        except IntegrityError as error:
-            raise WalletBusy(f"wallet {one.wallet_id}") from error
-        connection.execute(
-            sa.insert(movement), [_movement(leg_id, one.owner, action) for action in one.actions]
-        )
+    record_all(connection, [entry], run, now)
+
+
+def record_all(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> None:
+    """Write transactions with their legs and movements, all or none. Raises as `record`, for any one of them."""
+    legs = [
+        (transaction_id, one)
+        for transaction_id, entry in zip(_insert(connection, recorded, run, now), recorded, strict=True)
+        for one in entry.legs
+    ]
+    if not legs:
+        return
+    rows = [
+        {"transaction_id": transaction_id, "wallet_id": one.wallet_id, "active_wallet_id": one.wallet_id}
+        for transaction_id, one in legs
+    ]
+    try:
+        leg_ids = connection.scalars(
+            sa.insert(leg).returning(leg.c.id, sort_by_parameter_order=True), rows
+        ).all()
+    except IntegrityError as error:
+        raise WalletBusy(", ".join(f"wallet {one.wallet_id}" for _, one in legs)) from error
+    movements = [
+        _movement(leg_id, one.owner, action)
+        for leg_id, (_, one) in zip(leg_ids, legs, strict=True)
+        for action in one.actions
+    ]
+    connection.execute(sa.insert(movement), movements)
 
 
 def busy_wallets(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
@@ -169,6 +186,52 @@ def close(
     return True
 
 
+def close_landed(
+    connection: Connection,
+    signatures: Sequence[str],
+    *,
+    from_state: TransactionState,
+    to_state: TransactionState,
+    slot: int | None,
+    now: datetime,
+) -> None:
+    """Move transactions that landed in one slot on and let their wallets go, as `close` does with one."""
+    values: dict[str, object] = {"state": to_state, "updated_at": now}
+    if slot is not None:
+        values["slot"] = slot
+    for start in range(0, len(signatures), _CHUNK):
+        chunk = signatures[start : start + _CHUNK]
+        ids = connection.scalars(
+            sa.update(transaction)
+            .where(transaction.c.signature.in_(chunk), transaction.c.state == from_state)
+            .values(**values)
+            .returning(transaction.c.id)
+        ).all()
+        connection.execute(sa.update(leg).where(leg.c.transaction_id.in_(ids)).values(active_wallet_id=None))
+
+
+def hold_again(connection: Connection, signatures: Sequence[str]) -> None:
+    """Let confirmed transactions that the chain no longer shows keep their wallets until they are over.
+
+    They may land again as they are while their blockhash lives, and nothing else may be signed for these wallets by then.
+    A wallet that another leg keeps already is kept by that one.
+    """
+    rows = connection.execute(
+        sa.select(leg.c.id, leg.c.wallet_id)
+        .join(transaction, transaction.c.id == leg.c.transaction_id)
+        .where(transaction.c.signature.in_(signatures), transaction.c.state == TransactionState.CONFIRMED)
+        .order_by(leg.c.id)
+    ).all()
+    for leg_id, wallet_id in rows:
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    sa.update(leg).where(leg.c.id == leg_id).values(active_wallet_id=wallet_id)
+                )
+        except IntegrityError:
+            continue
+
+
 def wallets_of(connection: Connection, signature: str) -> list[int]:
     """The wallets that travel in a transaction."""
     return list(
@@ -226,29 +289,30 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
     return found
 
 
-def _insert(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> int:
+def _insert(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> Sequence[int]:
+    rows = [
+        {
+            "signature": entry.signature,
+            "wire": entry.wire,
+            "last_valid_block_height": entry.last_valid_block_height,
+            "blockhash_slot": entry.blockhash_slot,
+            "state": TransactionState.RECORDED,
+            "purpose": entry.purpose,
+            "operation": run.operation,
+            "run_id": run.run_id,
+            "signature_count": entry.signature_count,
+            "fee": entry.fee,
+            "rent_paid": entry.rent_paid,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for entry in recorded
+    ]
+    statement = sa.insert(transaction).returning(transaction.c.id, sort_by_parameter_order=True)
     try:
-        transaction_id: int = connection.execute(
-            sa.insert(transaction)
-            .values(
-                signature=entry.signature,
-                wire=entry.wire,
-                last_valid_block_height=entry.last_valid_block_height,
-                blockhash_slot=entry.blockhash_slot,
-                state=TransactionState.RECORDED,
-                purpose=entry.purpose,
-                operation=run.operation,
-                run_id=run.run_id,
-                signature_count=entry.signature_count,
-                fee=entry.fee,
-                created_at=now,
-                updated_at=now,
-            )
-            .returning(transaction.c.id)
-        ).scalar_one()
+        return connection.scalars(statement, rows).all()
     except IntegrityError as error:
-        raise AlreadyRecorded(entry.signature) from error
-    return transaction_id
+        raise AlreadyRecorded(", ".join(entry.signature for entry in recorded)) from error
 
 
 def _movement(leg_id: int, owner: Pubkey, action: Action) -> dict[str, object]:

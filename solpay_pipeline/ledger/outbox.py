@@ -53,6 +53,13 @@ def last_bodies(
     return last
 
 
+def payments_told_in(run: RunRef) -> sa.Select[int]:
+    """A select of the payments that an operation of a run has told of, to be joined with what else is known of them."""
+    return sa.select(event.c.payment_id).where(
+        event.c.run_id == run.run_id, event.c.operation == run.operation, event.c.payment_id.is_not(None)
+    )
+
+
 def append(connection: Connection, events: Sequence[Event], run: RunRef, now: datetime) -> None:
     """Put events into the outbox."""
     if not events:

@@ -112,12 +112,15 @@ transaction = sa.Table(
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("signature_count", sa.Integer, nullable=False),
     sa.Column("fee", BaseUnits, nullable=False),
+    # Of accounts that it opens at the fee payer's expense, where it lands.
+    sa.Column("rent_paid", BaseUnits, nullable=False, server_default="0"),
     sa.Column("slot", sa.BigInteger),
     sa.Column("error", sa.Text),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index(None, "state"),
     sa.Index(None, "run_id", "operation"),
+    sa.Index(None, "created_at"),
 )
 
 leg = sa.Table(
@@ -208,4 +211,21 @@ look = sa.Table(
     metadata,
     sa.Column("payment_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("looked_at", Moment, nullable=False, index=True),
+)
+
+# Which payments are known to be accepted, and by whom: the lock that lets each acceptance be told once.
+acceptance = sa.Table(
+    "solpay_acceptance",
+    metadata,
+    sa.Column("payment_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+)
+
+# Payments whose acceptance the peer's own signal has told; written by our Django app in the shop's processes.
+peer_signal = sa.Table(
+    "solpay_peer_signal",
+    metadata,
+    sa.Column("payment_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("sent_at", Moment, nullable=False),
 )

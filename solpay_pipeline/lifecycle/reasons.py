@@ -25,6 +25,7 @@ class Code(StrEnum):
     UNDATED = "undated"
     UNECONOMIC = "uneconomic"
     STILL_MOVING = "still_moving"
+    SPENDING_LIMIT = "spending_limit"
     FUNDS_ELSEWHERE = "funds_elsewhere"
     # Held: money that is not ours to sweep yet.
     SHORT = "short"

@@ -4,7 +4,7 @@ fork need.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from solders.account import Account
@@ -14,6 +14,8 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.localnet.settled import SettledJson
 from solpay_pipeline.localnet.token_layout import TOKEN_PROGRAMS, read_token_account
 
+CLOCK_SYSVAR = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")
+
 _SYSTEM_PROGRAM = Pubkey.default()
 _BEFORE_ALL = -1
 
@@ -21,10 +23,14 @@ _Version = tuple[int, Account | None]
 
 
 class AccountStore:
-    """The accounts of a LiteSVM with their recent past, and an index of token accounts by owner."""
+    """The accounts of a LiteSVM with their recent past, and an index of token accounts by owner.
 
-    def __init__(self, svm: LiteSVM) -> None:
+    `clock` makes the Clock sysvar of a slot: no transaction writes it, each block has its own.
+    """
+
+    def __init__(self, svm: LiteSVM, clock: Callable[[int], Account]) -> None:
         self._svm = svm
+        self._clock = clock
         self.settled = SettledJson()
         self._written: dict[Pubkey, None] = {}
         self._versions: dict[Pubkey, list[_Version]] = {}
@@ -39,13 +45,13 @@ class AccountStore:
     def at(self, address: Pubkey, slot: int) -> Account | None:
         """The account as the block in `slot` left it; `slot` is not below the finalized one."""
         versions = self._versions.get(address)
-        if versions is None or versions[-1][0] <= slot:
-            return self._svm.get_account(address)
-        return _as_of(versions, slot)
+        if versions is not None and versions[-1][0] > slot:
+            return _as_of(versions, slot)
+        return self._clock(slot) if address == CLOCK_SYSVAR else self._svm.get_account(address)
 
     def is_settled(self, address: Pubkey) -> bool:
         """Whether the account is the same at all commitment levels."""
-        return address not in self._versions
+        return address not in self._versions and address != CLOCK_SYSVAR
 
     def unchanged_since(self, slot: int, addresses: Iterable[Pubkey]) -> bool:
         """Whether `slot` left all of these as they are now."""

@@ -79,10 +79,16 @@ def clear_faults(node: "Node") -> None:
 
 
 def calls(node: "Node", reset: bool = False) -> dict[str, Any]:
-    """localnet_calls [reset]: calls by method and connections since the start or the last reset."""
-    counted = {"calls": dict(node.calls), "connections": node.connections, "faults": dict(node.faults.struck)}
+    """localnet_calls [reset]: calls by method, HTTP requests and connections since the start or the last reset."""
+    counted = {
+        "calls": dict(node.calls),
+        "requests": node.requests,
+        "connections": node.connections,
+        "faults": dict(node.faults.struck),
+    }
     if reset:
         node.calls.clear()
+        node.requests = 0
         node.faults.struck.clear()
         node.connections = 0
     return counted

@@ -27,7 +27,7 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from solpay_pipeline.localnet import signatures
-from solpay_pipeline.localnet.accounts import AccountStore
+from solpay_pipeline.localnet.accounts import CLOCK_SYSVAR, AccountStore
 from solpay_pipeline.localnet.blockhashes import Blockhashes
 from solpay_pipeline.localnet.clock import SlotClock
 from solpay_pipeline.localnet.config import (
@@ -89,7 +89,7 @@ class Chain:
         self._svm.with_transaction_history(0)
         self._svm.with_sigverify(False)
         self._svm.set_rent(Rent(self.config.rent_lamports_per_byte))
-        self.accounts = AccountStore(self._svm)
+        self.accounts = AccountStore(self._svm, self._clock_account)
         self._runtime = Runtime(self._svm)
         self._clock = SlotClock(self.config, monotonic)
         self._slot = self.config.first_slot
@@ -411,9 +411,18 @@ class Chain:
         return record
 
     def _set_runtime_clock(self) -> None:
-        epoch = self._slot // SLOTS_PER_EPOCH
+        self._svm.set_clock(self._clock_of(self._slot))
+
+    def _clock_of(self, slot: int) -> Clock:
+        epoch = slot // SLOTS_PER_EPOCH
         epoch_start = self.block_time(max(epoch * SLOTS_PER_EPOCH, self.config.first_slot))
-        self._svm.set_clock(Clock(self._slot, epoch_start, epoch, epoch + 1, self.block_time(self._slot)))
+        return Clock(slot, epoch_start, epoch, epoch + 1, self.block_time(slot))
+
+    def _clock_account(self, slot: int) -> Account:
+        now = self._svm.get_account(CLOCK_SYSVAR)
+        if now is None:
+            raise RuntimeError("the runtime has no clock")
+        return Account(now.lamports, bytes(self._clock_of(slot)), now.owner, False, now.rent_epoch)
 
     def _take_up(self, snapshot: Snapshot, later_by: float) -> None:
         slot = snapshot.slot + self.config.finalized_lag + 1

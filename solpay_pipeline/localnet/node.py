@@ -29,16 +29,17 @@ UNREADABLE = object()
 
 @dataclass(slots=True)
 class Node:
-    """One RPC node. `calls` counts requests by JSON-RPC method, whatever their fate; `connections` the TCP
-    connections accepted. `lag`: slots that it is behind at first (`view.set_lag` changes it); `history_slots`: how far
-    its history goes back, None for all, 0 for a node without history. `save` writes the chain to its file, where it has
-    one.
+    """One RPC node. `calls` counts requests by JSON-RPC method, whatever their fate; `requests` the HTTP requests, of
+    which one may carry several calls; `connections` the TCP connections accepted. `lag`: slots that it is behind at
+    first (`view.set_lag` changes it); `history_slots`: how far its history goes back, None for all, 0 for a node without
+    history. `save` writes the chain to its file, where it has one.
     """
 
     chain: Chain
     faults: Faults
     url: str = ""
     calls: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
     connections: int = 0
     lag: int = 0
     history_slots: int | None = None
@@ -68,8 +69,10 @@ class Node:
         ]
 
     def count(self, methods: list[str]) -> None:
-        """Notes calls; those of the localnet itself are not counted."""
-        self.calls.update(method for method in methods if method not in ADMIN_METHODS)
+        """Notes the calls of one request; those of the localnet itself are not counted."""
+        counted = [method for method in methods if method not in ADMIN_METHODS]
+        self.requests += bool(counted)
+        self.calls.update(counted)
 
     def strike(self, methods: list[str], connection: int = 0) -> list[Fault]:
         """The faults that hit a request with these methods; those of the localnet itself are never hit."""

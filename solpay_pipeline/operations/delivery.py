@@ -6,7 +6,7 @@ known; what is not known when patience ends stays in flight, and the next run se
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from solders.keypair import Keypair
@@ -18,9 +18,11 @@ from solpay_pipeline.chain.courier import Fate, Receipt, Signed, deliver
 from solpay_pipeline.chain.errors import NodeBehind
 from solpay_pipeline.chain.instructions import assert_destinations
 from solpay_pipeline.chain.packing import Parcel
-from solpay_pipeline.chain.wire import TransactionShape, sign
-from solpay_pipeline.ledger import entries, findings
+from solpay_pipeline.chain.signer import sign_for
+from solpay_pipeline.chain.wire import TransactionShape
+from solpay_pipeline.ledger import entries, findings, spending
 from solpay_pipeline.ledger.entries import AlreadyRecorded, Entry, WalletBusy
+from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
@@ -28,6 +30,7 @@ from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.errors import Blocked, ChangedUnderneath
 from solpay_pipeline.operations.rows import set_wallets
 from solpay_pipeline.records.changes import change_wallets
+from solpay_pipeline.records.database import reading
 
 # A slot lasts a third of a second; one in twenty is skipped.
 _BLOCKHASH_SECONDS = 0.4
@@ -36,42 +39,62 @@ _BLOCKHASH_TRIES = 25
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """A parcel, the rows of its wallets as they were read, the state they take meanwhile, and their keys."""
+    """A parcel, the rows of its wallets as they were read, the state they take meanwhile, and their keys.
+
+    `rent_paid` is lamports that go into accounts which it opens.
+    """
 
     parcel: Parcel
     wallets: tuple[Wallet, ...]
     state_in_flight: WalletState
     keys: tuple[Keypair, ...]
+    rent_paid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a shipment; `receipt` is None where it was not recorded, because somebody was first."""
+    """What became of a shipment; `receipt` is None where it was not recorded.
+
+    `withheld` says why where it would have cost more than may be spent; else somebody was first.
+    """
 
     shipment: Shipment
     receipt: Receipt | None
+    withheld: str = ""
 
 
 async def ship(
     errand: Errand, shipments: Sequence[Shipment], shape: TransactionShape, purpose: str
 ) -> list[Delivered]:
-    """Carry out shipments with one blockhash.
+    """Carry out shipments with one blockhash, as far as what may be spent reaches.
 
     Raises `Blocked` where the fee payer cannot pay them, and `ForbiddenInstruction` where a message is not what we
-    build, both before anything is signed.
+    build, both before anything is signed; and what `sign_for` raises, before anything is recorded.
     """
-    await _check_fee_payer(errand, shipments)
+    affordable, done = await _within_limits(errand, shipments)
+    if not affordable:
+        return done
+    await _check_fee_payer(errand, affordable)
     blockhash = await errand.rpc.latest_blockhash(errand.merchant.commitment)
+    group = [
+        (shipment, await _signed_entry(errand, shipment, shape, purpose, blockhash))
+        for shipment in affordable
+    ]
     recorded: dict[str, tuple[Shipment, Signed]] = {}
-    done: list[Delivered] = []
-    for shipment in shipments:
-        entry = await _signed_entry(errand, shipment, shape, purpose, blockhash)
-        is_recorded = _record(errand, shipment, entry)
-        if is_recorded is None:
-            # The plan that was refused a moment ago, once more: under the same blockhash it is the same transaction.
-            blockhash = await _next_blockhash(errand, blockhash)
-            entry = await _signed_entry(errand, shipment, shape, purpose, blockhash)
-            is_recorded = _record(errand, shipment, entry)
+    # All at once, which is the usual case, or one by one to tell which of them cannot be recorded, and why.
+    are_recorded = len(group) > 1 and _record_together(errand, group)
+    for shipment, first in group:
+        entry = first
+        try:
+            is_recorded = are_recorded or _record(errand, [(shipment, entry)])
+            if is_recorded is None:
+                # The plan that was refused a moment ago, once more: under the same blockhash the same transaction.
+                blockhash = await _next_blockhash(errand, blockhash)
+                entry = await _signed_entry(errand, shipment, shape, purpose, blockhash)
+                is_recorded = _record(errand, [(shipment, entry)])
+        except LimitReached as limit:
+            done.append(_withheld(errand, shipment, limit))
+            continue
         if is_recorded:
             signed = Signed(entry.signature, entry.wire, entry.last_valid_block_height, entry.blockhash_slot)
             recorded[entry.signature] = (shipment, signed)
@@ -91,9 +114,36 @@ async def send(errand: Errand, signed: Sequence[Signed], *, already_sent: bool) 
         signed,
         commitment=errand.merchant.commitment,
         patience_seconds=errand.patience(),
+        clock=asyncio.get_running_loop().time,
         already_sent=already_sent,
-        on_receipt=lambda receipt: apply(errand, receipt),
+        on_receipts=lambda receipts: apply(errand, receipts),
     )
+
+
+async def _within_limits(
+    errand: Errand, shipments: Sequence[Shipment]
+) -> tuple[list[Shipment], list[Delivered]]:
+    """The shipments that may be paid for, and the others, which are not signed; the reason is then in the tally."""
+    price = await errand.signature_fee()
+    affordable: list[Shipment] = []
+    planned = 0
+    with reading(errand.merchant.engine) as connection:
+        for position, shipment in enumerate(shipments):
+            parcel = shipment.parcel
+            planned += parcel.signature_count * price + parcel.priority_fee_lamports + shipment.rent_paid
+            try:
+                spending.check(
+                    connection, errand.merchant.spending, errand.run.run_id, errand.now(), more=planned
+                )
+            except LimitReached as limit:
+                return affordable, [_withheld(errand, one, limit) for one in shipments[position:]]
+            affordable.append(shipment)
+    return affordable, []
+
+
+def _withheld(errand: Errand, shipment: Shipment, limit: LimitReached) -> Delivered:
+    errand.tally.stopped_reason = limit.reason
+    return Delivered(shipment, None, str(limit))
 
 
 _CLOSING = {
@@ -105,23 +155,38 @@ _CLOSING = {
 }
 
 
-def apply(errand: Errand, receipt: Receipt) -> None:
-    """Write into the ledger what the chain said of a transaction, unless another process has.
+def apply(errand: Errand, receipts: Sequence[Receipt]) -> None:
+    """Write into the ledger what the chain said of transactions, unless another process has.
 
     One that was applied at `confirmed` and turns out dead or failed was taken back by a fork: its wallets are opened
     again in the same database transaction.
     """
-    state = _CLOSING.get(receipt.fate)
-    if state is None:
+    closing = [(receipt, _CLOSING[receipt.fate]) for receipt in receipts if receipt.fate in _CLOSING]
+    if not closing:
         return
+    landed: dict[tuple[TransactionState, int | None], list[str]] = {}
     with errand.merchant.engine.begin() as connection:
-        if state in _UNDONE and _close(connection, errand, receipt, TransactionState.CONFIRMED, state):
-            _reopen(connection, errand, receipt.signature)
-        else:
-            _close(connection, errand, receipt, TransactionState.RECORDED, state)
-            if state is TransactionState.FINALIZED:
-                _close(connection, errand, receipt, TransactionState.CONFIRMED, state)
+        for receipt, state in closing:
+            if state in _LANDED:
+                landed.setdefault((state, receipt.slot), []).append(receipt.signature)
+            elif state not in _UNDONE or not _close(
+                connection, errand, receipt, TransactionState.CONFIRMED, state
+            ):
+                _close(connection, errand, receipt, TransactionState.RECORDED, state)
+            else:
+                _reopen(connection, errand, receipt.signature)
+        for (state, slot), signatures in landed.items():
+            for before in _LANDED[state]:
+                entries.close_landed(
+                    connection, signatures, from_state=before, to_state=state, slot=slot, now=errand.now()
+                )
 
+
+# What a transaction that landed may have been before.
+_LANDED = {
+    TransactionState.CONFIRMED: (TransactionState.RECORDED,),
+    TransactionState.FINALIZED: (TransactionState.RECORDED, TransactionState.CONFIRMED),
+}
 
 _UNDONE = (TransactionState.DEAD, TransactionState.FAILED)
 
@@ -194,7 +259,7 @@ async def _signed_entry(
         fee_payer=merchant.fee_payer.pubkey,
         max_priority_fee_lamports=merchant.max_priority_fee,
     )
-    signature, wire = sign(message, [merchant.fee_payer.keypair(), *shipment.keys])
+    signature, wire = await sign_for(message, merchant.fee_payer, shipment.keys)
     return Entry(
         signature=str(signature),
         wire=wire,
@@ -204,6 +269,7 @@ async def _signed_entry(
         signature_count=parcel.signature_count,
         fee=parcel.signature_count * await errand.signature_fee() + parcel.priority_fee_lamports,
         legs=parcel.legs,
+        rent_paid=shipment.rent_paid,
     )
 
 
@@ -217,16 +283,37 @@ async def _next_blockhash(errand: Errand, known: RecentBlockhash) -> RecentBlock
     raise NodeBehind("the node gives the same blockhash for several slots; is it stuck?")
 
 
-def _record(errand: Errand, shipment: Shipment, entry: Entry) -> bool | None:
-    """Whether it may be sent; None where its wallets are free, but the very same transaction stands in the ledger."""
+def _record_together(errand: Errand, group: Sequence[tuple[Shipment, Entry]]) -> bool:
+    """Whether all of them may be sent; where not, none was recorded."""
+    try:
+        return bool(_record(errand, group))
+    except LimitReached:
+        return False
+
+
+def _record(errand: Errand, group: Sequence[tuple[Shipment, Entry]]) -> bool | None:
+    """Whether a group, recorded or not as a whole, may be sent.
+
+    None where a transaction stands in the ledger already, and it cannot be told that it may be sent.
+    """
     try:
         with errand.merchant.engine.begin() as connection:
-            set_wallets(connection, errand, shipment.wallets, shipment.state_in_flight)
-            entries.record(connection, entry, errand.run, errand.now())
+            spending.take_turns(connection, errand.merchant.spending)
+            for state, wallets in _by_state_in_flight(shipment for shipment, _ in group).items():
+                set_wallets(connection, errand, wallets, state)
+            entries.record_all(connection, [entry for _, entry in group], errand.run, errand.now())
+            spending.check(connection, errand.merchant.spending, errand.run.run_id, errand.now())
     except (ChangedUnderneath, WalletBusy):
         return False
     except AlreadyRecorded:
         # What has no wallets opens accounts of the receiver, which this run waits for too: the same bytes may be sent
         # by both. Of wallets only the ledger can tell whether another run carries them.
-        return None if shipment.wallets else True
+        return None if len(group) > 1 or group[0][0].wallets else True
     return True
+
+
+def _by_state_in_flight(shipments: Iterable[Shipment]) -> dict[WalletState, list[Wallet]]:
+    wallets: dict[WalletState, list[Wallet]] = {}
+    for shipment in shipments:
+        wallets.setdefault(shipment.state_in_flight, []).extend(shipment.wallets)
+    return wallets

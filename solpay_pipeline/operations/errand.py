@@ -4,7 +4,7 @@ Opening an errand is the preflight. Whatever does not fit (cluster, receiver, sc
 anything is signed.
 """
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from solders.system_program import TransferParams, transfer
 from sqlalchemy import inspect
 
 from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS
+from solpay_pipeline.chain.clock import CLOCK_SYSVAR, time_of_slot
 from solpay_pipeline.chain.errors import MalformedAnswer
 from solpay_pipeline.chain.rpc import Rpc
 from solpay_pipeline.ledger import migrate
@@ -32,6 +33,9 @@ Progress = Callable[[str, int], None]
 
 # A slot may be skipped or too young to have a time; the one before is at most half a second older.
 _BLOCK_TIME_TRIES = 8
+
+# Up to ten minutes after the oldest block that there was.
+_HISTORY_TRIES = 12
 
 
 @dataclass(slots=True)
@@ -52,14 +56,13 @@ class Errand:
     tally: Tally = field(default_factory=Tally)
     fee_payer_floor: int = 0
     _signature_fee: int | None = None
-    _history_from: datetime | None = None
-    _history_is_known: bool = False
-    _started: float = field(default_factory=time.monotonic)
+    _history_from: dict[int, datetime] = field(default_factory=dict)
+    _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     def must_stop(self) -> bool:
         """Tell whether the time is up; the reason is then in the tally."""
         limit = self.options.max_runtime_seconds
-        if limit is not None and time.monotonic() - self._started >= limit:
+        if limit is not None and _seconds() - self._started >= limit:
             self.tally.stopped_reason = "max_runtime"
             return True
         return False
@@ -78,26 +81,35 @@ class Errand:
             self.fee_payer_floor = await self.rpc.minimum_balance(0)
         return self._signature_fee
 
-    async def history_from(self) -> datetime | None:
-        """Since when the node keeps history, read once a run; None where it goes back to the beginning."""
-        if not self._history_is_known:
-            first = await self.rpc.first_available_block()
-            if first > 1:
-                self._history_from = await _block_time(self.rpc, range(first, first + _BLOCK_TIME_TRIES))
-            self._history_is_known = True
-        return self._history_from
+    async def history_from(self, first_slot: int) -> datetime | None:
+        """Since when a history is complete that begins at this slot; None where it goes back to the beginning.
+
+        Each slot's time is read once a run.
+        """
+        if first_slot <= 1:
+            return None
+        if first_slot not in self._history_from:
+            # Nodes forget their oldest blocks while they are asked; a later one only makes the history seem shorter.
+            slots = [first_slot + 2**number - 1 for number in range(_HISTORY_TRIES)]
+            self._history_from[first_slot] = await _block_time(self.rpc, slots)
+        return self._history_from[first_slot]
 
     def patience(self) -> float:
         """Seconds that one delivery may take."""
         limit = self.options.max_runtime_seconds
         if limit is None:
             return self.options.patience_seconds
-        left = limit - (time.monotonic() - self._started)
+        left = limit - (_seconds() - self._started)
         return max(1.0, min(self.options.patience_seconds, left))
 
     def now(self) -> datetime:
         """The wall clock, for our own rows."""
         return self.merchant.clock()
+
+
+def _seconds() -> float:
+    """The clock of the event loop, by which all sleeps and timeouts of a run are measured as well."""
+    return asyncio.get_running_loop().time()
 
 
 @asynccontextmanager
@@ -111,21 +123,26 @@ async def open_errand(
     _check_records(merchant)
     async with merchant.open_rpc(options.sleep) as rpc:
         await rpc.check_cluster(merchant.cluster)
-        keys = [merchant.receiver, merchant.fee_payer.pubkey]
+        keys = [merchant.receiver, merchant.fee_payer.pubkey, CLOCK_SYSVAR]
         answer = await rpc.accounts(keys, commitment=merchant.commitment)
-        receiver, payer = answer.accounts
+        receiver, payer, clock = answer.accounts
         _check_receiver(merchant, receiver)
-        yield Errand(
+        errand = Errand(
             merchant=merchant,
             options=options,
             run=run,
             rpc=rpc,
             chain_slot=answer.slot,
-            chain_time=await _block_time(rpc, range(answer.slot, answer.slot - _BLOCK_TIME_TRIES, -1)),
+            chain_time=time_of_slot(clock, answer.slot)
+            or await _block_time(rpc, range(answer.slot, answer.slot - _BLOCK_TIME_TRIES, -1)),
             receiver_exists=receiver is not None,
             fee_payer_lamports=0 if payer is None else payer.lamports,
             progress=progress,
         )
+        try:
+            yield errand
+        finally:
+            await merchant.fee_payer.aclose()
 
 
 def _check_receiver(merchant: Merchant, account: Account | None) -> None:

@@ -35,12 +35,14 @@ async def expire(errand: Errand) -> None:
             commitment=errand.merchant.acceptance,
             min_context_slot=errand.chain_slot,
         )
-        plain = [] if errand.options.check_history else [sight for sight in sights if _is_plain(sight)]
-        expired = transitions.expire(errand, plain)
-        expired += await judge_expired(errand, [sight for sight in sights if sight not in plain])
+        plain = (
+            {} if errand.options.check_history else {one.wallet.id: one for one in sights if _is_plain(one)}
+        )
+        expired = transitions.expire(errand, list(plain.values()))
+        expired += await judge_expired(errand, [one for one in sights if one.wallet.id not in plain])
         if errand.options.close_wallets and blocked is None:
             try:
-                await closer.close(expired, are_judged=True)
+                await closer.close(closer.close_bare(expired, plain), are_judged=True)
             except Blocked as reason:
                 blocked = reason
     await watch(errand)

@@ -7,7 +7,7 @@ the wallet is set aside for a person.
 from solpay_pipeline.chain.history import UNTOLD
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.survey import Sight, wallet_flows
+from solpay_pipeline.operations.survey import Sight, wallet_history
 
 
 async def went_home(errand: Errand, sight: Sight) -> Finding:
@@ -17,7 +17,7 @@ async def went_home(errand: Errand, sight: Sight) -> Finding:
     nothing explains it.
     """
     try:
-        flows = await wallet_flows(errand, sight)
+        flows = (await wallet_history(errand, sight)).flows
     except UNTOLD as error:
         words = f"the payment is accepted, but its wallet is empty, and its history cannot be read: {error}"
         return _finding(sight, Code.FUNDS_ELSEWHERE, words)

@@ -1,17 +1,18 @@
 """Whom an operation works for: the merchant's database, keys, addresses and way to the chain."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from solders.pubkey import Pubkey
 from sqlalchemy import Engine
 
 from solpay_pipeline.chain.rpc import Rpc
+from solpay_pipeline.chain.signer import FeePayerSigner
+from solpay_pipeline.ledger.spending import SpendingLimits
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.secret import SecretKeypair
 
 
 def utc_now() -> datetime:
@@ -31,7 +32,7 @@ class Merchant:
     engine: Engine
     tables: PeerTables
     vault: WalletVault
-    fee_payer: SecretKeypair
+    fee_payer: FeePayerSigner
     receiver: Pubkey
     cluster: str
     open_rpc: Callable[[float], Rpc]
@@ -39,4 +40,5 @@ class Merchant:
     acceptance: Commitment = Commitment.CONFIRMED
     transaction_version: int = 0
     max_priority_fee: int = 0
+    spending: SpendingLimits = field(default_factory=SpendingLimits)
     clock: Callable[[], datetime] = utc_now

@@ -4,14 +4,15 @@ A wallet that spoils a shared transaction is told apart from those that only tra
 from the chain, it goes alone the next time.
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from solders.keypair import Keypair
 
 from solpay_pipeline.chain import packing
-from solpay_pipeline.chain.compute import ComputeTable, Kind, calibrate, priority_price
+from solpay_pipeline.chain.compute import ComputeTable, Kind, calibrate, kind_of, priority_price
 from solpay_pipeline.chain.courier import Fate, Receipt
 from solpay_pipeline.chain.packing import Parcel
 from solpay_pipeline.chain.wire import TransactionShape
@@ -25,8 +26,14 @@ from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import sealed_keypairs
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 
-# Transactions signed with one blockhash: sent and confirmed well within its life, on any endpoint.
-_BATCH = 100
+# Transactions signed with one blockhash: what one status call asks for.
+_BATCH = 256
+
+# Of the minute that a blockhash lives, what sending may take; the rest is for resending and confirming.
+_SENDING_SECONDS = 20.0
+
+# Wallets of each new kind of action that are packed to be measured: as many as share a transaction at most.
+_SAMPLED = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Turn(StrEnum):
     SKIPPED = "skipped"
     """Somebody else works on it, or has changed its row."""
     SET_ASIDE = "set_aside"
+    WAITS = "waits"
+    """It would cost more than may be spent; its row is as it was, and another run moves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,8 @@ class Mover:
             )
             for leg in too_large
         ]
-        for start in range(0, len(parcels), _BATCH):
+        batch = self._batch()
+        for start in range(0, len(parcels), batch):
             shipments = [
                 Shipment(
                     parcel,
@@ -118,7 +128,7 @@ class Mover:
                     self.state_in_flight,
                     tuple(keys[leg.wallet_id] for leg in parcel.legs),
                 )
-                for parcel in parcels[start : start + _BATCH]
+                for parcel in parcels[start : start + batch]
             ]
             if self.errand.must_stop():
                 results += [Result(wallet, Turn.AGAIN) for one in shipments for wallet in one.wallets]
@@ -130,7 +140,7 @@ class Mover:
 
     async def _calibrate(self, ready: dict[int, Job], shape: TransactionShape) -> None:
         """Measure the kinds of action that this run has not met yet."""
-        parcels, _ = self._packed(list(ready.values()), shape, alone=())
+        parcels, _ = self._packed(self._of_new_kinds(ready.values()), shape, alone=())
         fresh = [parcel for parcel in parcels if not self._measured.issuperset(parcel.kinds)]
         if not fresh:
             return
@@ -138,6 +148,22 @@ class Mover:
         samples = packing.samples(fresh, fee_payer=merchant.fee_payer.pubkey, shape=shape)
         self.compute = await calibrate(self.errand.rpc, self.compute, samples, commitment=merchant.commitment)
         self._measured.update(kind for parcel in fresh for kind in parcel.kinds)
+
+    def _batch(self) -> int:
+        """Transactions that may be sent under one blockhash at the pace that was set."""
+        apart = self.errand.rpc.seconds_apart
+        return max(1, min(_BATCH, int(_SENDING_SECONDS / apart))) if apart else _BATCH
+
+    def _of_new_kinds(self, jobs: Iterable[Job]) -> list[Job]:
+        """A few of the jobs with each kind of action that has not been measured yet."""
+        seen: Counter[Kind] = Counter()
+        chosen = []
+        for job in jobs:
+            kinds = {kind_of(action) for action in job.leg.actions} - self._measured
+            if any(seen[kind] < _SAMPLED for kind in kinds):
+                seen.update(kinds)
+                chosen.append(job)
+        return chosen
 
     def _packed(
         self, jobs: Sequence[Job], shape: TransactionShape, alone: Collection[int]
@@ -177,6 +203,8 @@ class Mover:
 
     def _results(self, delivered: Delivered) -> list[Result]:
         shipment, receipt = delivered.shipment, delivered.receipt
+        if delivered.withheld:
+            return [_waits(wallet, delivered.withheld) for wallet in shipment.wallets]
         if receipt is None:
             # One of them was changed or taken by somebody else; the next look tells which.
             return [Result(wallet, Turn.AGAIN) for wallet in shipment.wallets]
@@ -208,6 +236,10 @@ def _told_apart(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> 
         else:
             results.append(Result(wallet, Turn.AGAIN, slot=slot))
     return results
+
+
+def _waits(wallet: Wallet, why: str) -> Result:
+    return Result(wallet, Turn.WAITS, finding=_finding(wallet, Code.SPENDING_LIMIT, f"not moved yet: {why}"))
 
 
 def _aside(wallet: Wallet, code: Code, explanation: str) -> Result:

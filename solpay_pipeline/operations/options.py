@@ -38,7 +38,7 @@ class Options:
     tolerance: Tolerance = EXACT
     created_from: datetime | None = None
     created_until: datetime | None = None
-    page_size: int = 500
+    page_size: int = 1_000
     patience_seconds: float = 30.0
 
     def __post_init__(self) -> None:

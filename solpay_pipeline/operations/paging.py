@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.errand import Errand
@@ -21,11 +21,13 @@ def wallet_pages(
     states: Collection[WalletState],
     payment_statuses: Collection[PaymentStatus] | None = None,
     expired_since: datetime | None = None,
+    without: Select[int] | None = None,
     is_counted: bool = True,
 ) -> Iterator[list[Wallet]]:
     """Pages of readable wallets in these states, by id; unreadable rows are set aside on the way.
 
-    `is_counted` is false for a second look at wallets that an operation has counted already.
+    Payments in the select `without` are left out. `is_counted` is false for a second look at wallets that an operation
+    has counted already.
     """
 
     def read(connection: Connection, after: int) -> Page:
@@ -38,6 +40,7 @@ def wallet_pages(
             payment_ids=errand.options.payment_ids,
             payment_statuses=payment_statuses,
             expired_since=expired_since,
+            without=without,
         )
 
     return _pages(

@@ -58,6 +58,7 @@ async def work_through(
         errand.tally.in_flight += sum(result.turn is Turn.IN_FLIGHT for result in results)
         min_slot = max([min_slot, *(result.slot for result in results)])
         again = _again(results, alone, give_up)
+        set_aside(errand, [one.finding for one in results if one.turn is Turn.WAITS and one.finding])
         pending = [*decision.again, *_reloaded(errand, again)]
     for wallet in [] if errand.tally.stopped_reason != "done" else pending:
         payment_id = None if wallet.payment is None else wallet.payment.id

@@ -9,6 +9,7 @@ from solpay_pipeline.chain import packing
 from solpay_pipeline.chain.courier import Fate
 from solpay_pipeline.chain.destinations import Destination, read_destinations
 from solpay_pipeline.chain.instructions import create_ata_idempotent
+from solpay_pipeline.chain.packing import Parcel
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.planning import Route, TokenDestination
 from solpay_pipeline.lifecycle.terms import WalletState
@@ -78,9 +79,11 @@ class Router:
     async def _create(self, mints: Sequence[Mint], found: dict[Pubkey, Destination]) -> dict[Pubkey, str]:
         """Open accounts of the receiver; by mint, why one could not be opened in this run."""
         errand, payer = self.errand, self.errand.merchant.fee_payer.pubkey
-        rent = 0
-        for mint in mints:
-            rent += await errand.rpc.minimum_balance(found[mint.address].size)
+        rents = {
+            found[mint.address].ata: await errand.rpc.minimum_balance(found[mint.address].size)
+            for mint in mints
+        }
+        rent = sum(rents.values())
         await errand.signature_fee()
         if errand.fee_payer_lamports - rent < errand.fee_payer_floor:
             raise Blocked(
@@ -94,14 +97,25 @@ class Router:
             for mint in mints
         ]
         parcels = packing.pack_creations(creations, fee_payer=payer, shape=shape, compute=self.mover.compute)
-        shipments = [Shipment(parcel, (), WalletState.PROCESSING_FUNDS, ()) for parcel in parcels]
+        shipments = [
+            Shipment(
+                parcel,
+                (),
+                WalletState.PROCESSING_FUNDS,
+                (),
+                rent_paid=sum(lamports for ata, lamports in rents.items() if ata in _named(parcel)),
+            )
+            for parcel in parcels
+        ]
         failed: dict[Pubkey, str] = {}
         for delivered in await ship(errand, shipments, shape, "prepare_receiver"):
             receipt = delivered.receipt
             if receipt is not None and receipt.fate in (Fate.CONFIRMED, Fate.FINALIZED):
                 continue
-            why = "not recorded" if receipt is None else f"{receipt.fate.value} {receipt.err or ''}".strip()
-            named = {meta.pubkey for each in delivered.shipment.parcel.instructions for meta in each.accounts}
+            why = delivered.withheld or "not recorded"
+            if receipt is not None:
+                why = f"{receipt.fate.value} {receipt.err or ''}".strip()
+            named = _named(delivered.shipment.parcel)
             failed.update(
                 (mint.address, f"it could not be opened yet ({why}); the next run tries again")
                 for mint in mints
@@ -120,3 +134,8 @@ class Router:
         signature = await self.errand.signature_fee()
         shared = signature + self.errand.merchant.max_priority_fee
         return signature + -(-shared // _USUAL_COMPANY)
+
+
+def _named(parcel: Parcel) -> set[Pubkey]:
+    """All accounts that a parcel's instructions name."""
+    return {meta.pubkey for each in parcel.instructions for meta in each.accounts}

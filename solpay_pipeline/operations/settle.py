@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from solpay_pipeline.chain.answers import SignatureStatus
 from solpay_pipeline.chain.courier import Fate, Receipt, Signed
+from solpay_pipeline.chain.instructions import ForbiddenInstruction, assert_destinations
+from solpay_pipeline.chain.wire import message_of
 from solpay_pipeline.ledger import entries
 from solpay_pipeline.ledger.entries import OpenTransaction
 from solpay_pipeline.ledger.tables import TransactionState
@@ -29,30 +31,60 @@ async def settle(errand: Errand) -> None:
         return
     answer = await errand.rpc.statuses([one.signature for one in open_ones], search_history=True)
     unknown = []
+    landed: list[Receipt] = []
     for one, status in zip(open_ones, answer.statuses, strict=True):
         if status is None or status.err is not None:
             unknown.append(one)
-        else:
-            _apply_success(errand, one, status)
+            continue
+        receipt = _success(errand, one, status)
+        if receipt is not None:
+            landed.append(receipt)
+            errand.tally.settled += one.state is TransactionState.RECORDED
+    apply(errand, landed)
     await _chase(errand, unknown)
 
 
-def _apply_success(errand: Errand, one: OpenTransaction, status: SignatureStatus) -> None:
+def _success(errand: Errand, one: OpenTransaction, status: SignatureStatus) -> Receipt | None:
     if status.confirmation is Commitment.FINALIZED:
-        fate = Fate.FINALIZED
-    elif errand.merchant.commitment.reached_by(status.confirmation):
-        fate = Fate.CONFIRMED
-    else:
-        return
-    apply(errand, Receipt(one.signature, fate, slot=status.slot))
-    if one.state is TransactionState.RECORDED:
-        errand.tally.settled += 1
+        return Receipt(one.signature, Fate.FINALIZED, slot=status.slot)
+    if errand.merchant.commitment.reached_by(status.confirmation):
+        return Receipt(one.signature, Fate.CONFIRMED, slot=status.slot)
+    return None
 
 
 async def _chase(errand: Errand, unknown: Sequence[OpenTransaction]) -> None:
     """Send again what may still land, and bury what cannot."""
+    taken_back = [one.signature for one in unknown if one.state is TransactionState.CONFIRMED]
+    if taken_back:
+        with errand.merchant.engine.begin() as connection:
+            entries.hold_again(connection, taken_back)
     signed = [
-        Signed(one.signature, one.wire, one.last_valid_block_height, one.blockhash_slot) for one in unknown
+        Signed(
+            one.signature,
+            one.wire,
+            one.last_valid_block_height,
+            one.blockhash_slot,
+            may_be_resent=_goes_home(errand, one),
+        )
+        for one in unknown
     ]
     receipts = await send(errand, signed, already_sent=True)
     errand.tally.settled += sum(receipt.fate is not Fate.IN_FLIGHT for receipt in receipts.values())
+
+
+def _goes_home(errand: Errand, one: OpenTransaction) -> bool:
+    """Tell whether it would be signed today: the receiver or the fee payer of the settings may be another since.
+
+    A receiver may have been changed because its key was stolen; what was signed for it is not sent there again.
+    """
+    merchant = errand.merchant
+    try:
+        assert_destinations(
+            message_of(one.wire),
+            receiver=merchant.receiver,
+            fee_payer=merchant.fee_payer.pubkey,
+            max_priority_fee_lamports=merchant.max_priority_fee,
+        )
+    except (ForbiddenInstruction, ValueError):
+        return False
+    return True

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain import accounts, history
 from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS, associated_token_address
+from solpay_pipeline.chain.history import History
 from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing, judge
@@ -75,43 +76,47 @@ async def judge_sights(errand: Errand, sights: Sequence[Sight]) -> list[tuple[Si
     if any(sight.commitment is not commitment for sight in sights):
         wallets = [sight.wallet for sight in sights]
         sights = await survey(errand, wallets, commitment=commitment, min_context_slot=errand.chain_slot)
-    history_from = await errand.history_from() if sights else None
     gate = asyncio.Semaphore(_CONCURRENT_HISTORIES)
 
     async def one(sight: Sight) -> tuple[Sight, Judgement | Finding]:
         async with gate:
-            return sight, await _judge(errand, sight, history_from)
+            return sight, await _judge(errand, sight)
 
     return list(await asyncio.gather(*(one(sight) for sight in sights)))
 
 
-async def wallet_flows(errand: Errand, sight: Sight) -> list[Flow]:
+async def wallet_history(errand: Errand, sight: Sight) -> History:
     """The whole history of a wallet, its own address and every token account we know of.
 
     Of an empty wallet its own address is asked first: what came and left again, left by its signature, which names it.
-    A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen.
+    A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen. No node is asked
+    that is behind the slot by whose time the run decides.
 
     Raises the errors of `history.UNTOLD`.
     """
     commitment = errand.merchant.acceptance
     owner = sight.holdings.owner
-    if sight.holdings.is_empty and not await history.flows(errand.rpc, owner, (), commitment=commitment):
-        return []
-    return await history.flows(errand.rpc, owner, _token_accounts(sight), commitment=commitment)
+    read = partial(history.read, errand.rpc, owner, commitment=commitment, min_context_slot=errand.chain_slot)
+    if sight.holdings.is_empty:
+        its_own = await read(())
+        if not its_own.flows:
+            return its_own
+    return await read(_token_accounts(sight))
 
 
-async def _judge(errand: Errand, sight: Sight, history_from: datetime | None) -> Judgement | Finding:
+async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
     try:
-        flows = await wallet_flows(errand, sight)
+        found = await wallet_history(errand, sight)
     except history.UNTOLD as error:
         return _unreadable(sight, str(error))
-    judgement = judge(sight.payment, flows, sight.decimals, errand.options.tolerance)
+    judgement = judge(sight.payment, found.flows, sight.decimals, errand.options.tolerance)
     if judgement.standing is Standing.PAID:
         return judgement
     # A node that does not remember everything must not make a payment look unpaid.
+    history_from = await errand.history_from(found.first_slot)
     if history_from is not None and history_from > sight.payment.created_at:
         return _unreadable(sight, f"the node's history begins at {history_from:%Y-%m-%d %H:%M:%S} UTC")
-    unexplained = _unexplained(sight.holdings, flows)
+    unexplained = _unexplained(sight.holdings, found.flows)
     if unexplained:
         return _unreadable(
             sight, f"the node's history does not explain the balance of {', '.join(unexplained)}"

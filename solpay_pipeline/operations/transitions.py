@@ -12,8 +12,12 @@ from typing import TypeVar
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
-from solpay_pipeline.ledger import entries, findings, outbox
+from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS, associated_token_address
+from solpay_pipeline.ledger import acceptances, entries, findings, outbox
+from solpay_pipeline.ledger.acceptances import Source
+from solpay_pipeline.ledger.entries import LandedMovement
 from solpay_pipeline.ledger.outbox import Event, EventKind
+from solpay_pipeline.ledger.tables import MovementKind
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.reasons import HELD, Code, Finding
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, PaymentStatus, Wallet, WalletState
@@ -26,7 +30,7 @@ from solpay_pipeline.records.changes import accept_payment, change_payments
 Item = TypeVar("Item")
 
 # Rows changed in one database transaction: enough to make commits cheap, few enough to keep locks short.
-_BATCH = 200
+_BATCH = 500
 
 
 def accept(errand: Errand, sight: Sight, judgement: Judgement) -> Wallet | None:
@@ -59,16 +63,20 @@ def accept(errand: Errand, sight: Sight, judgement: Judgement) -> Wallet | None:
             set_wallets(connection, errand, [wallet], state)
         findings.clear(connection, [wallet.id], {*HELD, *_JUDGED}, errand.now())
         findings.note(connection, _overpaid(sight, judgement), errand.run, errand.now())
+        # Accepted, overwritten by the peer and accepted again: that was told the first time.
+        if not acceptances.claim(connection, [payment.id], Source.PIPELINE, errand.now()):
+            return
         body = {
-            **_payment_body(sight),
+            **payment_body(sight),
+            "source": Source.PIPELINE.value,
             "status": status.value,
             "previous_status": payment.status.value,
             "signature": signature,
             "paid_at": None if judgement.paid_at is None else judgement.paid_at.isoformat(),
-            "mint": _mint_text(option.mint),
+            "mint": mint_text(option.mint),
             "decimals": SOL_DECIMALS if option.mint is None else sight.decimals[option.mint],
-            "received": _amounts(judgement.received),
-            "surplus": _amounts(judgement.surplus),
+            "received": amounts_text(judgement.received),
+            "surplus": amounts_text(judgement.surplus),
         }
         _tell(connection, errand, [Event(EventKind.PAYMENT_ACCEPTED, payment.id, wallet.id, body)])
 
@@ -116,9 +124,9 @@ def hold(errand: Errand, sight: Sight, label: Code) -> bool:
         findings.note(connection, held, errand.run, errand.now())
         if has_changed:
             body = {
-                **_payment_body(sight),
+                **payment_body(sight),
                 "label": label.value,
-                "holds": _amounts(sight.holdings.balances()),
+                "holds": amounts_text(sight.holdings.balances()),
             }
             _tell(connection, errand, [Event(EventKind.PAYMENT_HELD, payment.id, wallet.id, body)])
 
@@ -132,41 +140,59 @@ def hold(errand: Errand, sight: Sight, label: Code) -> bool:
 
 def mark_swept(errand: Errand, sights: Sequence[Sight]) -> None:
     """The chain shows these wallets empty after our own transactions, or somebody else's that went home."""
-    receiver = str(errand.merchant.receiver)
-    _bring_to_rest(errand, sights, WalletState.SENT_FUNDS, EventKind.WALLET_SWEPT, receiver)
+    _bring_to_rest(errand, sights, WalletState.SENT_FUNDS, EventKind.WALLET_SWEPT)
 
 
 def mark_closed(errand: Errand, sights: Sequence[Sight]) -> None:
     """The chain shows these wallets of expired payments empty and their token accounts gone."""
-    _bring_to_rest(errand, sights, WalletState.CLOSED, EventKind.WALLET_CLOSED, None)
+    _bring_to_rest(errand, sights, WalletState.CLOSED, EventKind.WALLET_CLOSED)
 
 
-def _bring_to_rest(
-    errand: Errand, sights: Sequence[Sight], state: WalletState, kind: EventKind, receiver: str | None
-) -> None:
+def _bring_to_rest(errand: Errand, sights: Sequence[Sight], state: WalletState, kind: EventKind) -> None:
     """The peer's verify endpoint opens a wallet again whenever a customer's page asks; that is told only once."""
 
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
         ids = [sight.wallet.id for sight in batch]
-        set_wallets(connection, errand, [sight.wallet for sight in batch], state, receiver_address=receiver)
+        moved = entries.landed_movements(connection, ids)
+        receivers: dict[str | None, list[Wallet]] = {}
+        for sight in batch:
+            receiver = _receiver(errand, moved[sight.wallet.id]) if state is WalletState.SENT_FUNDS else None
+            receivers.setdefault(receiver, []).append(sight.wallet)
+        for receiver, wallets in receivers.items():
+            set_wallets(connection, errand, wallets, state, receiver_address=receiver)
         # Money of an expired payment that went elsewhere stays told: closing its empty wallet brings nothing back.
         over = _STUCK if state is WalletState.SENT_FUNDS else _STUCK - {Code.FUNDS_ELSEWHERE}
         findings.clear(connection, ids, {*HELD, *over}, errand.now())
-        moved = entries.landed_movements(connection, ids)
         told = outbox.last_bodies(connection, kind, [sight.payment.id for sight in batch])
         events = []
         for sight in batch:
             movements = [movement.as_json() for movement in moved[sight.wallet.id]]
             before = told.get(sight.payment.id)
             if before is None or before["movements"] != movements:
-                body = {**_payment_body(sight), "movements": movements}
-                if receiver is not None:
-                    body["receiver"] = receiver
+                body = {**payment_body(sight), "movements": movements}
+                if state is WalletState.SENT_FUNDS:
+                    body["receiver"] = _receiver(errand, moved[sight.wallet.id])
                 events.append(Event(kind, sight.payment.id, sight.wallet.id, body))
         _tell(connection, errand, events)
 
     if not _only_planned(errand, kind, len(sights)):
         _in_batches(errand, sights, change)
+
+
+def _receiver(errand: Errand, moved: Sequence[LandedMovement]) -> str:
+    """Who has a wallet's money: the receiver of the settings, or of those by which it was last sent.
+
+    What tells of another receiver of tokens alone is the token account that took them.
+    """
+    receiver = errand.merchant.receiver
+    for movement in reversed(moved):
+        if movement.kind is MovementKind.LAMPORTS:
+            return movement.destination
+        if movement.kind is MovementKind.TOKENS and movement.mint is not None:
+            mint = Pubkey.from_string(movement.mint)
+            own = {str(associated_token_address(receiver, mint, program)) for program in TOKEN_PROGRAMS}
+            return str(receiver) if movement.destination in own else movement.destination
+    return str(receiver)
 
 
 def move_to_state(errand: Errand, wallets: Sequence[Wallet], state: WalletState) -> list[Wallet]:
@@ -203,6 +229,7 @@ _STUCK = frozenset(
         Code.TRANSACTION_FAILED,
         Code.UNECONOMIC,
         Code.STILL_MOVING,
+        Code.SPENDING_LIMIT,
         Code.FUNDS_ELSEWHERE,
         *_JUDGED,
     }
@@ -232,7 +259,7 @@ def _expire_payments(connection: Connection, errand: Errand, batch: Sequence[Sig
         connection,
         errand,
         [
-            Event(EventKind.PAYMENT_EXPIRED, sight.payment.id, sight.wallet.id, _payment_body(sight))
+            Event(EventKind.PAYMENT_EXPIRED, sight.payment.id, sight.wallet.id, payment_body(sight))
             for sight in batch
         ],
     )
@@ -313,7 +340,8 @@ def _held(sight: Sight, label: Code) -> list[Finding]:
     return held
 
 
-def _payment_body(sight: Sight) -> dict[str, object]:
+def payment_body(sight: Sight) -> dict[str, object]:
+    """What every event of a payment begins with."""
     payment = sight.payment
     return {
         "payment_id": payment.id,
@@ -323,9 +351,11 @@ def _payment_body(sight: Sight) -> dict[str, object]:
     }
 
 
-def _amounts(amounts: Mapping[Pubkey | None, int]) -> dict[str, str]:
-    return {_mint_text(mint): str(amount) for mint, amount in amounts.items()}
+def amounts_text(amounts: Mapping[Pubkey | None, int]) -> dict[str, str]:
+    """Base units as decimal strings, by mint."""
+    return {mint_text(mint): str(amount) for mint, amount in amounts.items()}
 
 
-def _mint_text(mint: Pubkey | None) -> str:
+def mint_text(mint: Pubkey | None) -> str:
+    """A mint's address, or `SOL`."""
     return "SOL" if mint is None else str(mint)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from solpay_pipeline.ledger import findings
+from solpay_pipeline.ledger.outbox import payments_told_in
 from solpay_pipeline.lifecycle.reasons import HELD
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, WalletState
 from solpay_pipeline.operations import transitions
@@ -27,11 +28,14 @@ _OVER = (WalletState.PAYMENT_EXPIRED, WalletState.CLOSED)
 
 
 async def watch(errand: Errand) -> None:
-    """Look once at every watched wallet."""
+    """Look once at every watched wallet, but those that this run has looked at and told of already."""
     if errand.options.watch_days <= 0:
         return
     since = errand.chain_time - timedelta(days=errand.options.watch_days)
-    for page in wallet_pages(errand, states=_WATCHED, expired_since=since, is_counted=False):
+    just_seen = payments_told_in(errand.run)
+    for page in wallet_pages(
+        errand, states=_WATCHED, expired_since=since, without=just_seen, is_counted=False
+    ):
         sights = await survey(
             errand,
             without_busy(errand, page),

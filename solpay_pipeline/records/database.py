@@ -143,7 +143,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _postgresql_engine(url: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             hide_parameters=True,
             pool_pre_ping=True,
@@ -151,6 +151,9 @@ def _postgresql_engine(url: URL) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise BadDatabaseUrl(f"PostgreSQL needs the package psycopg 3: {error}") from None
+    # Many rows in one INSERT, also where nothing is to be returned: psycopg would send one for each row.
+    engine.dialect.use_insertmanyvalues_wo_returning = True
+    return engine
 
 
 def _shown(url: URL) -> str:

@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline.operations.errors import Blocked
 from solpay_pipeline.secret import SecretKeypair
 from solpay_pipeline_tests.attacks.moves import take_sol
-from solpay_pipeline_tests.shop import open_shop
+from solpay_pipeline_tests.shop import SOL, open_shop
 
 
 def test_a_wallet_whose_history_has_a_hole_stops_nobody_else(tmp_path: Path) -> None:
@@ -108,3 +109,41 @@ def test_a_fee_payer_without_money_keeps_nobody_from_being_credited(tmp_path: Pa
         with pytest.raises(Blocked, match="fee payer"):
             shop.run("expire", page_size=1)
         assert (shop.status(unpaid), shop.status(paid)) == ("expired", "confirmed")
+
+
+def test_a_keypair_that_no_key_opens_stops_nobody_else(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        shop.accept_sol()
+        accepted = {"status": PaymentStatus.CONFIRMED, "state": WalletState.PROCESSING_PAYMENT}
+        sealed_elsewhere, paid = shop.new_payment(**accepted), shop.new_payment(**accepted)
+        for customer in (sealed_elsewhere, paid):
+            shop.pay_sol(customer)
+        shop.settle_chain()
+        wallets = shop.merchant.tables.wallet
+        with shop.merchant.engine.begin() as connection:
+            connection.execute(
+                wallets.update()
+                .where(wallets.c.id == sealed_elsewhere.wallet_id)
+                .values(keypair_json=Fernet(Fernet.generate_key()).encrypt(b"[]").decode())
+            )
+        assert not shop.run("sweep").is_clean
+        assert (shop.state(paid), shop.state(sealed_elsewhere)) == ("sent_funds", "failed_to_send_funds")
+        assert shop.codes(sealed_elsewhere) == {"key_unreadable"}
+        assert shop.received() == SOL + SOL // 10
+
+
+def test_a_wallet_whose_payment_was_deleted_stops_nobody_else(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        shop.accept_sol()
+        accepted = {"status": PaymentStatus.CONFIRMED, "state": WalletState.PROCESSING_PAYMENT}
+        orphan, paid = shop.new_payment(**accepted), shop.new_payment(**accepted)
+        shop.pay_sol(paid)
+        shop.settle_chain()
+        tables = shop.merchant.tables
+        with shop.merchant.engine.begin() as connection:
+            link = tables.payment_price
+            connection.execute(link.delete().where(link.c[tables.payment_column] == orphan.payment_id))
+            connection.execute(tables.payment.delete().where(tables.payment.c.id == orphan.payment_id))
+        assert not shop.run("sweep").is_clean
+        assert (shop.state(paid), shop.state(orphan)) == ("sent_funds", "processing_payment")
+        assert shop.codes(orphan) == {"no_payment"}

@@ -9,6 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.tables import metadata
@@ -82,3 +83,8 @@ def _to(engine: sa.Engine, direction: str, revision: str) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         getattr(command, direction)(config, revision)
+
+
+def test_the_version_that_the_code_needs_is_the_head_of_the_migrations() -> None:
+    folder = Path(migrate.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_current_head() == migrate.newest()

@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState, leg, movement, transaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.localnet.token_layout import NATIVE_MINT
 from solpay_pipeline.operations.outcome import Outcome
 from solpay_pipeline.records.database import reading
 from solpay_pipeline_tests.shop import FEE_PAYER_LAMPORTS, SOL, Customer, Shop
@@ -83,13 +84,13 @@ def assert_no_false_record(shop: Shop, customers: Iterable[Customer]) -> None:
             assert state not in SHUT, f"{state} while the payment is live"
 
 
-def assert_books_balance(shop: Shop, *, opened_by_others: Iterable[Pubkey] = ()) -> None:
+def assert_books_balance(shop: Shop, *, opened_by_others: Iterable[Pubkey] = (), **options: Any) -> None:
     """What left the fee payer is fees and the rent of the receiver's accounts; what came is the rent of wallets.
 
     `opened_by_others` are mints whose account of the receiver somebody else opened.
     """
     shop.finalize_chain()
-    shop.run("sweep")
+    shop.run("sweep", **options)
     rows = _landed(shop)
     rent = sum(amount for kind, _, _, amount in rows if kind == MovementKind.RENT)
     fees = sum(
@@ -99,6 +100,8 @@ def assert_books_balance(shop: Shop, *, opened_by_others: Iterable[Pubkey] = ())
     )
     opened = sum(
         shop.seed.lamports(shop.ata(shop.merchant.receiver, mint))
+        # Of wrapped SOL the lamports are the tokens; the rest is the rent.
+        - (shop.received(mint) if mint == NATIVE_MINT else 0)
         for mint in set(mints(shop)) - set(opened_by_others)
     )
     assert shop.seed.lamports(shop.merchant.fee_payer.pubkey) == FEE_PAYER_LAMPORTS - fees - opened + rent

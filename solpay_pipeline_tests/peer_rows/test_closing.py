@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.faults import Fault
@@ -61,6 +62,28 @@ def test_s01_expire_without_closing_leaves_the_closing_to_reclaim(street: Street
     assert_closed(shop, customer)
     assert shop.kinds(customer) == ["payment.expired", "wallet.closed"]
     assert_nothing_more_happens(shop)
+
+
+def test_s01_no_commit_leaves_a_payment_expired_and_its_wallet_unmarked(street: Street) -> None:
+    shop = street.shop
+    for _ in range(2):
+        shop.new_payment()
+    shop.wait(**HALF_AN_HOUR_OVER)
+    payments, wallets = shop.merchant.tables.payment, shop.merchant.tables.wallet
+    unmarked = (
+        sa.select(sa.func.count())
+        .select_from(payments.join(wallets, payments.c.one_time_payment_wallet_id == wallets.c.id))
+        .where(payments.c.status == "expired", wallets.c.state == "created")
+    )
+    seen: list[int] = []
+
+    @sa.event.listens_for(shop.merchant.engine, "commit")
+    def _look(connection: sa.Connection) -> None:
+        seen.append(connection.execute(unmarked).scalar_one())
+
+    assert shop.run("expire", close_wallets=False).expired == 2
+    assert seen
+    assert set(seen) == {0}
 
 
 def test_s01_wallets_that_the_peer_left_created_behind_expired_payments_are_closed_too(

@@ -452,6 +452,22 @@ def test_s16_a_wallet_whose_transactions_keep_failing_is_set_aside_and_tried_by_
     assert_nothing_more_happens(shop)
 
 
+def test_s16_a_failure_that_the_next_run_finds_final_is_not_called_sent_either(street: Street) -> None:
+    shop = street.shop
+    (customer,) = paid_in_sol(shop, 1)
+    with weather(shop, Fault("land_failed", times=1)):
+        outcome = shop.run("sweep", patience_seconds=0.1)
+    assert (outcome.swept, outcome.in_flight) == (0, 1)
+    shop.finalize_chain()
+
+    assert shop.run("sweep").swept == 1
+    assert next(one.state for one in shop.transactions()) == "failed"
+    assert_swept(shop, customer)
+    assert (gain(shop), moved(shop, customer)) == (SOL_PRICE, {None: SOL_PRICE})
+    assert_books_balance(shop)
+    assert_nothing_more_happens(shop)
+
+
 def test_s17_a_dropped_transaction_is_sent_again_while_it_lives(street: Street) -> None:
     shop = street.shop
     customers = paid_in_sol(shop, 2)

@@ -102,8 +102,9 @@ def test_the_timetable_is_read_from_the_environment() -> None:
             "SOLPAY_RECHECK_INTERVAL": "60",
             "SOLPAY_RECHECK_PAGE": "1000",
             "SOLPAY_AUTOMATION_RUNNING": "true",
+            "SOLPAY_REPORTS_CRON": "0 */6 * * *",
         }
-    ) == Timetable("0 3 * * *", "Europe/Berlin", 60, 1000, is_running=True)
+    ) == Timetable("0 3 * * *", "Europe/Berlin", 60, 1000, is_running=True, reports="0 */6 * * *")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,7 @@ def test_the_timetable_is_read_from_the_environment() -> None:
     [
         ("SOLPAY_MAINTENANCE_CRON", "every day", "is no cron expression of five fields"),
         ("SOLPAY_MAINTENANCE_CRON", "61 * * * *", "is no cron expression of five fields"),
+        ("SOLPAY_REPORTS_CRON", "hourly", "is no cron expression of five fields"),
         ("SOLPAY_MAINTENANCE_TIMEZONE", "Mars/Olympus", "is no time zone"),
         ("SOLPAY_MAINTENANCE_TIMEZONE", "../etc/passwd", "is no time zone"),
         ("SOLPAY_RECHECK_INTERVAL", "1", "is no whole number from 5 to 86400"),

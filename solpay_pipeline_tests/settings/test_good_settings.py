@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.signer import KeyPlace
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.settings import SETTINGS, Settings, bad_settings, parse_settings
 from solpay_pipeline_tests.settings.environments import (
@@ -36,6 +37,7 @@ def test_a_complete_environment_becomes_typed_settings():
     }
     assert (settings.payment_table, settings.token_table) == ("shop_orderpayment", "shop_token")
     assert (settings.transaction_version, settings.max_priority_fee) == (1, 5000)
+    assert (settings.max_spent_per_run, settings.max_spent_per_day) == (1_000_000, 10_000_000)
     assert settings.event_handlers == ("shop.events:on_event", "shop.audit:write")
     assert settings.django_settings == "shop.settings"
 
@@ -51,6 +53,54 @@ def test_the_six_required_settings_are_enough():
     assert settings.webhook_url is settings.rpc_proxy is None
     assert (settings.webhook_secrets, settings.webhook_allow_private, settings.event_tries) == ((), False, 10)
     assert (settings.event_handlers, settings.django_settings) == ((), None)
+
+
+REMOTE = {key: value for key, value in SMALLEST.items() if key != "SOLPAY_FEE_PAYER_KEYPAIR"} | {
+    "SOLPAY_FEE_PAYER_SIGNER": "vault:https://vault.test:8200/v1x/fees",
+    "SOLPAY_FEE_PAYER_ADDRESS": str(FEE_PAYER.pubkey()),
+    "SOLPAY_FEE_PAYER_SIGNER_TOKEN": "hvs.token",
+}
+
+
+def test_the_fee_payers_key_may_be_elsewhere_and_its_token_in_a_file(tmp_path: Path):
+    settings = parse_settings(REMOTE)
+
+    assert settings.fee_payer is None
+    assert settings.fee_payer_signer == KeyPlace("vault", "fees", "https://vault.test:8200/v1x")
+    assert settings.fee_payer_address == FEE_PAYER.pubkey()
+    assert settings.shown()["SOLPAY_FEE_PAYER_SIGNER"] == "vault:https://vault.test:8200/v1x/fees"
+    assert settings.shown()["SOLPAY_FEE_PAYER_SIGNER_TOKEN"] == "set"
+    assert "hvs." not in repr(settings)
+    file = tmp_path / "token"
+    file.write_text("hvs.fresh\n")
+    fresh = parse_settings(REMOTE | {"SOLPAY_FEE_PAYER_SIGNER_TOKEN": str(file)}).fee_payer_signer_token
+    assert fresh is not None
+    assert fresh.get_secret_value() == "hvs.fresh"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            {"SOLPAY_FEE_PAYER_KEYPAIR": str(FEE_PAYER)},
+            "SOLPAY_FEE_PAYER_KEYPAIR: is given beside SOLPAY_FEE_PAYER_SIGNER; one key pays",
+        ),
+        (
+            {"SOLPAY_FEE_PAYER_ADDRESS": ""},
+            "SOLPAY_FEE_PAYER_ADDRESS: is missing, and SOLPAY_FEE_PAYER_SIGNER needs it",
+        ),
+        (
+            {"SOLPAY_FEE_PAYER_SIGNER_TOKEN": ""},
+            "SOLPAY_FEE_PAYER_SIGNER_TOKEN: is missing, and a Vault needs it",
+        ),
+        (
+            {"SOLPAY_FEE_PAYER_SIGNER": "aws-kms:alias/fees"},
+            "SOLPAY_FEE_PAYER_SIGNER_TOKEN: is given, but only a Vault has one",
+        ),
+    ],
+)
+def test_a_signer_that_does_not_add_up_is_told(change, complaint):
+    assert str(bad_settings(REMOTE | change)[0]) == complaint
 
 
 def test_an_empty_optional_setting_counts_as_absent():

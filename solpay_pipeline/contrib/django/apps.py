@@ -6,6 +6,8 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, register
 
+from solpay_pipeline.contrib.django.once import guard_signals
+
 PEER = "django_solana_payments"
 
 
@@ -17,8 +19,10 @@ class SolpayPipelineConfig(AppConfig):
     verbose_name = "Solana payments pipeline"
 
     def ready(self) -> None:
-        """Register the check."""
+        """Register the check, and keep the peer's signals from being sent beside ours."""
         register(check_order)
+        if apps.is_installed(PEER):
+            guard_signals()
 
 
 def check_order(**_: Any) -> Sequence[CheckMessage]:

@@ -1,0 +1,78 @@
+"""What the fee payer has spent, as the ledger has it, against what it may spend in a run and in a UTC day.
+
+A transaction counts from the moment it is recorded, since from then on it may land; one that was refused or died costs
+nothing. Processes that overlap share the day: the last check is made in the database transaction that records.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from solpay_pipeline.ledger.tables import TransactionState, transaction
+
+_COSTS = (
+    TransactionState.RECORDED,
+    TransactionState.CONFIRMED,
+    TransactionState.FINALIZED,
+    TransactionState.FAILED,
+)
+
+# Any number that no other program of the shop locks; the letters are "solpay".
+_LOCK = 0x736F6C706179
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingLimits:
+    """Lamports; None where there is no limit."""
+
+    per_run: int | None = None
+    per_day: int | None = None
+
+
+class LimitReached(Exception):
+    """One more transaction would cost more than may be spent. `reason` is for machines, the text for people."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
+def check(
+    connection: Connection, limits: SpendingLimits, run_id: str, now: datetime, *, more: int = 0
+) -> None:
+    """Raises `LimitReached` where what is in the ledger and `more` lamports exceed a limit.
+
+    In a transaction that has recorded something, others that record wait until it ends.
+    """
+    if limits.per_run is not None:
+        spent = _spent(connection, transaction.c.run_id == run_id)
+        if spent + more > limits.per_run:
+            raise LimitReached("max_spent_per_run", _words("run", limits.per_run, spent + more))
+    if limits.per_day is not None:
+        day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        spent = _spent(connection, transaction.c.created_at >= day)
+        if spent + more > limits.per_day:
+            raise LimitReached("max_spent_per_day", _words("UTC day", limits.per_day, spent + more))
+
+
+def take_turns(connection: Connection, limits: SpendingLimits) -> None:
+    """Let one process at a time count and record until its transaction ends; on SQLite every writer does so."""
+    if limits.per_day is not None and connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def _spent(connection: Connection, which: sa.ColumnElement[bool]) -> int:
+    # Amounts are text on SQLite; no fee comes near what BIGINT holds.
+    fee, rent = (sa.cast(column, sa.BigInteger) for column in (transaction.c.fee, transaction.c.rent_paid))
+    cost = fee + sa.case((transaction.c.state == TransactionState.FAILED, 0), else_=rent)
+    spent = connection.execute(
+        sa.select(sa.func.sum(cost)).where(which, transaction.c.state.in_(_COSTS))
+    ).scalar()
+    return int(spent or 0)
+
+
+def _words(period: str, limit: int, cost: int) -> str:
+    name = "SOLPAY_MAX_SPENT_PER_RUN" if period == "run" else "SOLPAY_MAX_SPENT_PER_DAY"
+    return f"the {period}'s fees and rent would come to {cost} lamports; {limit} may be spent ({name})"
