@@ -121,10 +121,10 @@ def sign(
 
 
 def message_of(wire: bytes) -> MessageV0 | MessageV1:
-    """The message of a signed transaction. Raises ValueError where it is of another version than ours are."""
+    """The message of a signed transaction. Raises TypeError where it is of another version than ours are."""
     message = VersionedTransaction.from_bytes(wire).message
     if not isinstance(message, MessageV0 | MessageV1):
-        raise ValueError("a transaction of a version that we never sign")
+        raise TypeError("a transaction of a version that we never sign")
     return message
 
 

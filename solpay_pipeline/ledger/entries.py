@@ -213,8 +213,8 @@ def close_landed(
 def hold_again(connection: Connection, signatures: Sequence[str]) -> None:
     """Let confirmed transactions that the chain no longer shows keep their wallets until they are over.
 
-    They may land again as they are while their blockhash lives, and nothing else may be signed for these wallets by then.
-    A wallet that another leg keeps already is kept by that one.
+    They may land again as they are while their blockhash lives, and nothing else may be signed for these wallets
+    by then. A wallet that another leg keeps already is kept by that one.
     """
     rows = connection.execute(
         sa.select(leg.c.id, leg.c.wallet_id)

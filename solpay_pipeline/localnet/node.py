@@ -31,8 +31,8 @@ UNREADABLE = object()
 class Node:
     """One RPC node. `calls` counts requests by JSON-RPC method, whatever their fate; `requests` the HTTP requests, of
     which one may carry several calls; `connections` the TCP connections accepted. `lag`: slots that it is behind at
-    first (`view.set_lag` changes it); `history_slots`: how far its history goes back, None for all, 0 for a node without
-    history. `save` writes the chain to its file, where it has one.
+    first (`view.set_lag` changes it); `history_slots`: how far its history goes back, None for all, 0 for a node
+    without history. `save` writes the chain to its file, where it has one.
     """
 
     chain: Chain

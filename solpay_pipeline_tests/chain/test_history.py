@@ -226,10 +226,11 @@ async def test_no_node_that_lags_tells_a_history_to_whom_a_fresher_one_has_told_
     ground.chain.advance(50)
     ground.pay(owner, 900_000)
     ground.chain.advance(5)
-    with running(ground.chain, lag=40) as lagging, pytest.raises(NodeBehind):
+    newest = ground.chain.slot_at("confirmed")
+    with running(ground.chain, lag=40) as lagging:
         async with rpc_to(lagging) as rpc:
-            newest = ground.chain.slot_at("confirmed")
-            await read(rpc, owner, (), commitment=Commitment.CONFIRMED, min_context_slot=newest)
+            with pytest.raises(NodeBehind):
+                await read(rpc, owner, (), commitment=Commitment.CONFIRMED, min_context_slot=newest)
 
 
 # ---- what a real node does seldom
