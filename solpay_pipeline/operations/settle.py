@@ -85,6 +85,6 @@ def _goes_home(errand: Errand, one: OpenTransaction) -> bool:
             fee_payer=merchant.fee_payer.pubkey,
             max_priority_fee_lamports=merchant.max_priority_fee,
         )
-    except (ForbiddenInstruction, ValueError):
+    except (ForbiddenInstruction, TypeError, ValueError):
         return False
     return True
