@@ -6,7 +6,7 @@ instruction stops here (`ForbiddenInstruction`) and never reaches a key.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
@@ -45,6 +45,9 @@ TRANSFER_CHECKED: Final = 12
 SYNC_NATIVE: Final = b"\x11"
 HARVEST_WITHHELD: Final = b"\x1a\x04"
 
+MOST_RENT: Final = 10_000_000
+"""Lamports that the rent of one token account can be: five times that of before the price of storage fell."""
+
 
 class ForbiddenInstruction(Permanent):
     """A message, about to be signed, does something that no plan of ours asks for. Nothing was signed."""
@@ -74,6 +77,12 @@ def lower(action: Action, owner: Pubkey) -> tuple[Instruction, ...]:
                     )
                 ),
             )
+        case CloseAccount(unwraps=True):
+            # Closing pays out what has come since the account was read, too. It goes to the wallet, from where the
+            # rent alone goes on.
+            keys = [_written(action.account), AccountMeta(owner, True, True), AccountMeta(owner, True, True)]
+            rent = TransferParams(from_pubkey=owner, to_pubkey=action.rent_to, lamports=action.lamports)
+            return (Instruction(action.program, CLOSE_ACCOUNT, keys), transfer(rent))
         case CloseAccount():
             keys = [_written(action.account), _written(action.rent_to), AccountMeta(owner, True, False)]
             return (Instruction(action.program, CLOSE_ACCOUNT, keys),)
@@ -101,7 +110,8 @@ def assert_destinations(
 ) -> None:
     """Raise `ForbiddenInstruction` unless every effect of `message` is one that this program may have.
 
-    Lamports go to `receiver` only and tokens to ATAs of it; closed accounts pay their rent to `fee_payer`;
+    Lamports go to `receiver` only and tokens to ATAs of it; closed accounts pay their rent to `fee_payer`, or to their
+    own wallet, which then passes it on to the fee payer, no more than rent can be;
     the fee payer gives nothing but the fee, at most `max_priority_fee_lamports` above the base fee, and the
     rent of ATAs that belong to `receiver`; nobody signs who has no part (SOLANA.md 5, F23). The allow-list
     is closed: an instruction that is not known here is refused, whatever it does.
@@ -122,6 +132,10 @@ def assert_destinations(
             look.at(program, accounts, bytes(compiled.data))
         except ForbiddenInstruction as refused:
             raise ForbiddenInstruction(f"instruction {position}: {refused}") from None
+    if look.unwrapped:
+        raise ForbiddenInstruction(
+            f"pays the rent of a closed account to {look.unwrapped[0]}, not to the fee payer"
+        )
     strangers = set(keys[: message.header.num_required_signatures]) - look.signers
     if strangers:
         raise ForbiddenInstruction(f"asks for the signature of {', '.join(sorted(map(str, strangers)))}")
@@ -139,6 +153,8 @@ class _Look:
     receiver: Pubkey
     fee_payer: Pubkey
     signers: set[Pubkey]
+    unwrapped: list[Pubkey] = field(default_factory=list)
+    """Wallets to which an account of theirs has paid out, and which have not passed it on."""
     unit_limit: int | None = None
     unit_price: int | None = None
 
@@ -168,7 +184,10 @@ class _Look:
             raise ForbiddenInstruction("is no plain system transfer")
         source, destination = accounts
         self._authority(source)
-        if destination != self.receiver:
+        is_rent = int.from_bytes(content[4:], "little") <= MOST_RENT
+        if destination == self.fee_payer and is_rent and source in self.unwrapped:
+            self.unwrapped.remove(source)
+        elif destination != self.receiver:
             raise ForbiddenInstruction(f"sends lamports to {destination}, not to the receiver")
 
     def _token(self, program: Pubkey, accounts: Sequence[Pubkey], content: bytes) -> None:
@@ -180,7 +199,9 @@ class _Look:
         elif content == CLOSE_ACCOUNT and len(accounts) == 3:
             _account, rent_to, authority = accounts
             self._authority(authority)
-            if rent_to != self.fee_payer:
+            if rent_to == authority:
+                self.unwrapped.append(authority)
+            elif rent_to != self.fee_payer:
                 raise ForbiddenInstruction(
                     f"pays the rent of a closed account to {rent_to}, not to the fee payer"
                 )

@@ -39,12 +39,16 @@ class HarvestWithheld:
 
 @dataclass(frozen=True, slots=True)
 class CloseAccount:
-    """CloseAccount of an empty token account; its whole `lamports` go to `rent_to`."""
+    """CloseAccount of an empty token account; its whole `lamports` go to `rent_to`.
+
+    `unwraps` stands for one of wrapped SOL, which closes with money in it as well: that stays in the wallet.
+    """
 
     account: Pubkey
     program: Pubkey
     lamports: int
     rent_to: Pubkey
+    unwraps: bool = False
 
 
 Action = MoveLamports | MoveTokens | HarvestWithheld | CloseAccount

@@ -133,7 +133,7 @@ def _closing(token: TokenHolding, rent_to: Pubkey) -> tuple[Action, ...]:
         return ()
     # Wrapped SOL leaves as tokens before; what closing then pays out is the rent alone.
     rent = token.lamports - token.amount if token.is_native else token.lamports
-    close = CloseAccount(token.account, token.mint.program, rent, rent_to)
+    close = CloseAccount(token.account, token.mint.program, rent, rent_to, unwraps=token.is_native)
     if token.withheld == 0:
         return (close,)
     harvest = HarvestWithheld(token.account, token.mint.address, token.mint.program, token.withheld)

@@ -21,6 +21,7 @@ from solpay_pipeline.chain.addresses import (
 )
 from solpay_pipeline.chain.compute import ComputeTable
 from solpay_pipeline.chain.instructions import (
+    MOST_RENT,
     ForbiddenInstruction,
     assert_destinations,
     compute_budget,
@@ -140,6 +141,22 @@ def test_wrapped_sol_goes_to_the_receiver_and_not_away_with_the_rent(ground, ver
     assert ground.account(ata) is None
     assert ground.tokens(main) == 70_000_000
     rent = holding.lamports - holding.amount
+    assert ground.lamports(ground.fee_payer.pubkey()) == before + rent - record.executed.fee
+
+
+def test_wrapped_sol_that_came_after_the_look_stays_in_the_wallet(ground, version):
+    wallet, mint = ground.keypair(), ground.read_mint(WRAPPED_SOL_MINT)
+    ata = ground.wrapped_sol(wallet.pubkey(), 70_000_000, True)
+    main = ground.ata(ground.receiver, mint)
+    *move, _close = emptying(ground, wallet.pubkey(), mint)
+    holding = holding_of(ground, wallet.pubkey(), mint)
+    rent = holding.lamports - holding.amount
+    close = CloseAccount(ata, mint.program, rent, ground.fee_payer.pubkey(), unwraps=True)
+    ground.wrapped_sol(wallet.pubkey(), 30_000_000, True)
+    before = ground.lamports(ground.fee_payer.pubkey())
+    (record,) = land(ground, [Leg(1, wallet.pubkey(), ((*move, close),))], [wallet], version)
+    assert ground.tokens(main) == 70_000_000
+    assert ground.lamports(wallet.pubkey()) == 30_000_000
     assert ground.lamports(ground.fee_payer.pubkey()) == before + rent - record.executed.fee
 
 
@@ -326,6 +343,17 @@ def test_all_that_we_build_is_allowed():
 def test_whatever_else_is_refused(instruction, why):
     with pytest.raises(ForbiddenInstruction, match=why):
         look(move(), instruction)
+
+
+def test_an_unwrapped_account_passes_its_rent_to_the_fee_payer_once_and_no_more_than_rent():
+    unwrapping = lower(CloseAccount(SOURCE, TOKEN_PROGRAM_ID, 5, PAYER, unwraps=True), WALLET)
+    too_much = lower(CloseAccount(SOURCE, TOKEN_PROGRAM_ID, MOST_RENT + 1, PAYER, unwraps=True), WALLET)
+    look(*unwrapping, *unwrapping)
+    for refused in ((*unwrapping, send(WALLET, PAYER)), too_much, unwrapping[::-1], (*too_much, *unwrapping)):
+        with pytest.raises(ForbiddenInstruction, match="not to the receiver"):
+            look(*refused)
+    with pytest.raises(ForbiddenInstruction, match="not to the fee payer"):
+        look(unwrapping[0])
 
 
 def test_another_fee_payer_is_refused():

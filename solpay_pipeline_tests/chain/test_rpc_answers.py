@@ -131,7 +131,7 @@ async def test_many_calls_share_few_connections(node: Node) -> None:
     before = node.connections
     async with client(node) as rpc:
         await asyncio.gather(*(rpc.slot(CONFIRMED) for _ in range(100)))
-    assert node.connections - before <= 8
+    assert node.connections - before <= RpcOptions().max_concurrency
 
 
 async def test_a_node_that_says_it_is_behind_is_not_healthy() -> None:

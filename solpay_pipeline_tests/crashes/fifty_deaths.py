@@ -2,9 +2,10 @@
 
 `python -m solpay_pipeline_tests.crashes.fifty_deaths` prints a row for each death and what was wrong after the plain run
 that followed it, and ends with 1 where anything was. Every death begins with the same shop, restored from its
-database file and its chain's state file. The moments are drawn from a seed, over the work of a run that nobody disturbs:
-a moment is a number of the process' own CPU seconds, which a busy machine does not stretch, and a part of a second more, by
-the clock, so that it may also die while it waits.
+database file and its chain's state file. The moments are drawn from a seed,
+half of them over the work of a run that nobody disturbs (in CPU seconds of the process, which a busy machine does not
+stretch), half of them over the transactions that it records, where most can go wrong; and each has a part of a second
+more, by the clock, so that a run may also die while it waits.
 """
 
 import argparse
@@ -28,9 +29,10 @@ from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
-from solpay_pipeline.ledger.tables import event, leg
+from solpay_pipeline.ledger.tables import event, leg, transaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet import state_file
+from solpay_pipeline.localnet.config import BLOCKHASH_LIFE_BLOCKS
 from solpay_pipeline.localnet.engine import ChainConfig
 from solpay_pipeline.localnet.seed import TOKEN_2022, Seed
 from solpay_pipeline.localnet.server import running
@@ -55,6 +57,9 @@ LONGEST_WAIT = 0.6
 
 REDRAWS = 5
 """Where a run was over before its death came, the moment is drawn again, in its first four fifths."""
+
+LATE_HELP = 4
+"""The plain run of every fourth death comes when all blockhashes of the dead one are over."""
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -121,12 +126,24 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """So many CPU seconds of `work` and so many transactions `recorded`, and then a `wait` by the clock."""
+
+    work: float
+    recorded: int
+    wait: float
+
+    def __str__(self) -> str:
+        after = f"record {self.recorded:3}" if self.recorded else f"{self.work:7.2f} s"
+        return f"{after} +{self.wait:5.2f} s"
+
+
+@dataclass(frozen=True)
 class Death:
-    """One death: after `work` CPU seconds and a `wait`; `step` is the operation that had told or recorded last."""
+    """One death; `step` is the operation that had told or recorded last."""
 
     number: int
-    work: float
-    wait: float
+    moment: Moment
     was_killed: bool
     step: str
     states: Counter[str]
@@ -186,37 +203,39 @@ def restored(stock: Stock, folder: Path) -> Iterator[Shop]:
     engine.dispose()
 
 
-def undisturbed(warm: Warm, stock: Stock) -> tuple[float, Verdict]:
-    """The CPU seconds of a maintain that nobody kills, and whether it does everything."""
+def undisturbed(warm: Warm, stock: Stock) -> tuple[Moment, Verdict]:
+    """The last moment of a maintain that nobody kills, and whether it does everything."""
     with tempfile.TemporaryDirectory() as folder, restored(stock, Path(folder)) as shop:
         ended, work = _watched(warm, shop, None)
-        return work, judged(stock, shop, ended)
+        return Moment(work, len(shop.transactions()), 0.0), judged(stock, shop, ended)
 
 
-def die(warm: Warm, stock: Stock, number: int, work: float, wait: float) -> Death:
+def die(warm: Warm, stock: Stock, number: int, moment: Moment) -> Death:
     """One maintain, killed at that moment, and a plain one after it."""
     with tempfile.TemporaryDirectory() as folder, restored(stock, Path(folder)) as shop:
-        killed, _ = _watched(warm, shop, (work, wait))
+        killed, _ = _watched(warm, shop, moment)
         states = Counter(str(row.state) for row in shop.transactions())
         step, at_rest = _last_step(shop), _at_rest(shop)
-        left = {row.signature for row in shop.transactions()}
+        left = {row.signature for row in shop.transactions() if row.state == "recorded"}
+        if number % LATE_HELP == 0:
+            shop.chain.advance(BLOCKHASH_LIFE_BLOCKS + CONFIG.finalized_lag + 50)
         ended = warm.run(shop.environment(), "maintain")
         verdict = judged(stock, shop, ended)
         resigned = sum(row.signature in left and row.state == "dead" for row in shop.transactions())
-        return Death(number, work, wait, killed.was_killed, step, states, at_rest, resigned, verdict)
+        return Death(number, moment, killed.was_killed, step, states, at_rest, resigned, verdict)
 
 
-def deaths(warm: Warm, stock: Stock, count: int, work: float, seed: int) -> Iterator[Death]:
-    """So many deaths, each at a moment of its own out of `work` CPU seconds."""
+def deaths(warm: Warm, stock: Stock, count: int, last: Moment, seed: int) -> Iterator[Death]:
+    """So many deaths, each at a moment of its own, up to `last`."""
     dice = random.Random(seed)
     for number in range(1, count + 1):
-        # One moment in each of `count` equal parts, so that no part of a run goes without its death.
-        moment = work * (number - 1 + dice.random()) / count
-        death = die(warm, stock, number, moment, LONGEST_WAIT * dice.random())
+        # Each in its own of `count` equal parts, so that no part of a run goes without its death.
+        share = (number - 1 + dice.random()) / count
+        death = die(warm, stock, number, _moment(number, share, last, dice))
         for _ in range(REDRAWS):
             if death.was_killed or not death.verdict.is_clean:
                 break
-            death = die(warm, stock, number, 0.8 * work * dice.random(), LONGEST_WAIT * dice.random())
+            death = die(warm, stock, number, _moment(number, 0.8 * dice.random(), last, dice))
         yield death
 
 
@@ -235,15 +254,13 @@ def judged(stock: Stock, shop: Shop, ended: Ended) -> Verdict:
     return Verdict(len(wrong), _missing(stock, shop), tuple(complaints))
 
 
-def report(deaths_so_far: Sequence[Death], work: float) -> bool:
+def report(deaths_so_far: Sequence[Death]) -> bool:
     """The figures of all deaths together; True where nothing was wrong."""
     wrong = sum(each.verdict.wallets_wrong for each in deaths_so_far)
     missing = sum(each.verdict.missing for each in deaths_so_far)
     steps = Counter(each.step for each in deaths_so_far)
-    moments = [each.work for each in deaths_so_far]
     print(
-        f"\n{len(deaths_so_far)} runs, {sum(each.was_killed for each in deaths_so_far)} killed, from CPU second "
-        f"{min(moments):.2f} to {max(moments):.2f} of {work:.2f}\n"
+        f"\n{len(deaths_so_far)} runs, {sum(each.was_killed for each in deaths_so_far)} killed\n"
         f"last at work: {', '.join(f'{name} {count}' for name, count in steps.most_common())}\n"
         f"died with transactions in flight: {sum(each.was_mid_flight for each in deaths_so_far)}, "
         f"with {sum(each.states['recorded'] for each in deaths_so_far)} of them; dead by the plain run's time and "
@@ -262,6 +279,13 @@ def _fates(wallets: int) -> list[Fate]:
     return fates
 
 
+def _moment(number: int, share: float, last: Moment, dice: random.Random) -> Moment:
+    wait = LONGEST_WAIT * dice.random()
+    if number % 2:
+        return Moment(share * last.work, 0, wait)
+    return Moment(0.0, 1 + int(share * (last.recorded - 1)), wait)
+
+
 def _fold_in(file: Path) -> None:
     """Move what stands in the write-ahead log into the file that is copied."""
     engine = sa.create_engine(f"sqlite:///{file}")
@@ -270,11 +294,11 @@ def _fold_in(file: Path) -> None:
     engine.dispose()
 
 
-def _watched(warm: Warm, shop: Shop, moment: tuple[float, float] | None) -> tuple[Ended, float]:
+def _watched(warm: Warm, shop: Shop, moment: Moment | None) -> tuple[Ended, float]:
     """A maintain, killed at a moment where there is one; how it ended, and the CPU seconds that were seen of it."""
     over = threading.Event()
     seen = [0.0]
-    watcher = threading.Thread(target=_watch, args=(warm._process.pid, moment, over, seen))
+    watcher = threading.Thread(target=_watch, args=(warm._process.pid, shop, moment, over, seen))
     watcher.start()
     ended = warm.run(shop.environment(), "maintain")
     over.set()
@@ -282,7 +306,7 @@ def _watched(warm: Warm, shop: Shop, moment: tuple[float, float] | None) -> tupl
     return ended, seen[0]
 
 
-def _watch(parent: int, moment: tuple[float, float] | None, over: threading.Event, seen: list[float]) -> None:
+def _watch(parent: int, shop: Shop, moment: Moment | None, over: threading.Event, seen: list[float]) -> None:
     """SIGKILL to the one child that `parent` has forked, from outside and whatever it is doing."""
     child = None
     while not over.wait(0.01):
@@ -293,10 +317,15 @@ def _watch(parent: int, moment: tuple[float, float] | None, over: threading.Even
         if child is None or work is None:
             continue
         seen[0] = max(seen[0], work)
-        if moment is not None and work >= moment[0]:
-            if not over.wait(moment[1]):
+        if moment is not None and work >= moment.work and _recorded(shop) >= moment.recorded:
+            if not over.wait(moment.wait):
                 os.kill(child, signal.SIGKILL)
             return
+
+
+def _recorded(shop: Shop) -> int:
+    with reading(shop.merchant.engine) as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(transaction)).scalar_one())
 
 
 def _cpu_seconds(process: int) -> float | None:
@@ -389,22 +418,27 @@ def main() -> int:
         started = time.monotonic()
         with stocked(Path(folder), asked.wallets) as stock:
             print(f"{asked.wallets} wallets made in {time.monotonic() - started:.0f} s")
-            work, verdict = undisturbed(warm, stock)
-            print(f"undisturbed: {work:.2f} CPU seconds, {'clean' if verdict.is_clean else verdict}\n")
-            print(" no  moment         killed  last at work   in flight  landed  at rest  wrong  missing")
+            last, verdict = undisturbed(warm, stock)
+            print(
+                f"undisturbed: {last.work:.2f} CPU seconds, {last.recorded} transactions, "
+                f"{'clean' if verdict.is_clean else verdict}\n"
+            )
+            print(
+                " no  moment               killed  last at work   in flight  landed  at rest  wrong  missing"
+            )
             all_of_them = []
-            for each in deaths(warm, stock, asked.deaths, work, asked.seed):
+            for each in deaths(warm, stock, asked.deaths, last, asked.seed):
                 all_of_them.append(each)
                 landed = sum(each.states[state] for state in OVER)
                 print(
-                    f"{each.number:3}  {each.work:6.2f} +{each.wait:5.2f}  {'yes' if each.was_killed else 'no ':6}  {each.step:13}"
+                    f"{each.number:3}  {each.moment}  {'yes' if each.was_killed else 'no ':6}  {each.step:13}"
                     f"{each.states['recorded']:11}{landed:8}{each.at_rest:9}"
                     f"{each.verdict.wallets_wrong:7}{each.verdict.missing:9}",
                     flush=True,
                 )
                 for complaint in each.verdict.complaints:
                     print(f"     {complaint}", flush=True)
-            is_clean = report(all_of_them, work)
+            is_clean = report(all_of_them)
         print(f"{time.monotonic() - started:.0f} s in all")
     return 0 if is_clean and verdict.is_clean else 1
 

@@ -14,8 +14,8 @@ def test_five_kills_at_random_moments_leave_no_wallet_wrong_and_no_base_unit_mis
     warm: Warm, tmp_path: Path
 ) -> None:
     with stocked(tmp_path, wallets=60) as stock:
-        work, verdict = undisturbed(warm, stock)
+        last, verdict = undisturbed(warm, stock)
         assert verdict.is_clean, verdict
-        for death in deaths(warm, stock, count=5, work=work, seed=5):
+        for death in deaths(warm, stock, count=5, last=last, seed=5):
             assert death.was_killed, death
             assert death.verdict.is_clean, death

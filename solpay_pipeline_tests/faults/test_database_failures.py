@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -42,7 +43,8 @@ class Commits:
 
     def _has_written(self, driver: Any) -> bool:
         if isinstance(driver, psycopg.Connection):
-            return not driver.read_only
+            # Without a statement there is no transaction, and its commit never asks the server.
+            return not driver.read_only and driver.info.transaction_status is not TransactionStatus.IDLE
         before = self.changes.get(id(driver), 0)
         self.changes[id(driver)] = driver.total_changes
         return bool(driver.total_changes != before)
@@ -69,7 +71,7 @@ def _lost_before(connection: Any, _commit: Callable[[], None]) -> None:
     driver = connection.driver_connection
     if isinstance(driver, psycopg.Connection):
         with psycopg.connect(driver.info.dsn, password=driver.info.password, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(%s)", [driver.info.backend_pid])
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [driver.info.backend_pid])
         with pytest.raises(psycopg.OperationalError):
             _commit()
         raise OperationalError("COMMIT", None, Exception("terminating connection"))

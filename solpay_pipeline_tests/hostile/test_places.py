@@ -27,7 +27,7 @@ ACCEPTED = {"status": PaymentStatus.CONFIRMED, "state": WalletState.PROCESSING_P
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    with open_shop(tmp_path) as shop:
+    with open_shop(tmp_path, rpc_options=RpcOptions(retry_window_seconds=1)) as shop:
         shop.accept_sol()
         yield shop
 

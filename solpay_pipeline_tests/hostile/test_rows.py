@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import given, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
@@ -139,13 +139,14 @@ def assert_told_or_home(shop: Shop, customer: Customer, spoiled: Spoil) -> None:
         assert one.finding.explanation.strip(), spoiled
 
 
-def _try_all(folder: Path, examples: int, rows: int) -> None:
+def _try_all(folder: Path, examples: int, rows: int, number: int) -> None:
     logging.disable(logging.CRITICAL)
     with open_shop(folder) as shop:
         shop.accept_sol()
         held: list[Customer] = []
 
-        @settings(EXAMPLES, max_examples=examples)
+        @seed(number)
+        @settings(EXAMPLES, max_examples=examples, derandomize=False)
         @given(st.lists(spoils, min_size=rows, max_size=rows))
         def tried(each: list[Spoil]) -> None:
             before = shop.received()
@@ -179,9 +180,10 @@ def _try_all(folder: Path, examples: int, rows: int) -> None:
 
 
 def test_a_dozen_spoiled_rows_are_told_or_home_and_stop_nobody(tmp_path: Path) -> None:
-    _try_all(tmp_path, 1, 12)
+    _try_all(tmp_path, 1, 12, 1)
 
 
 @pytest.mark.slow
-def test_hundreds_of_spoiled_rows_are_told_or_home_and_stop_nobody(tmp_path: Path) -> None:
-    _try_all(tmp_path, 16, 20)
+@pytest.mark.parametrize("number", range(4))
+def test_sixty_spoiled_rows_are_told_or_home_and_stop_nobody(tmp_path: Path, number: int) -> None:
+    _try_all(tmp_path, 3, 20, number)

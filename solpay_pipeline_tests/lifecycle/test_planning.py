@@ -62,7 +62,7 @@ def test_closing_wrapped_sol_pays_out_the_rent_alone() -> None:
     wrapped = token(300, is_native=True, lamports=1_300)
     plan = plan_sweep(wallet(), holds(0, wrapped), ROUTE)
     assert plan.leg is not None
-    assert plan.leg.actions[-1] == CloseAccount(wrapped.account, CLASSIC, 1_000, FEE_PAYER)
+    assert plan.leg.actions[-1] == CloseAccount(wrapped.account, CLASSIC, 1_000, FEE_PAYER, unwraps=True)
     plain = token(300, lamports=1_300)
     plan = plan_sweep(wallet(), holds(0, plain), ROUTE)
     assert plan.leg is not None

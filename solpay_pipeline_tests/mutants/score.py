@@ -67,6 +67,8 @@ KILLED: Final = frozenset({1, 3})
 
 UNTESTED: Final = 33
 
+SPINNER: Final = re.compile("[\u2800-\u28ff]")
+
 
 def mutants_of(root: Path) -> dict[str, int | None]:
     """All mutants that mutmut has made below `root`, and pytest's exit code where they were tried."""
@@ -131,7 +133,9 @@ def mutmut(root: Path, *arguments: str) -> str:
         check=False,
     )
     if ran.returncode:
-        raise RuntimeError(f"mutmut {arguments[0]} failed: {(ran.stdout + ran.stderr)[-3_000:]}")
+        # The rest is a spinner, a line for each of its turns.
+        lines = [line for line in re.split(r"[\r\n]+", ran.stdout + ran.stderr) if not SPINNER.match(line)]
+        raise RuntimeError(f"mutmut {arguments[0]} failed:\n" + "\n".join(lines[-40:]))
     return ran.stdout
 
 

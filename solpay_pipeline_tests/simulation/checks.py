@@ -12,6 +12,8 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from solpay_pipeline.localnet.config import CommitmentName
+from solpay_pipeline.localnet.token_layout import NATIVE_MINT
+from solpay_pipeline_tests.simulation.database import difference
 from solpay_pipeline_tests.simulation.process import Process
 from solpay_pipeline_tests.simulation.till import Change, Money, Till, holdings, was_paid_in_time
 from solpay_pipeline_tests.simulation.world import World
@@ -182,8 +184,8 @@ class Checks:
         for change in changes:
             if change.fee_payer == self.ours and (change.signature, change.slot) not in self._judged:
                 self._judged.add((change.signature, change.slot))
-                self._tokens_go_home(change)
-                self._lamports_go_home(change)
+                self._money_goes_home(change)
+                self._rent_goes_to_the_fee_payer(change)
                 self._was_recorded(change)
         self._books_balance(changes)
         self.raise_broken()
@@ -197,35 +199,32 @@ class Checks:
         if change.signature not in self.transactions:
             self.fail("nothing leaves unrecorded", f"{change.signature} landed and is not in the ledger")
 
-    def _tokens_go_home(self, change: Change) -> None:
+    def _money_goes_home(self, change: Change) -> None:
+        """What wallets lose the receiver gains, less a transfer fee; wrapped SOL may be unwrapped into its own wallet."""
         wallets = {till.address for till in self.world.tills}
+        lamports_lost = -sum(change.lamports.get(wallet, 0) for wallet in wallets)
+        missing: Money = Counter({None: lamports_lost - change.lamports.get(self.world.receiver, 0)})
         for mint, owners in change.tokens.items():
             lost = -sum(units for owner, units in owners.items() if owner in wallets)
-            gained = owners.get(self.world.receiver, 0)
-            elsewhere = {
-                str(owner): units
-                for owner, units in owners.items()
-                if units and owner not in wallets and owner != self.world.receiver
-            }
             tax = self.world.taxes.get(mint, 0)
-            if elsewhere or not 0 <= lost - gained <= -(-lost * tax // 10_000) + len(wallets) * bool(tax):
-                self.fail(
-                    "money goes to the receiver alone",
-                    f"{change.signature}: wallets lost {lost} of {mint}, the receiver gained {gained}, {elsewhere}",
-                )
-
-    def _lamports_go_home(self, change: Change) -> None:
-        wallets = {till.address for till in self.world.tills}
-        lost = -sum(change.lamports.get(wallet, 0) for wallet in wallets)
-        gained = change.lamports.get(self.world.receiver, 0)
-        if lost != gained:
+            gone = lost - owners.get(self.world.receiver, 0)
+            if not tax or not 0 <= gone <= -(-lost * tax // 10_000) + len(wallets):
+                missing[mint] = gone
+            for owner, units in owners.items():
+                if units and owner not in wallets and owner != self.world.receiver:
+                    self.fail("money goes to the receiver alone", f"{change.signature}: {units} at {owner}")
+        missing[None] += missing.pop(NATIVE_MINT, 0)
+        if any(missing.values()):
             self.fail(
                 "money goes to the receiver alone",
-                f"{change.signature}: wallets lost {lost} lamports, the receiver gained {gained}",
+                f"{change.signature}: wallets lost {self.told(missing)} more than the receiver gained",
             )
+
+    def _rent_goes_to_the_fee_payer(self, change: Change) -> None:
+        wallets = {till.address for till in self.world.tills}
         for address, units in change.lamports.items():
             owner = change.owners.get(address, address)
-            may_gain = address == self.ours or owner == self.world.receiver
+            may_gain = address == self.ours or owner == self.world.receiver or address in wallets
             may_lose = address == self.ours or owner in wallets
             if not (may_gain if units > 0 else may_lose):
                 self.fail(
@@ -294,13 +293,3 @@ def _name(level: str) -> CommitmentName:
 def _secrets_of(world: World) -> list[str]:
     keys = [world.fee_payer, *(till.keypair for till in world.tills)]
     return [text for key in keys for text in (str(key), key.to_json(), json.dumps(list(bytes(key))))]
-
-
-def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
-    told = []
-    for name, rows in after.items():
-        gone = [row for row in before[name] if row not in rows]
-        new = [row for row in rows if row not in before[name]]
-        if gone or new:
-            told.append(f"{name}: {gone} became {new}")
-    return "; ".join(told)[:2_000]

@@ -25,9 +25,18 @@ _MEMORY = Path("/dev/shm")
 _BUSY_MS = 100
 """Nobody ever has to wait: one thread does everything. Whoever does holds a transaction across a request."""
 
+_TRIED_AGAIN = {
+    "solpay_transaction": "WHERE state <> 'refused'",
+    "solpay_leg": "WHERE transaction_id IN (SELECT id FROM solpay_transaction WHERE state <> 'refused')",
+    "solpay_movement": "WHERE leg_id IN (SELECT l.id FROM solpay_leg l JOIN solpay_transaction t"
+    " ON t.id = l.transaction_id WHERE t.state <> 'refused')",
+}
+"""What a node refuses never left; each run tries it again."""
+
 VOLATILE = {
+    "django_solana_payments_onetimepaymentwallet": {"updated"},
     "solpay_look": {"looked_at"},
-    "solpay_finding": {"last_seen_at", "run_id", "operation"},
+    "solpay_finding": {"last_seen_at", "run_id", "operation", "explanation"},
 }
 """What another look at the same thing changes by its nature."""
 
@@ -73,7 +82,8 @@ class Database:
         pictures = {}
         for name in self._names:
             columns = [each for each in self._columns[name] if each not in VOLATILE.get(name, set())]
-            rows = self.look.execute(f"SELECT {', '.join(columns)} FROM {name}").fetchall()
+            kept = _TRIED_AGAIN.get(name, "")
+            rows = self.look.execute(f"SELECT {', '.join(columns)} FROM {name} {kept}").fetchall()
             pictures[name] = sorted((tuple(row) for row in rows), key=repr)
         return pictures
 
@@ -125,3 +135,21 @@ class Database:
 
         engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
         engine.dispose()
+
+
+_LONGEST_TOLD = 60
+
+
+def _short(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row without its long columns, sealed keys and bytes of transactions."""
+    return tuple("…" if len(str(value)) > _LONGEST_TOLD else value for value in row)
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
+    told = []
+    for name, rows in after.items():
+        gone = [row for row in before[name] if row not in rows]
+        new = [row for row in rows if row not in before[name]]
+        if gone or new:
+            told.append(f"{name}: {list(map(_short, gone))} became {list(map(_short, new))}")
+    return "; ".join(told)[:2_000]

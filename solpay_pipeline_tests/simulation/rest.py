@@ -4,7 +4,9 @@ import json
 from collections import Counter, defaultdict
 
 from solpay_pipeline.lifecycle.reasons import HELD, Code
-from solpay_pipeline_tests.simulation.checks import ACCEPTED, AT_REST, NEVER_LANDED, Checks, difference
+from solpay_pipeline.localnet.token_layout import NATIVE_MINT
+from solpay_pipeline_tests.simulation.checks import ACCEPTED, AT_REST, NEVER_LANDED, Checks
+from solpay_pipeline_tests.simulation.database import difference
 from solpay_pipeline_tests.simulation.runs import Runs
 from solpay_pipeline_tests.simulation.sky import set_sky
 from solpay_pipeline_tests.simulation.steps import Operation, Run
@@ -214,7 +216,7 @@ class Rest:
             " JOIN solpay_transaction t ON t.id = l.transaction_id"
             " WHERE t.state = 'finalized' AND m.kind IN ('lamports', 'tokens')"
         ):
-            moved[row["signature"], row["mint"]] += int(row["amount"])
+            moved[row["signature"], _as_sol(row["mint"])] += int(row["amount"])
         lost: Counter[tuple[str, str | None]] = Counter()
         wallets = {till.address for till in self.world.tills}
         for change in self.world.account.changes():
@@ -222,7 +224,7 @@ class Rest:
                 continue
             for wallet in wallets:
                 for mint, units in change.of(wallet).items():
-                    lost[change.signature, None if mint is None else str(mint)] -= units
+                    lost[change.signature, _as_sol(None if mint is None else str(mint))] -= units
         if +moved != +lost:
             self.checks.fail("the ledger is the chain", f"moved {+moved - +lost}, lost {+lost - +moved}")
 
@@ -262,3 +264,8 @@ class Rest:
             text = json.loads(content) if isinstance(content, str) and content.startswith('"') else content
             if self.world.opened(text) != till.keypair:
                 self.checks.fail("every key opens", f"wallet {till.number}")
+
+
+def _as_sol(mint: str | None) -> str | None:
+    """Wrapped SOL that comes while its account is closed ends as lamports in the wallet."""
+    return None if mint == str(NATIVE_MINT) else mint

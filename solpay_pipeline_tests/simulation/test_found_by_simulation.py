@@ -6,7 +6,17 @@ import pytest
 
 from solpay_pipeline_tests.simulation.database import Database
 from solpay_pipeline_tests.simulation.history import live_through
-from solpay_pipeline_tests.simulation.steps import Fork, Open, Pay, Run, Step, Verify, Wait, Weather
+from solpay_pipeline_tests.simulation.steps import (
+    Fork,
+    Meanwhile,
+    Open,
+    Pay,
+    Run,
+    Step,
+    Verify,
+    Wait,
+    Weather,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -72,4 +82,21 @@ def test_nothing_is_signed_anew_for_a_wallet_whose_confirmed_transaction_a_fork_
     ]
     told = live_through([*enumerate(steps), *after], 0, database)
     assert told.tally["fault swallow"] == 2
+    assert told.broken is None, "\n".join([*told.sentences, str(told.broken)])
+
+
+@pytest.mark.parametrize("effect", [60, 100])
+def test_wrapped_sol_that_comes_while_its_account_is_closed_does_not_go_to_the_fee_payer(
+    database: Database, effect: int
+) -> None:
+    """Closing an account of wrapped SOL pays out all that is in it, also what nobody had read."""
+    steps: list[Step] = [
+        Open(4, 600),
+        Pay(0, 1, "all", "plain"),
+        Wait(30),
+        Meanwhile(effect, Pay(0, 1, "all", "plain")),
+        Run("recheck"),
+    ]
+    told = live_through(list(enumerate(steps)), 2, database)
+    assert "wrapped SOL" in told.sentences[0]
     assert told.broken is None, "\n".join([*told.sentences, str(told.broken)])
