@@ -46,6 +46,9 @@ def _payment(row: AnyRow, prices: Sequence[AnyRow]) -> Payment:
         raise _NotUnderstood(f"payment {row.payment_id} has a time that cannot be read")
     if not prices:
         raise _NotUnderstood(f"payment {row.payment_id} has no price")
+    if not isinstance(row.signature, str | None):
+        # SQLite keeps bytes in a column of text; no event could tell of them.
+        raise _NotUnderstood(f"payment {row.payment_id} has a signature that is no text")
     return Payment(
         id=row.payment_id,
         address=_address(row.payment_address, f"payment {row.payment_id}"),

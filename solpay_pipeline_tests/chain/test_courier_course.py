@@ -391,5 +391,33 @@ async def test_a_send_whose_answer_is_none_leaves_it_in_flight_with_that_reason(
     )
 
 
+@pytest.mark.parametrize("answer", [error(-32602, "malformed"), preflight(FAILURE)])
+async def test_what_an_earlier_run_left_is_never_called_refused(answer: Answer) -> None:
+    course = Course(sendTransaction=answer)
+    assert (await course.run(1.0, already_sent=True)).fate is Fate.IN_FLIGHT
+    assert len(course.asked("sendTransaction")) == 1
+
+
+async def test_half_of_the_time_that_sending_took_is_not_waited_for_again() -> None:
+    course = Course()
+
+    def slowly(request: dict[str, Any]) -> Any:
+        course.time.now += 0.4
+        return result("accepted")(request)
+
+    course.answers["sendTransaction"] = slowly
+    await course.run(1.5)
+    assert [round(seconds, 3) for seconds in course.time.slept] == [0.1, 0.4, 0.4, 0.2]
+
+
+async def test_a_failure_that_cannot_be_read_is_in_flight_in_the_nodes_words() -> None:
+    course = Course(
+        getSignatureStatuses=statuses(status("finalized", FAILURE)), getTransaction=error(-32601, "not here")
+    )
+    receipt = await course.run(0.5)
+    assert receipt.fate is Fate.IN_FLIGHT
+    assert "not here" in (receipt.reason or "")
+
+
 async def test_the_bytes_of_a_transaction_are_in_no_repr() -> None:
     assert "wire" not in repr(SIGNED)

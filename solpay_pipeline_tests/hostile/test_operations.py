@@ -145,7 +145,7 @@ def _try_all(folder: Path, examples: int, number: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(3))
 def test_twenty_lies_in_the_middle_of_operations_sign_nothing_wrong_and_are_mended(
     tmp_path: Path, number: int
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import given, seed, settings
+from hypothesis import example, given, seed, settings
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
@@ -147,6 +147,7 @@ def _try_all(folder: Path, examples: int, rows: int, number: int) -> None:
 
         @seed(number)
         @settings(EXAMPLES, max_examples=examples, derandomize=False)
+        @example([Spoil("payment", "signature", b"\xff")])
         @given(st.lists(spoils, min_size=rows, max_size=rows))
         def tried(each: list[Spoil]) -> None:
             before = shop.received()

@@ -82,9 +82,9 @@ def test_a_second_leg_of_a_wallet_in_flight_is_refused(connection: Connection) -
 
 
 def test_the_very_same_transaction_is_recorded_once(connection: Connection) -> None:
-    entries.record(connection, entry("one", leg(1)), RUN, NOON)
-    with pytest.raises(AlreadyRecorded, match="one"), connection.begin_nested():
-        entries.record(connection, entry("one", leg(2)), RUN, NOON)
+    entries.record(connection, entry("first", leg(1)), RUN, NOON)
+    with pytest.raises(AlreadyRecorded, match="first"), connection.begin_nested():
+        entries.record(connection, entry("first", leg(2)), RUN, NOON)
 
 
 def test_only_whoever_closes_a_transaction_from_the_state_it_is_in_closes_it(connection: Connection) -> None:
@@ -112,6 +112,24 @@ def test_a_close_keeps_what_it_is_not_told_and_writes_what_it_is(connection: Con
         (0, "it failed", 0, LATER),
         (None, None, 10_000, LATER),
     ]
+
+
+def test_what_a_fork_took_back_holds_its_wallets_again_where_no_other_leg_does(
+    connection: Connection,
+) -> None:
+    for signature, wallets in {"confirmed": (1, 2), "recorded": (3,), "dead": (4,), "unasked": (5,)}.items():
+        entries.record(connection, entry(signature, *map(leg, wallets)), RUN, NOON)
+    for signature, end in {
+        "confirmed": CONFIRMED,
+        "dead": TransactionState.DEAD,
+        "unasked": CONFIRMED,
+    }.items():
+        close(connection, signature, end)
+    entries.record(connection, entry("anew", leg(1)), RUN, NOON)
+    entries.hold_again(connection, ["confirmed", "recorded", "dead"])
+    assert entries.busy_wallets(connection, range(1, 6)) == {1, 2, 3}
+    close(connection, "anew", FINALIZED)
+    assert entries.busy_wallets(connection, range(1, 6)) == {2, 3}
 
 
 def test_the_wallets_of_a_transaction_are_known_also_when_it_is_closed(connection: Connection) -> None:

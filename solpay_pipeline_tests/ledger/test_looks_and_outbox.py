@@ -1,5 +1,6 @@
 """Who waits longest goes first; what happened is told in the words of its own transaction."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -104,3 +105,13 @@ def test_moments_are_utc_whatever_zone_they_were_given_in() -> None:
         assert column.process_result_value(None, dialect) is None
         with pytest.raises(ValueError, match="without a zone"):
             column.process_bind_param(datetime(2026, 11, 22), dialect)  # noqa: DTZ001
+
+
+def test_a_stored_time_is_utc_wherever_the_server_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert Moment().process_result_value(NOON.replace(tzinfo=None), SQLITE) == NOON
+    finally:
+        monkeypatch.undo()
+        time.tzset()

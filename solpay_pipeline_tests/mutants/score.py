@@ -57,7 +57,7 @@ SEED: Final = 20261122
 """The same sample in every run of the same code."""
 
 DEFAULT_SAMPLE: Final = 150
-"""Mutants a group: about twenty minutes on two cores, and a score that is right to about four percent."""
+"""Mutants a group: about twelve minutes, and an overall score that is right to about two percent."""
 
 EXAMPLES: Final = "max_examples=20, derandomize=True, phases=[__import__('hypothesis').Phase.generate]"
 """Whether a mutant dies must not be a matter of luck, and nobody reads its smallest example."""
