@@ -54,8 +54,8 @@ ONE_AFTER_ANOTHER = (
     Death(f"{HOME}.delivery:_record", "after"),
     Death(f"{HOME}.settle:send", "before"),
     Death(f"{HOME}.delivery:apply", "before"),
-    Death(f"{HOME}.rounds:_reloaded", "before"),
     Death(f"{HOME}.transitions:outbox.append", "after"),
+    Death(f"{HOME}.rounds:_reloaded", "before"),
 )
 
 
