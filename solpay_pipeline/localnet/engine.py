@@ -26,7 +26,6 @@ from solders.rent import Rent
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.localnet import signatures
 from solpay_pipeline.localnet.accounts import CLOCK_SYSVAR, AccountStore
 from solpay_pipeline.localnet.blockhashes import Blockhashes
 from solpay_pipeline.localnet.clock import SlotClock
@@ -201,7 +200,11 @@ class Chain:
 
     def check_signatures(self, decoded: Decoded) -> None:
         """Raises `Rejected("SignatureFailure")` unless every signature is right."""
-        if not signatures.all_right(decoded.transaction):
+        try:
+            valid = all(decoded.transaction.verify_with_results())
+        except ValueError:
+            valid = False
+        if not valid:
             raise Rejected("SignatureFailure")
 
     def airdrop(self, to: Pubkey, lamports: int) -> TransactionRecord:
