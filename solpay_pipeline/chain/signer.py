@@ -32,6 +32,12 @@ _WRONG: Final = frozenset({"SIGNER_SIGNING_FAILED", "SIGNER_SERIALIZATION_ERROR"
 _AWAY: Final = frozenset({"SIGNER_HTTP_ERROR", "SIGNER_NOT_AVAILABLE", "SIGNER_REMOTE_API_ERROR"})
 """Codes of solana_keychain.core.errors.SignerErrorCode (2.0.0); its texts hold no detail on purpose."""
 
+_CLOUD_ERRORS: Final = {
+    "aws-kms": ("botocore.exceptions.BotoCoreError",),
+    "gcp-kms": ("google.auth.exceptions.GoogleAuthError", "google.api_core.exceptions.GoogleAPIError"),
+}
+"""By their names, since only who uses a cloud has its library."""
+
 
 class SignerUnreachable(Transient):
     """The signer gave no answer, is sealed, or asks us to slow down. Nothing was signed."""
@@ -129,7 +135,7 @@ class RemoteSigner:
             raise SignerRefused(f"{self._told()}: {error}; is the extra `kms` installed?") from None
         try:
             return await keychain.create_keychain_signer(place.backend, self._config(module))
-        except Exception as error:  # noqa: BLE001 - the clouds' libraries look for credentials here
+        except (self._errors().SignerError, ValueError, *self._cloud_errors()) as error:
             raise SignerRefused(f"{self._told()}: it cannot be set up: {type(error).__name__}") from None
 
     def _config(self, module: Any) -> Any:
@@ -146,6 +152,11 @@ class RemoteSigner:
         if place.backend == "aws-kms":
             return module.AwsKmsSignerConfig(key_id=place.key, public_key=address)
         return module.GcpKmsSignerConfig(key_name=place.key, public_key=address)
+
+    def _cloud_errors(self) -> list[type[Exception]]:
+        """What the cloud's library raises where it finds no credentials, no region or no way to its service."""
+        named = (each.rpartition(".") for each in _CLOUD_ERRORS.get(self._place.backend, ()))
+        return [getattr(importlib.import_module(module), name) for module, _, name in named]
 
     def _errors(self) -> Any:
         return importlib.import_module("solana_keychain.core.errors")

@@ -29,7 +29,8 @@ class PaymentAccepted(_OfPayment):
 
     source: Literal["pipeline", "peer"] = Field(
         description="Who accepted it. `peer` is whoever wrote the payment's row without us; then `previous_status` is "
-        "taken for granted, and `received`, `surplus` and `paid_at` are what the chain still shows, or empty."
+        "taken for granted, `received` and `surplus` are what the wallet holds when we come to know of it, or what "
+        "its history shows where it is empty by then, and `paid_at` is told only in that case."
     )
     status: Literal["confirmed", "finalized"] = Field(description="What the payment's row says now.")
     previous_status: Literal["initiated", "expired"] = Field(

@@ -98,16 +98,22 @@ def judge(
     completing, option, price = min(
         completions, key=lambda found: (_standing(payment, found[0]), found[0].slot)
     )
-    surplus = dict(received)
-    surplus[option.mint] = max(0, surplus[option.mint] - price)
     return Judgement(
         standing=_BY_RANK[_standing(payment, completing)],
         option=option,
         signature=completing.signature,
         paid_at=completing.block_time,
         received=received,
-        surplus={mint: amount for mint, amount in surplus.items() if amount},
+        surplus=beyond(received, option.mint, price),
     )
+
+
+def beyond(
+    received: Mapping[Pubkey | None, int], mint: Pubkey | None, price: int
+) -> dict[Pubkey | None, int]:
+    """What of `received` is more than a price in one mint; all are base units."""
+    left = {each: amount - (price if each == mint else 0) for each, amount in received.items()}
+    return {each: amount for each, amount in left.items() if amount > 0}
 
 
 _BY_RANK = (Standing.PAID, Standing.UNDATED, Standing.LATE)

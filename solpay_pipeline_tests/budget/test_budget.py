@@ -56,6 +56,23 @@ def test_a_sweep_of_two_hundred_wallets_stays_within_its_budget(
 
 
 @pytest.mark.slow
+def test_two_hundred_payments_that_the_peer_accepted_since_the_last_run_cost_no_more_to_tell_and_sweep(
+    tmp_path, capsys
+):
+    with open_shop(tmp_path, config=MAINNET_PACE) as shop:
+        shop.run("sweep")
+        _, mint = shop_with_paid_wallets(shop)
+        outcome = shop.run("sweep")
+        with capsys.disabled():
+            print(f"\ntell and sweep, a wallet: {shop.node.calls.total() / WALLETS:.3f} RPC calls")
+        accepted = [each.body for each in shop.events() if each.kind == "payment.accepted"]
+        assert [body["source"] for body in accepted] == ["peer"] * WALLETS
+        assert {tuple(body["received"].items()) for body in accepted} == {((str(mint), "5000000"),)}
+        assert outcome.swept == WALLETS
+        assert shop.node.calls.total() <= 0.40 * WALLETS
+
+
+@pytest.mark.slow
 def test_a_recheck_of_two_hundred_unpaid_payments_takes_ten_calls_at_most(tmp_path, capsys):
     with open_shop(tmp_path, config=MAINNET_PACE) as shop:
         shop.accept_sol()
