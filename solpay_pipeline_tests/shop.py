@@ -26,6 +26,7 @@ from solpay_pipeline.ledger.tables import event as event_table
 from solpay_pipeline.ledger.tables import transaction as transaction_table
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, WalletState
 from solpay_pipeline.localnet.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline.localnet.seed import Seed
 from solpay_pipeline.localnet.server import Node, running
 from solpay_pipeline.operations.merchant import Merchant
@@ -152,6 +153,19 @@ class Shop:
         units = int(Decimal(amount).scaleb(self.decimals.get(mint, 6)))
         return self.seed.pay_token(customer.address, mint, units, **how)
 
+    def accepted_and_paid(self, *mints: Pubkey | None) -> list[Customer]:
+        """A customer for each of these assets, who has paid in it and was accepted; None stands for SOL."""
+        customers = []
+        for mint in mints:
+            customer = self.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
+            if mint is None:
+                self.pay_sol(customer)
+            else:
+                self.pay_token(customer, mint)
+            customers.append(customer)
+        self.settle_chain()
+        return customers
+
     # -- time ---------------------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
@@ -263,6 +277,17 @@ class Shop:
             "SOLPAY_WALLET_KEYS": self.wallet_key,
             "SOLPAY_CLUSTER": "localnet",
         }
+
+
+@contextmanager
+def weather(shop: Shop, *faults: Fault) -> Iterator[None]:
+    """Faults of the shop's node, while it lasts."""
+    for fault in faults:
+        shop.node.faults.add(fault)
+    try:
+        yield
+    finally:
+        shop.node.faults.clear()
 
 
 @contextmanager

@@ -63,22 +63,6 @@ UNTOLD: Final = (HistoryTooLong, HistoryIncomplete, UnknownCursor, UnsupportedVe
 """What keeps one wallet's history from being told and says nothing of any other's."""
 
 
-async def flows(
-    rpc: Rpc,
-    owner: Pubkey,
-    token_accounts: Sequence[Pubkey],
-    *,
-    commitment: Commitment,
-    since: datetime | None = None,
-    max_signatures: int = 5_000,
-) -> list[Flow]:
-    """As `read`, the flows alone."""
-    found = await read(
-        rpc, owner, token_accounts, commitment=commitment, since=since, max_signatures=max_signatures
-    )
-    return list(found.flows)
-
-
 async def read(
     rpc: Rpc,
     owner: Pubkey,

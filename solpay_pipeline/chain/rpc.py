@@ -25,7 +25,6 @@ from solpay_pipeline.chain.answers import (
     AccountsAt,
     HistoryPage,
     RecentBlockhash,
-    SignatureRecord,
     SignatureStatus,
     Simulation,
     StatusesAt,
@@ -248,21 +247,6 @@ class Rpc:
         )
         return tuple(fee.prioritization_fee for fee in sorted(answer.value, key=lambda fee: fee.slot))
 
-    async def signatures_for(
-        self,
-        address: Pubkey,
-        *,
-        commitment: Commitment,
-        before: str | None = None,
-        until: str | None = None,
-        limit: int = 1000,
-    ) -> tuple[SignatureRecord, ...]:
-        """A page of an address' history, newest first. Raises UnknownCursor where a cursor was pruned."""
-        page = await self.history_page(
-            address, commitment=commitment, before=before, until=until, limit=limit
-        )
-        return page.records
-
     async def history_page(
         self,
         address: Pubkey,
@@ -273,7 +257,7 @@ class Rpc:
         limit: int = 1000,
         min_context_slot: int | None = None,
     ) -> HistoryPage:
-        """As `signatures_for`, with what the endpoint that gave the page can know.
+        """A page of an address' history, newest first. Raises UnknownCursor where a cursor was pruned.
 
         Endpoints keep histories of different lengths and lag by different numbers of slots, and any call may go to
         any of them. Raises NodeBehind where none has reached `min_context_slot`.

@@ -15,7 +15,7 @@ from solders.transaction import VersionedTransaction
 from solpay_pipeline.chain.addresses import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID, associated_token_address
 from solpay_pipeline.chain.answers import HistoryPage, SignatureRecord, TokenBalance, TransactionRecord
 from solpay_pipeline.chain.errors import ChainError, NodeBehind, UnknownCursor
-from solpay_pipeline.chain.history import HistoryIncomplete, HistoryTooLong, flows, flows_of, read
+from solpay_pipeline.chain.history import HistoryIncomplete, HistoryTooLong, flows_of, read
 from solpay_pipeline.chain.instructions import lower
 from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveTokens
@@ -47,7 +47,7 @@ def rpc_to(node: Node) -> Rpc:
 async def flows_on(ground: Ground, node: Node, owner: Pubkey, *accounts: Pubkey, **options) -> list[Flow]:
     ground.chain.advance(5)
     async with rpc_to(node) as rpc:
-        return await flows(rpc, owner, accounts, commitment=Commitment.CONFIRMED, **options)
+        return list((await read(rpc, owner, accounts, commitment=Commitment.CONFIRMED, **options)).flows)
 
 
 def amounts(found: list[Flow]) -> list[tuple[Pubkey | None, int]]:
@@ -161,7 +161,7 @@ async def test_a_history_of_processed_blocks_is_read_at_confirmed(ground, node):
     ground.pay(owner, 1_000_000)
     ground.chain.advance(5)
     async with rpc_to(node) as rpc:
-        found = await flows(rpc, owner, [], commitment=Commitment.PROCESSED)
+        found = (await read(rpc, owner, [], commitment=Commitment.PROCESSED)).flows
     assert amounts(found) == [(None, 1_000_000)]
 
 
@@ -281,20 +281,20 @@ class Pages:
 
 async def test_a_cursor_that_the_node_has_pruned_heals_itself():
     pages = Pages(2_500, forget_cursor=2)
-    found = await flows(pages, pages.owner, [], commitment=Commitment.FINALIZED)
+    found = (await read(pages, pages.owner, [], commitment=Commitment.FINALIZED)).flows
     assert [flow.signature for flow in found] == [f"s{number}" for number in range(2_500)]
 
 
 async def test_a_cursor_that_stays_unknown_is_an_error():
     pages = Pages(2_500, forget_cursor=9)
     with pytest.raises(UnknownCursor):
-        await flows(pages, pages.owner, [], commitment=Commitment.FINALIZED)
+        await read(pages, pages.owner, [], commitment=Commitment.FINALIZED)
 
 
 async def test_a_listed_transaction_that_is_not_given_is_a_hole():
     pages = Pages(5, lose="s3")
     with pytest.raises(HistoryIncomplete, match="s3"):
-        await flows(pages, pages.owner, [], commitment=Commitment.FINALIZED)
+        await read(pages, pages.owner, [], commitment=Commitment.FINALIZED)
 
 
 def test_a_balance_without_an_owner_is_ours_where_its_account_is():

@@ -74,7 +74,7 @@ async def test_a_token_payment_of_any_version_is_read_by_its_balances(
     async with client(node) as rpc:
         record = await rpc.transaction(signature, commitment=FINALIZED)
         assert await rpc.transaction(str(Keypair().sign_message(b"")), commitment=FINALIZED) is None
-        history = await rpc.signatures_for(account, commitment=FINALIZED)
+        history = (await rpc.history_page(account, commitment=FINALIZED)).records
         ((held, state),) = await rpc.token_accounts_by_owner(wallet, program, FINALIZED)
     assert record is not None
     assert (record.version, record.err, record.fee > 0) == (version, None, True)
@@ -93,9 +93,9 @@ async def test_pages_of_a_history_follow_each_other(node: Node, seed: Seed) -> N
     paid = [seed.pay_sol(wallet, 10**9 + number) for number in range(5)][::-1]
     node.chain.advance(2)
     async with client(node) as rpc:
-        first = await rpc.signatures_for(wallet, commitment=CONFIRMED, limit=2)
-        rest = await rpc.signatures_for(wallet, commitment=CONFIRMED, before=first[-1].signature)
-        newer = await rpc.signatures_for(wallet, commitment=CONFIRMED, until=paid[1])
+        first = (await rpc.history_page(wallet, commitment=CONFIRMED, limit=2)).records
+        rest = (await rpc.history_page(wallet, commitment=CONFIRMED, before=first[-1].signature)).records
+        newer = (await rpc.history_page(wallet, commitment=CONFIRMED, until=paid[1])).records
         assert await rpc.balance(wallet, CONFIRMED) == 5 * 10**9 + 10
     assert [line.signature for line in first + rest] == paid
     assert [line.signature for line in newer] == paid[:1]

@@ -1,17 +1,15 @@
 """Shops for the fault tests: on either database, with customers of the usual kinds and whatever weather is asked for."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline.localnet.history import TransactionRecord
 from solpay_pipeline_tests.crashes.ground import our_transactions
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
@@ -34,31 +32,6 @@ class Database:
 
     def shop(self, **how: Any) -> AbstractContextManager[Shop]:
         return open_shop(self.folder, database_url=self.url, **how)
-
-
-@contextmanager
-def weather(shop: Shop, *faults: Fault) -> Iterator[None]:
-    """Faults of the shop's node, while it lasts."""
-    for fault in faults:
-        shop.node.faults.add(fault)
-    try:
-        yield
-    finally:
-        shop.node.faults.clear()
-
-
-def accepted_and_paid(shop: Shop, *mints: Pubkey | None) -> list[Customer]:
-    """A customer for each of these assets, who has paid in it and was accepted; None stands for SOL."""
-    customers = []
-    for mint in mints:
-        customer = shop.new_payment(**ACCEPTED)
-        if mint is None:
-            shop.pay_sol(customer)
-        else:
-            shop.pay_token(customer, mint)
-        customers.append(customer)
-    shop.settle_chain()
-    return customers
 
 
 def ask_by(shop: Shop, urls: Sequence[str], **options: Any) -> None:

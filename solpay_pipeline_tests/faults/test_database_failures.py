@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from solpay_pipeline.records.database import open_engine
 from solpay_pipeline_tests.crashes.ground import our_transactions
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
-from solpay_pipeline_tests.faults.ground import PRICE, Database, accepted_and_paid, landed_for
+from solpay_pipeline_tests.faults.ground import PRICE, Database, landed_for
 from solpay_pipeline_tests.shop import SOL, Customer, Shop
 
 pytestmark = pytest.mark.slow
@@ -132,7 +132,7 @@ def test_f21_a_pool_without_a_connection_left_stops_the_run_before_anything_leav
     with database.shop() as shop:
         shop.accept_sol()
         mint = shop.accept_mint()
-        customers = accepted_and_paid(shop, None, mint)
+        customers = shop.accepted_and_paid(None, mint)
         pool = {"pool_size": 1, "max_overflow": 0, "timeout": 0.3}
         whole = shop.merchant
         small = open_engine(shop.database_url)

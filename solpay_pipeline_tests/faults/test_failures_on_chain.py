@@ -20,12 +20,10 @@ from solpay_pipeline_tests.faults.ground import (
     EXPIRED,
     PRICE,
     Database,
-    accepted_and_paid,
     landed_for,
     ledger_states,
-    weather,
 )
-from solpay_pipeline_tests.shop import SOL, Shop
+from solpay_pipeline_tests.shop import SOL, Shop, weather
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +59,7 @@ def test_f06_a_transaction_that_landed_with_an_error_is_told_by_its_code_and_mad
 ) -> None:
     with database.shop(config=QUICKLY_FINAL) as shop:
         shop.accept_sol()
-        customers = accepted_and_paid(shop, None, None)
+        customers = shop.accepted_and_paid(None, None)
         poor, rich = customers
         for code in CODES:
             err = {"InstructionError": [0, {"Custom": code}]}
@@ -85,7 +83,7 @@ def test_f06_an_error_without_a_fee_ends_nothing_before_its_blockhash_is_over(da
     """SIMD-0290: a block may hold a transaction that never ran; it may still land in another one."""
     with database.shop(config=QUICKLY_FINAL) as shop:
         shop.accept_sol()
-        [customer] = accepted_and_paid(shop, None)
+        [customer] = shop.accepted_and_paid(None)
         with weather(shop, Fault("swallow")):
             assert shop.run("sweep", patience_seconds=0.1).in_flight == 1
         recorded = shop.transactions()[0]
@@ -153,7 +151,7 @@ def test_f15_one_unit_that_comes_in_between_spoils_its_own_wallet_and_no_other(
     config = ChainConfig(slot_seconds=0.02, confirmed_lag=15, finalized_lag=20)
     with database.shop(config=config, version=1) as shop:
         mint = shop.accept_mint()
-        customers = accepted_and_paid(shop, *[mint] * 11)
+        customers = shop.accepted_and_paid(*[mint] * 11)
         dusted = customers[4]
         shop.run("sweep", payment_ids=frozenset())
         before = len(our_transactions(shop))
@@ -243,7 +241,7 @@ def test_f17_rent_and_fees_that_change_in_the_middle_of_a_run_leave_no_plan_behi
         shop.accept_sol()
         plain = shop.accept_mint()
         taxed = shop.accept_mint(program=TOKEN_2022, transfer_fee_basis_points=100)
-        customers = accepted_and_paid(shop, None, plain, taxed)
+        customers = shop.accepted_and_paid(None, plain, taxed)
         unpaid = [shop.new_payment(**EXPIRED) for _ in range(2)]
         shop.seed.set_transfer_fee(taxed, 500)
         shop.settle_chain()

@@ -24,7 +24,7 @@ from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline_tests.command_line.warm import Death, Warm
 from solpay_pipeline_tests.crashes.ground import our_transactions
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
-from solpay_pipeline_tests.faults.ground import PRICE, Database, accepted_and_paid, landed_for
+from solpay_pipeline_tests.faults.ground import PRICE, Database, landed_for
 from solpay_pipeline_tests.secrets.needles import plain_array
 from solpay_pipeline_tests.secrets.scene import store
 from solpay_pipeline_tests.shop import FEE_PAYER_LAMPORTS, SOL, Customer
@@ -37,8 +37,8 @@ def test_f18_keys_rotated_half_way_all_open_and_a_bad_one_signs_nothing_and_is_t
 ) -> None:
     with database.shop() as shop:
         shop.accept_sol()
-        good = accepted_and_paid(shop, *[None] * 4)
-        wrong_key, plain, swapped = bad = accepted_and_paid(shop, None, None, None)
+        good = shop.accepted_and_paid(*[None] * 4)
+        wrong_key, plain, swapped = bad = shop.accepted_and_paid(None, None, None)
         stranger = Fernet(Fernet.generate_key())
         store(shop, wrong_key, stranger.encrypt(plain_array(wrong_key.keypair).encode()).decode())
         store(shop, plain, plain_array(plain.keypair))
@@ -81,7 +81,7 @@ def test_f19_a_fee_payer_without_money_stops_the_run_before_it_signs_and_is_all_
     with database.shop() as shop:
         shop.accept_sol()
         mint = shop.accept_mint()
-        customers = accepted_and_paid(shop, mint, None)
+        customers = shop.accepted_and_paid(mint, None)
         payer = shop.merchant.fee_payer.pubkey
         for name, lamports in PURSES.items():
             purse = None if lamports is None else Account(lamports, b"", SYSTEM_PROGRAM)
@@ -113,7 +113,7 @@ def test_f19_a_destination_that_is_missing_closed_or_frozen_holds_up_its_own_tok
         shop.seed.create_ata(receiver.pubkey(), closed)
         shop.seed.close_ata(receiver, closed)
         shop.seed.freeze(shop.seed.create_ata(receiver.pubkey(), frozen), frozen)
-        customers = accepted_and_paid(shop, missing, closed, frozen)
+        customers = shop.accepted_and_paid(missing, closed, frozen)
 
         outcome = shop.run("sweep")
 
@@ -134,7 +134,7 @@ def test_f19_a_destination_that_is_missing_closed_or_frozen_holds_up_its_own_tok
 def test_f23_a_destination_written_into_the_database_is_no_destination(database: Database) -> None:
     with database.shop() as shop:
         shop.accept_sol()
-        redirected, readdressed, honest = customers = accepted_and_paid(shop, None, None, None)
+        redirected, readdressed, honest = customers = shop.accepted_and_paid(None, None, None)
         attacker = Keypair()
         tables = shop.merchant.tables
         shop.seed.pay_sol(attacker.pubkey(), SOL // 10)
@@ -213,7 +213,7 @@ def test_f23_a_message_that_is_not_what_we_build_is_refused_before_anybody_signs
 ) -> None:
     with database.shop() as shop:
         shop.accept_sol()
-        [customer] = accepted_and_paid(shop, None)
+        [customer] = shop.accepted_and_paid(None)
         for attack in (_elsewhere, _injected, _overpriced):
             with monkeypatch.context() as patch:
                 attack(patch, customer)

@@ -19,12 +19,12 @@ from solpay_pipeline.records.database import reading
 from solpay_pipeline_tests.command_line.warm import Warm, warm_solpay
 from solpay_pipeline_tests.crashes.ground import assert_told_once, our_transactions
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
-from solpay_pipeline_tests.faults.ground import Database, accepted_and_paid, landed_for, weather
+from solpay_pipeline_tests.faults.ground import Database, landed_for
 from solpay_pipeline_tests.peer.kit import EXPIRE, RECHECK, RECLAIM, SWEEP
 from solpay_pipeline_tests.peer.test_handover import change_of_hands
 from solpay_pipeline_tests.peer_rows.books import LANDED, assert_nothing_more_happens
 from solpay_pipeline_tests.pipeline.conftest import QUIET, hurried, settle_in
-from solpay_pipeline_tests.shop import SOL, Shop
+from solpay_pipeline_tests.shop import SOL, Shop, weather
 
 pytestmark = pytest.mark.slow
 
@@ -162,7 +162,7 @@ def test_f22_a_run_that_is_retried_and_executed_again_from_its_failure_duplicate
         shop.accept_sol()
         unpaid = shop.new_payment()
         shop.wait(hours=1)
-        customers = accepted_and_paid(shop, None, None)
+        customers = shop.accepted_and_paid(None, None)
         job = dg.reconstructable(maintenance)
         # The money leaves, and then the node tells no balance: the sweep fails after all its retries.
         silence = Fault("rate_limit", methods={"getMultipleAccounts"})

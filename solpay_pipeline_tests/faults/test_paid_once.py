@@ -17,12 +17,10 @@ from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import (
     PRICE,
     Database,
-    accepted_and_paid,
     landed_for,
     ledger_states,
-    weather,
 )
-from solpay_pipeline_tests.shop import SOL, Shop
+from solpay_pipeline_tests.shop import SOL, Shop, weather
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +48,7 @@ def test_f01_a_run_killed_at_any_step_is_finished_by_the_next_and_pays_once(
 ) -> None:
     with database.shop() as shop:
         shop.accept_sol()
-        customers = accepted_and_paid(shop, None, None)
+        customers = shop.accepted_and_paid(None, None)
         if moment == "finalized recorded":
             assert shop.run("sweep").swept == 2
             shop.finalize_chain()
@@ -84,7 +82,7 @@ def test_f02_a_send_whose_answer_is_lost_is_found_and_never_signed_again(
     with database.shop(rpc_options=RpcOptions(timeout=0.5, retry_window_seconds=3)) as shop:
         shop.accept_sol()
         mint = shop.accept_mint()
-        customers = accepted_and_paid(shop, None, mint)
+        customers = shop.accepted_and_paid(None, mint)
         fault = Fault(loss, methods={"sendTransaction"}, seconds=5)  # type: ignore[arg-type]
         with weather(shop, fault):
             outcome = shop.run("sweep")
@@ -111,7 +109,7 @@ def test_f03_what_was_taken_and_never_lands_is_signed_again_only_when_it_is_prov
     config = ChainConfig(slot_seconds=0.05, finalized_lag=250)
     with database.shop(config=config) as shop:
         shop.accept_sol()
-        [customer] = accepted_and_paid(shop, None)
+        [customer] = shop.accepted_and_paid(None)
         with weather(shop, Fault("swallow")):
             assert shop.run("sweep", patience_seconds=PATIENCE).in_flight == 1
             first = shop.transactions()[0]
@@ -144,7 +142,7 @@ def test_f05_what_lands_at_the_last_moment_is_found_and_nothing_is_sent_beside_i
     config = ChainConfig(slot_seconds=0.02, finalized_lag=60)
     with database.shop(config=config) as shop:
         shop.accept_sol()
-        [customer] = accepted_and_paid(shop, None)
+        [customer] = shop.accepted_and_paid(None)
         with weather(shop, Fault("swallow")):
             assert shop.run("sweep", patience_seconds=PATIENCE).in_flight == 1
         recorded = shop.transactions()[0]
@@ -175,7 +173,7 @@ def test_f07_a_sweep_that_a_fork_takes_back_is_done_again_and_nothing_was_called
 ) -> None:
     with database.shop(config=ChainConfig(slot_seconds=0.02, finalized_lag=200)) as shop:
         shop.accept_sol()
-        [customer] = accepted_and_paid(shop, None)
+        [customer] = shop.accepted_and_paid(None)
         before = shop.chain.tick()
         shop.settle_chain()
         assert shop.run("sweep").swept == 1

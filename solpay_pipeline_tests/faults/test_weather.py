@@ -16,14 +16,12 @@ from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import (
     PRICE,
     Database,
-    accepted_and_paid,
     ask_by,
     landed_for,
     ledger_states,
-    weather,
 )
 from solpay_pipeline_tests.peer_rows.books import snapshot
-from solpay_pipeline_tests.shop import SOL, Shop
+from solpay_pipeline_tests.shop import SOL, Shop, weather
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +79,7 @@ def test_f04_a_slot_told_as_height_a_lagging_node_and_one_without_history_bury_n
             node.faults.add(Fault("swallow"))
         customers = []
         for company, before, after in SCHEDULES:
-            [customer] = accepted_and_paid(shop, None)
+            [customer] = shop.accepted_and_paid(None)
             customers.append(customer)
             with weather(shop, Fault("swallow")):
                 ask_by(shop, [shop.node.url])
@@ -140,7 +138,7 @@ def test_f08_a_storm_of_refusals_changes_nothing_stays_in_its_budget_and_passes(
     with database.shop(rpc_options=options) as shop:
         shop.accept_sol()
         mint = shop.accept_mint()
-        customers = accepted_and_paid(shop, None, mint)
+        customers = shop.accepted_and_paid(None, mint)
         unpaid = shop.new_payment()
         shop.wait(hours=1)
         before = snapshot(shop)

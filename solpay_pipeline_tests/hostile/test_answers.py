@@ -48,7 +48,7 @@ CALLS = (
     "minimum_balance",
     "fee_for_message",
     "recent_priority_fees",
-    "signatures_for",
+    "history_page",
     "transaction",
     "token_accounts_by_owner",
     "balance",
@@ -59,7 +59,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "accounts": {"commitment": AT},
     "simulate": {"commitment": AT},
     "send": {"preflight_commitment": AT},
-    "signatures_for": {"commitment": AT},
+    "history_page": {"commitment": AT},
     "transaction": {"commitment": AT},
 }
 
@@ -115,7 +115,7 @@ class Line:
             "minimum_balance": (165,),
             "fee_for_message": (MessageV0.try_compile(payer, [nothing], [], blockhash), AT),
             "recent_priority_fees": (keys,),
-            "signatures_for": (self.address,),
+            "history_page": (self.address,),
             "transaction": (self.signature,),
             "token_accounts_by_owner": (self.address, TOKEN, AT),
             "balance": (self.address, AT),
@@ -180,7 +180,7 @@ def test_an_honest_line_lets_every_call_through(line: Line) -> None:
     ("call", "member", "value"),
     [
         ("transaction", '"blockTime":', "1763769600000000000"),
-        ("signatures_for", '"blockTime":', "1763769600000000000"),
+        ("history_page", '"blockTime":', "1763769600000000000"),
         ("block_time", '"result":', "1763769600000000000"),
         ("accounts", '"slot":', str(2**63)),
         ("statuses", '"slot":', str(2**64)),

@@ -23,11 +23,10 @@ from solpay_pipeline.chain.signer import (
     WrongSignature,
     sign_for,
 )
-from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.resources import merchant_of
 from solpay_pipeline.settings import Settings, bad_settings
 from solpay_pipeline_tests.keys.vault_server import KEY, TOKEN, Vault, running_vault
-from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
+from solpay_pipeline_tests.shop import SOL, Shop, open_shop
 
 PAYER = Keypair.from_seed(bytes(range(32)))
 
@@ -148,19 +147,8 @@ def shop(tmp_path: Path, vault: Vault) -> Iterator[Shop]:
         yield shop
 
 
-def paid(shop: Shop, count: int) -> list[Customer]:
-    customers = [
-        shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
-        for _ in range(count)
-    ]
-    for customer in customers:
-        shop.pay_sol(customer)
-    shop.settle_chain()
-    return customers
-
-
 def test_a_sweep_is_paid_by_the_key_in_the_vault(shop: Shop, vault: Vault):
-    customers = paid(shop, 3)
+    customers = shop.accepted_and_paid(*[None] * 3)
     before = shop.received()
 
     outcome = shop.run("sweep")
@@ -175,7 +163,7 @@ def test_nothing_is_recorded_or_changed_where_the_signer_goes_away_and_the_next_
     shop: Shop, vault: Vault
 ):
     # More wallets than one transaction holds, and a Vault that is sealed after the first signature.
-    customers = paid(shop, 9)
+    customers = shop.accepted_and_paid(*[None] * 9)
     vault.fails_after = 1
 
     with pytest.raises(SignerUnreachable, match=r"HTTP 503.*nothing was sent"):
@@ -191,7 +179,7 @@ def test_nothing_is_recorded_or_changed_where_the_signer_goes_away_and_the_next_
 
 
 def test_a_wrong_signature_leaves_neither_a_record_nor_a_transaction(shop: Shop, vault: Vault):
-    paid(shop, 1)
+    shop.accepted_and_paid(*[None] * 1)
     vault.signs_with = Keypair()
 
     with pytest.raises(WrongSignature):

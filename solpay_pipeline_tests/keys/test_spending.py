@@ -16,7 +16,7 @@ from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.records.database import open_engine, reading
 from solpay_pipeline.secret import SecretKeypair
-from solpay_pipeline_tests.shop import Customer, Shop, open_shop
+from solpay_pipeline_tests.shop import Shop, open_shop
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -26,17 +26,6 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     with open_shop(tmp_path) as shop:
         shop.accept_sol()
         yield shop
-
-
-def paid(shop: Shop, count: int) -> list[Customer]:
-    customers = [
-        shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
-        for _ in range(count)
-    ]
-    for customer in customers:
-        shop.pay_sol(customer)
-    shop.settle_chain()
-    return customers
 
 
 def limit(shop: Shop, **limits: int) -> None:
@@ -57,7 +46,7 @@ def test_a_run_stops_moving_at_its_limit_signs_no_more_and_goes_on_with_what_cos
     fee_payer = Counting(shop.merchant.fee_payer.keypair())
     shop.merchant = replace(shop.merchant, fee_payer=fee_payer)
     # Eight wallets share a transaction of nine signatures: 45,000 lamports. The second transaction does not fit.
-    customers = paid(shop, 12)
+    customers = shop.accepted_and_paid(*[None] * 12)
     waiting = shop.new_payment()
     shop.pay_sol(waiting)
     shop.settle_chain()
@@ -109,7 +98,7 @@ def test_the_rent_of_an_account_opened_for_the_receiver_counts(shop: Shop):
         shop.ata(shop.merchant.receiver, mint)
     )
     limit(shop, per_day=sum(row.rent_paid + row.fee for row in shop.transactions()) + 9_999)
-    paid(shop, 1)
+    shop.accepted_and_paid(*[None] * 1)
     assert shop.run("sweep").stopped_reason == "max_spent_per_day"
 
 

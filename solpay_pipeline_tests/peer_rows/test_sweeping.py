@@ -4,9 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,21 +27,11 @@ from solpay_pipeline_tests.peer_rows.books import (
     run_all,
 )
 from solpay_pipeline_tests.peer_rows.conftest import Street
-from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
+from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop, weather
 
 UNITS = 10**6
 PRICE = 5 * UNITS
 SOL_PRICE = SOL // 10
-
-
-@contextmanager
-def weather(shop: Shop, *faults: Fault) -> Iterator[None]:
-    for fault in faults:
-        shop.node.faults.add(fault)
-    try:
-        yield
-    finally:
-        shop.node.faults.clear()
 
 
 def accepted_by_peer(shop: Shop, customer: Customer, state: WalletState) -> Customer:
