@@ -32,7 +32,7 @@ from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.records.writing import add_payment, add_token
 
-FORMAT = 1
+FORMAT = 2
 """Of the files; others are made anew."""
 
 PEER_SIZES = (20, 50, 200)
@@ -195,11 +195,10 @@ def _like_the_peer(shop: Shop, seed: Seed, size: int) -> None:
                 symbol=f"T{place}",
             )
             options[token] = Decimal(TOKEN_PRICE)
-        now = datetime.now(UTC)
         for _ in range(size):
             keypair = Keypair()
-            for mint in mints:
-                seed.create_ata(keypair.pubkey(), mint)
+            seed.create_atas(keypair.pubkey(), mints)
+            now = datetime.now(UTC)
             expires = now + timedelta(seconds=VALID_SECONDS)
             add_payment(connection, tables, vault, keypair, options=options, created=now, expires=expires)
     engine.dispose()

@@ -110,6 +110,9 @@ class Shop:
             for mint, token_id in self.tokens.items()
             if prices is None or mint in prices
         }
+        if with_accounts:
+            mints = [mint for mint in self.tokens if mint is not None and (prices is None or mint in prices)]
+            self.seed.create_atas(keypair.pubkey(), mints)
         created = self.now()
         with self.merchant.engine.begin() as connection:
             payment_id = add_payment(
@@ -128,10 +131,6 @@ class Shop:
                     self.merchant.tables.payment.c.id == payment_id
                 )
             ).scalar_one()
-        if with_accounts:
-            for mint in self.tokens:
-                if mint is not None and (prices is None or mint in prices):
-                    self.seed.create_ata(keypair.pubkey(), mint)
         return Customer(payment_id, wallet_id, keypair)
 
     def run(self, operation: str, run_id: str | None = None, **options: Any) -> Outcome:

@@ -38,6 +38,9 @@ RESTARTS: Final = 2
 TRANSACTIONS_AT_ONCE: Final = 64
 """Transactions asked for before their answers are taken in; bounds memory, the client bounds the calls."""
 
+NEWEST: Final = 8
+"""Of an address with so many transactions or more the whole history is read: a one-time wallet has two, or a few."""
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -112,6 +115,49 @@ async def read(
     )
 
 
+async def read_newest(
+    rpc: Rpc,
+    owner: Pubkey,
+    address: Pubkey,
+    *,
+    mint: Pubkey | None,
+    balance: int,
+    made_at: datetime,
+    commitment: Commitment,
+    min_context_slot: int | None = None,
+) -> History | None:
+    """The flows by which `address` (the wallet or a token account of it) came to hold `balance` base units of `mint`.
+
+    Its transactions are read from the newest on, until their flows add up to the balance and at most one is left, from
+    before `made_at`, when the payment was made. That one opened the account, and is not read: before it there was
+    nothing, after it there was nothing, and to bring money and take it away takes two. None where so little does not
+    explain the balance.
+
+    Raises as `read` does.
+    """
+    commitment = Commitment.CONFIRMED if commitment is Commitment.PROCESSED else commitment
+    page = await rpc.history_page(
+        address, commitment=commitment, limit=NEWEST, min_context_slot=min_context_slot
+    )
+    if len(page.records) == NEWEST:
+        return None
+    unread = [record for record in page.records if record.err is None]
+    flows: list[Flow] = []
+    while True:
+        explained = sum(flow.amount for flow in flows if flow.mint == mint)
+        if (
+            explained == balance
+            and all(_is_before(record, made_at) for record in unread)
+            and len(unread) <= 1
+        ):
+            return History(tuple(flows), page.first_available_slot)
+        if not unread:
+            return None
+        record = await _transaction(rpc, unread.pop(0).signature, commitment)
+        if record.err is None:
+            flows[:0] = flows_of(record, owner, frozenset({address}) - {owner})
+
+
 def flows_of(
     record: TransactionRecord, owner: Pubkey, token_accounts: frozenset[Pubkey] = frozenset()
 ) -> list[Flow]:
@@ -179,6 +225,10 @@ def _reaches(page: Sequence[SignatureRecord], since: datetime | None) -> bool:
     return since is not None and any(
         record.block_time is not None and record.block_time < since for record in page
     )
+
+
+def _is_before(record: SignatureRecord, moment: datetime) -> bool:
+    return record.block_time is not None and record.block_time <= moment
 
 
 async def _transaction(rpc: Rpc, signature: str, commitment: Commitment) -> TransactionRecord:

@@ -102,10 +102,20 @@ class Seed:
 
     def create_ata(self, owner: Pubkey, mint: Pubkey) -> Pubkey:
         """The owner's associated token account, made where it is missing; the customer pays its rent."""
-        account = self.ata(owner, mint)
-        if self.chain.accounts.newest(account) is None:
-            self.send([self._create_ata(owner, mint)])
+        (account,) = self.create_atas(owner, [mint])
         return account
+
+    def create_atas(self, owner: Pubkey, mints: Sequence[Pubkey]) -> list[Pubkey]:
+        """The owner's associated token accounts, those that are missing made by one transaction, as the peer does."""
+        accounts = [self.ata(owner, mint) for mint in mints]
+        missing = [
+            self._create_ata(owner, mint)
+            for mint, account in zip(mints, accounts, strict=True)
+            if self.chain.accounts.newest(account) is None
+        ]
+        if missing:
+            self.send(missing)
+        return accounts
 
     def create_token_account(self, owner: Pubkey, mint: Pubkey) -> Pubkey:
         """A token account that is not the owner's ATA, for a mint without extensions."""

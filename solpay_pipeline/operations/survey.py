@@ -12,7 +12,7 @@ from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS, associated_token_add
 from solpay_pipeline.chain.history import History
 from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint
-from solpay_pipeline.lifecycle.judgement import Judgement, Standing, judge
+from solpay_pipeline.lifecycle.judgement import Judgement, Standing, covers, judge
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.terms import Commitment, Payment, Wallet
 from solpay_pipeline.operations.errand import Errand
@@ -105,11 +105,18 @@ async def wallet_history(errand: Errand, sight: Sight) -> History:
 
 
 async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
+    def judged(found: History) -> Judgement:
+        return judge(sight.payment, found.flows, sight.decimals, errand.options.tolerance)
+
     try:
-        found = await wallet_history(errand, sight)
+        found = await _newest_history(errand, sight)
+        judgement = None if found is None else judged(found)
+        # What little was read proves that it was paid, or that nothing was ever there; all else takes everything.
+        if found is None or judgement is None or (found.flows and judgement.standing is not Standing.PAID):
+            found = await wallet_history(errand, sight)
+            judgement = judged(found)
     except history.UNTOLD as error:
         return _unreadable(sight, str(error))
-    judgement = judge(sight.payment, found.flows, sight.decimals, errand.options.tolerance)
     if judgement.standing is Standing.PAID:
         return judgement
     # A node that does not remember everything must not make a payment look unpaid.
@@ -122,6 +129,34 @@ async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
             sight, f"the node's history does not explain the balance of {', '.join(unexplained)}"
         )
     return judgement
+
+
+async def _newest_history(errand: Errand, sight: Sight) -> History | None:
+    """What explains an empty wallet, or the one balance that covers a price; None where there is no such balance, or
+    it takes the whole history to explain it.
+    """
+    holdings = sight.holdings
+    assets: list[tuple[Pubkey, Pubkey | None, int]] = [
+        (token.account, token.mint.address, token.amount) for token in holdings.tokens if token.amount
+    ]
+    if holdings.lamports or holdings.is_empty:
+        assets.append((holdings.owner, None, holdings.lamports))
+    may_be_told = holdings.is_empty or covers(
+        sight.payment, holdings.balances(), sight.decimals, errand.options.tolerance
+    )
+    if len(assets) != 1 or not may_be_told:
+        return None
+    ((address, mint, balance),) = assets
+    return await history.read_newest(
+        errand.rpc,
+        holdings.owner,
+        address,
+        mint=mint,
+        balance=balance,
+        made_at=sight.payment.created_at,
+        commitment=errand.merchant.acceptance,
+        min_context_slot=errand.chain_slot,
+    )
 
 
 def _unexplained(holdings: Holdings, flows: Iterable[Flow]) -> list[str]:

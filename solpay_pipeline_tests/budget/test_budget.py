@@ -1,5 +1,7 @@
 """What an operation may cost: RPC calls, transactions and lamports, for two hundred wallets."""
 
+from datetime import timedelta
+
 import pytest
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
@@ -89,3 +91,48 @@ def test_a_recheck_of_two_hundred_unpaid_payments_takes_ten_calls_at_most(tmp_pa
             )
         assert outcome.looked_at == outcome.waiting == WALLETS
         assert shop.node.calls.total() <= 10
+
+
+@pytest.mark.slow
+def test_a_recheck_that_finds_two_hundred_paid_payments_asks_two_calls_of_history_for_each(tmp_path, capsys):
+    with open_shop(tmp_path, config=MAINNET_PACE) as shop:
+        shop.accept_sol()
+        mint = shop.accept_mint()
+        shop.accept_mint()
+        for number in range(WALLETS):
+            customer = shop.new_payment()
+            if number % 2:
+                shop.pay_sol(customer)
+            else:
+                shop.pay_token(customer, mint)
+        shop.settle_chain()
+        shop.node.calls.clear()
+        outcome = shop.run("recheck")
+        calls = shop.node.calls
+        with capsys.disabled():
+            print(
+                f"\nrecheck of {WALLETS} paid, a wallet: {calls.total() / WALLETS:.3f} RPC calls; {dict(calls)}"
+            )
+        assert outcome.accepted == outcome.swept == WALLETS
+        assert calls["getSignaturesForAddress"] + calls["getTransaction"] == 2 * WALLETS
+        assert calls.total() <= 2.4 * WALLETS
+
+
+@pytest.mark.slow
+def test_to_expire_two_hundred_unpaid_payments_and_close_their_wallets_asks_one_call_of_history_for_each(
+    tmp_path, capsys
+):
+    with open_shop(tmp_path, config=MAINNET_PACE) as shop:
+        shop.accept_mint()
+        shop.accept_mint()
+        for _ in range(WALLETS):
+            shop.new_payment(lasts=timedelta(seconds=1))
+        shop.finalize_chain()
+        shop.node.calls.clear()
+        outcome = shop.run("expire")
+        calls = shop.node.calls
+        with capsys.disabled():
+            print(f"\nexpire of {WALLETS}, a wallet: {calls.total() / WALLETS:.3f} RPC calls; {dict(calls)}")
+        assert outcome.expired == outcome.closed == WALLETS
+        assert calls["getSignaturesForAddress"] + calls["getTransaction"] == WALLETS
+        assert calls.total() <= 1.4 * WALLETS
