@@ -101,12 +101,13 @@ def _extras(options: argparse.Namespace, results: Results) -> None:
         results.idle = maintain_nothing(20)
         print(results.idle, flush=True)
     if _wanted(options.only, "limit"):
-        results.limited = under_a_limit(100)
+        results.limited = under_a_limit(1_000)
         print(results.limited, flush=True)
     if _wanted(options.only, "growth"):
         for count in (10_000, 100_000) if LARGE_SIZE in sizes else (1_000,):
-            results.growth.append(expire_many("postgresql", count, max(count, 100_000), 0))
-            print(results.growth[-1], flush=True)
+            for database in ("postgresql", "sqlite"):
+                results.growth.append(expire_many(database, count, max(count, 100_000), 0))
+                print(results.growth[-1], flush=True)
 
 
 def _line(one: Measured) -> str:

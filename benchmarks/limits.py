@@ -22,7 +22,6 @@ class Idle:
     latency_ms: int
     seconds: float
     cpu: float
-    memory: float
     calls: int
 
 
@@ -51,7 +50,7 @@ def maintain_nothing(latency_ms: int) -> Idle:
             chain.reset()
             command = [sys.executable, "-m", "solpay_pipeline", "maintain", "--json"]
             cost = run(command, shop.our_environment(database, chain.url))
-            return Idle(latency_ms, cost.wall, cost.cpu, cost.memory, chain.counted().calls)
+            return Idle(latency_ms, cost.wall, cost.cpu, chain.counted().calls)
 
 
 def under_a_limit(size: int) -> list[Limited]:

@@ -19,8 +19,8 @@ OURS, PEER = "ours", "peer"
 class Measured:
     """Figures of one side in one scenario. `whole` has the start of the process in it, `alone` only the operation.
 
-    Seconds are of the whole run; `chain_cpu` is what the embedded chain used meanwhile, on the same machine. `wrong`
-    says what the end state lacks: figures of a wrong end do not count.
+    Seconds are of the whole run, mebibytes of `memory` of the operation alone; `chain_cpu` is what the embedded chain
+    used meanwhile, on the same machine. `wrong` says what the end state lacks: figures of a wrong end do not count.
     """
 
     side: str
@@ -104,7 +104,7 @@ def _once(side: str, scenario: Scenario, size: int, latency_ms: int, pace: Pace,
                 whole_cpu=cost.cpu if side == PEER else None,
                 alone_seconds=told.get("wall", 0.0),
                 alone_cpu=told.get("cpu", 0.0),
-                memory=cost.memory,
+                memory=told.get("memory"),
                 chain_cpu=chain_cpu,
                 calls=counted.calls,
                 requests=counted.requests,

@@ -6,11 +6,11 @@ Settings come from the environment, options as JSON. The last line printed is JS
 import asyncio
 import json
 import os
-import resource
 import sys
 import time
 import uuid
 
+from benchmarks.processes import own_cpu_seconds, own_peak_memory
 from solpay_pipeline.operations.options import Options
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline.resources import merchant_of
@@ -19,30 +19,20 @@ from solpay_pipeline.settings import Settings
 
 def main() -> None:
     operation, options = sys.argv[1], Options(**json.loads(sys.argv[2]))
-    before = _memory()
-    started, cpu = time.perf_counter(), _cpu()
+    before = own_peak_memory()
+    started, cpu = time.perf_counter(), own_cpu_seconds()
     merchant = merchant_of(Settings.from_environment(os.environ))
     outcome = asyncio.run(run_operation(merchant, operation, options, uuid.uuid4().hex))
     told = {
         "wall": time.perf_counter() - started,
-        "cpu": _cpu() - cpu,
-        "memory": _memory(),
+        "cpu": own_cpu_seconds() - cpu,
+        "memory": own_peak_memory(),
         "memory_before": before,
         "set_aside": len(outcome.set_aside),
         "stopped": outcome.stopped_reason,
         "rpc_calls": dict(outcome.rpc_calls),
     }
     print("\n" + json.dumps(told))
-
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _memory() -> float:
-    """Mebibytes at the peak so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ The last line of what it prints is JSON. A command's seconds are those of the co
 """
 
 import json
-import resource
 import sys
 import time
 from decimal import Decimal
 
 import django
+
+from benchmarks.processes import own_cpu_seconds, own_peak_memory
 
 
 def create(count: int, tokens: list[dict[str, str]]) -> None:
@@ -29,14 +30,14 @@ def create(count: int, tokens: list[dict[str, str]]) -> None:
 def command(name: str) -> None:
     from django.core.management import call_command
 
-    started, cpu = time.perf_counter(), _cpu()
+    started, cpu = time.perf_counter(), own_cpu_seconds()
     call_command(name)
-    print("\n" + json.dumps({"wall": time.perf_counter() - started, "cpu": _cpu() - cpu}))
-
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    told = {
+        "wall": time.perf_counter() - started,
+        "cpu": own_cpu_seconds() - cpu,
+        "memory": own_peak_memory(),
+    }
+    print("\n" + json.dumps(told))
 
 
 if __name__ == "__main__":

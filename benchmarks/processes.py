@@ -1,6 +1,7 @@
-"""Runs a command and says what it cost: wall time, CPU time of its own and the largest memory it held."""
+"""Runs a command and says what it cost: wall time and CPU time of its own; and what a process says of itself."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -27,11 +28,10 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds by the wall clock, seconds of CPU (user and system), and mebibytes of memory at the peak."""
+    """Seconds by the wall clock, seconds of CPU (user and system), and what was printed."""
 
     wall: float
     cpu: float
-    memory: float
     output: str
 
 
@@ -54,7 +54,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], *, accepted: Seq
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in accepted:
         raise CommandFailed(f"{' '.join(command[:6])} ended with {process.returncode}:\n{output[-3000:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+    return Cost(wall, usage.ru_utime + usage.ru_stime, output)
 
 
 def peer_python() -> str:
@@ -74,3 +74,19 @@ def cpu_seconds(pid: int) -> float:
     """CPU time that a running process has used (proc(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def own_cpu_seconds() -> float:
+    """CPU time that this process has used so far, user and system."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def own_peak_memory() -> float:
+    """Mebibytes that this process held at its peak (proc(5), VmHWM).
+
+    Not `ru_maxrss`: that begins with the memory of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text()
+    (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak) / 1024
