@@ -65,7 +65,7 @@ deaths: $(INSTALLED)
 
 # Beside the peer, which gets an environment of its own: ONLY=sweep SIZES=50,1000 for a part.
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks --only "$(ONLY)" --sizes "$(SIZES)"
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES))
 
 # A small one, of counts and end states.
 bench-counts: $(INSTALLED)

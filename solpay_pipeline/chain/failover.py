@@ -12,7 +12,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from solpay_pipeline.chain.errors import ChainError, Forbidden, Transient, Unreachable, WrongCluster
+from solpay_pipeline.chain.allowance import Allowance
+from solpay_pipeline.chain.errors import (
+    ChainError,
+    Forbidden,
+    RateLimited,
+    Transient,
+    Unreachable,
+    WrongCluster,
+)
 from solpay_pipeline.chain.limiter import Limiter
 from solpay_pipeline.chain.provider import GuardedClient
 
@@ -55,11 +63,19 @@ class Node:
     history_from: int | None = None
     """The oldest slot of which this endpoint had the block when it was first asked."""
     first_asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    allowance: Allowance = field(default_factory=Allowance, repr=False)
 
     @property
     def is_resting(self) -> bool:
         """Tell whether this endpoint is to be left alone for now."""
         return self.clock() < self.rest_until
+
+    def is_used_up(self) -> bool:
+        """Count a call that is about to be made, or tell that it would be refused: the endpoint then rests."""
+        until = self.allowance.take(self.clock())
+        if until is not None:
+            self.rest_until = max(self.rest_until, until)
+        return until is not None
 
     def failed(self, error: ChainError) -> None:
         """Send the endpoint to rest. Of calls that fail together only the first lengthens the backoff."""
@@ -72,6 +88,8 @@ class Node:
         # A node that asks for no wait at all gets the backoff still.
         rest = max(min(asked or 0.0, LONGEST_REST_SECONDS), _backoff(self.failures))
         self.rest_until = max(self.rest_until, now + rest)
+        if isinstance(error, RateLimited) and asked is not None:
+            self.allowance.refused(self.rest_until)
 
     def answered(self) -> None:
         """Forget earlier failures, but not a rest that another call was asked to keep."""
@@ -128,7 +146,7 @@ class Failover:
                 await node.limiter.turn()
                 # Time in the queue is our own doing and must not eat up the window.
                 deadline += self._clock() - queued_since
-                if node.is_resting:
+                if node.is_resting or node.is_used_up():
                     continue
                 try:
                     await self._admit(node)

@@ -1,9 +1,4 @@
-"""One pace for all concurrent calls: so many a second, so far apart, and none while a node has asked us to
-wait.
-
-Callers queue in the order they came. A pause holds those who already wait as well as those who come later, so
-that one refused call does not watch seven others run into the same refusal.
-"""
+"""One pace for all concurrent calls: so many a second, so far apart. Callers queue in the order they came."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,16 +24,10 @@ class Limiter:
         self._sleep = sleep
         self._queue = asyncio.Lock()
         self._next_turn = clock()
-        self._paused_until = clock()
 
     async def turn(self) -> None:
         """Return when it is the caller's turn."""
         async with self._queue:
-            # A pause may begin while we sleep, hence the loop.
-            while (wait := max(self._next_turn, self._paused_until) - self._clock()) > 0:
+            if (wait := self._next_turn - self._clock()) > 0:
                 await self._sleep(wait)
             self._next_turn = self._clock() + self.interval
-
-    def pause_until(self, moment: float) -> None:
-        """Hold every caller until `moment` of the clock; a shorter pause never cuts a longer one."""
-        self._paused_until = max(self._paused_until, moment)

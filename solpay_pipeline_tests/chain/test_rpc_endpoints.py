@@ -163,17 +163,6 @@ async def test_the_pace_is_kept_over_all_concurrent_calls(
     )
 
 
-async def test_a_pause_holds_also_those_who_wait_already() -> None:
-    time = FakeTime()
-    limiter = Limiter(rate_limit=1.0, spacing=0.0, clock=time.clock, sleep=time.sleep)
-    await limiter.turn()
-    waiting = asyncio.ensure_future(limiter.turn())
-    await asyncio.sleep(0)
-    limiter.pause_until(1_007.0)
-    await waiting
-    assert time.now >= 1_007.0
-
-
 async def test_the_rate_limit_is_kept_through_the_client() -> None:
     time = FakeTime()
     async with ScriptedNode(getSlot=result(7)) as node:
