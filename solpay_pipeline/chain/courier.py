@@ -8,7 +8,7 @@ dead.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -112,7 +112,7 @@ class _Open:
 
 async def deliver(
     rpc: Rpc,
-    signed: Iterable[Signed],
+    signed: Iterable[Signed] | AsyncIterable[Signed],
     *,
     commitment: Commitment,
     patience_seconds: float,
@@ -125,15 +125,17 @@ async def deliver(
     """Send all, wait for `commitment`, and return a receipt for each by signature.
 
     Blockhashes should be read at `confirmed`: preflight runs there, or at `processed` where that is all that is
-    asked for. `already_sent` is for what an earlier run left: it is looked up in the history first and can no
+    asked for. Where `signed` come one by one, as they are written down, each is sent while the next is made.
+    `already_sent` is for what an earlier run left: it is looked up in the history first and can no
     longer be REFUSED. `on_receipts` is given each receipt once, IN_FLIGHT included, with all others that the same look
     at the chain has told.
 
-    Raises nothing of the chain's: what cannot be found out is IN_FLIGHT, with the reason.
+    Raises nothing of the chain's: what cannot be found out is IN_FLIGHT, with the reason. What the making of `signed`
+    raises is raised when the sends on their way are over.
     """
-    opened = {each.signature: _Open(each, may_have_left=already_sent) for each in signed}
+    coming = signed if isinstance(signed, AsyncIterable) else _one_by_one(signed)
     deadline = clock() + patience_seconds
-    delivery = _Delivery(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipts, opened)
+    delivery = _Delivery(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipts, coming)
     return await delivery.run(already_sent)
 
 
@@ -146,7 +148,8 @@ class _Delivery:
     resend_seconds: float
     deadline: float
     on_receipts: Callable[[Sequence[Receipt]], None] | None
-    open: dict[str, _Open]
+    coming: AsyncIterable[Signed]
+    open: dict[str, _Open] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     untold: list[Receipt] = field(default_factory=list)
     next_verdict: float = float("-inf")
@@ -168,10 +171,12 @@ class _Delivery:
         """Every turn of the loop is one status poll and what follows from it."""
         sending = 0.0
         if already_sent:
+            async for signed in self.coming:
+                self.open[signed.signature] = _Open(signed, may_have_left=True)
             await self._look(search_history=True)
         else:
             started = self.clock()
-            await self._send(list(self.open.values()))
+            await self._send_coming()
             sending = self.clock() - started
             self._tell()
         polls = 0
@@ -192,12 +197,17 @@ class _Delivery:
         await self._bury()
         self._tell()
 
+    async def _send_coming(self) -> None:
+        sends: list[asyncio.Task[None]] = []
+        try:
+            async for signed in self.coming:
+                self.open[signed.signature] = each = _Open(signed, may_have_left=False)
+                sends.append(asyncio.create_task(self._send_one(each)))
+        finally:
+            await _all_over(sends)
+
     async def _send(self, batch: Sequence[_Open]) -> None:
-        outcomes = await asyncio.gather(*map(self._send_one, batch), return_exceptions=True)
-        # All sends are over before a failure of one may end the delivery: none goes on unseen.
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await _all_over(map(self._send_one, batch))
 
     async def _send_one(self, each: _Open) -> None:
         each.last_sent = self.clock()
@@ -352,6 +362,18 @@ class _Delivery:
         told, self.untold = self.untold, []
         if told and self.on_receipts is not None:
             self.on_receipts(told)
+
+
+async def _all_over(sends: Iterable[Awaitable[None]]) -> None:
+    """Wait for all sends before a failure of one may end the delivery: none goes on unseen."""
+    for outcome in await asyncio.gather(*sends, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _one_by_one(signed: Iterable[Signed]) -> AsyncIterator[Signed]:
+    for each in signed:
+        yield each
 
 
 def _claim(signed: Signed) -> Claim:

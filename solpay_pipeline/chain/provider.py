@@ -8,8 +8,10 @@ and exceptions cannot show it.
 
 import asyncio
 import base64
+import functools
 import itertools
 import json
+import ssl
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from pydantic_core import from_json
 from solana.rpc.async_api import AsyncClient
 from solana.rpc.async_http_provider import AsyncHTTPProvider
 from solana.rpc.jsonrpc import JsonRpcRequestSerializer
+from solana.rpc.types import URI
 from solders.errors import SerdeJSONError
 from solders.rpc.requests import Body
 from solders.rpc.responses import RPCResult
@@ -52,16 +55,19 @@ class GuardedProvider(AsyncHTTPProvider):
         for name, value in secrets.items():
             if not (value.isascii() and value.isprintable()):
                 raise ValueError(f"the RPC header {name} must be printable ASCII")
+        # The constructor of solana-py would read all certificates anew for each endpoint.
+        super(AsyncHTTPProvider, self).__init__()
+        self.endpoint_uri = URI(_origin(parts) + "/")
+        self.extra_headers = _authorization(parts) | secrets
         try:
-            super().__init__(
-                _origin(parts) + "/",
-                extra_headers=_authorization(parts) | secrets,
-                timeout=timeout,
+            self.session = httpx2.AsyncClient(
+                verify=_certificates(),
+                timeout=httpx2.Timeout(timeout),
                 proxy=proxy.get_secret_value() if proxy else None,
-                max_connections=max_connections,
-                max_keepalive_connections=max_connections,
+                limits=httpx2.Limits(
+                    max_connections=max_connections, max_keepalive_connections=max_connections
+                ),
                 http2=False,
-                max_transport_retries=0,
             )
         except (ValueError, httpx2.InvalidURL):
             # The cause quotes the proxy's URL, which may hold a password.
@@ -195,6 +201,12 @@ def shown(url: SecretStr) -> str:
     """An endpoint as people may see it: scheme and host, an ellipsis for whatever follows."""
     parts = _parts(url)
     return _origin(parts) + ("/…" if parts.path.strip("/") or parts.query else "")
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities that are trusted; to read them takes a process some thirty milliseconds."""
+    return httpx2.create_ssl_context()
 
 
 def _parts(url: SecretStr) -> SplitResult:

@@ -13,6 +13,7 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from solpay_pipeline.bulk import among
 from solpay_pipeline.ledger.tables import OPEN, MovementKind, TransactionState, leg, movement, transaction
 from solpay_pipeline.lifecycle.actions import (
     Action,
@@ -22,8 +23,6 @@ from solpay_pipeline.lifecycle.actions import (
     MoveLamports,
     MoveTokens,
 )
-
-_CHUNK = 500
 
 
 class WalletBusy(Exception):
@@ -112,16 +111,8 @@ def record_all(connection: Connection, recorded: Sequence[Entry], run: RunRef, n
 
 def busy_wallets(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
     """Which of these wallets have a leg in flight."""
-    ids = list(wallet_ids)
-    busy: set[int] = set()
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        busy.update(
-            connection.execute(
-                sa.select(leg.c.active_wallet_id).where(leg.c.active_wallet_id.in_(chunk))
-            ).scalars()
-        )
-    return busy
+    kept = leg.c.active_wallet_id
+    return set(connection.scalars(sa.select(kept).where(among(connection, kept, wallet_ids))))
 
 
 def open_transactions(connection: Connection) -> list[OpenTransaction]:
@@ -130,14 +121,12 @@ def open_transactions(connection: Connection) -> list[OpenTransaction]:
         sa.select(transaction).where(transaction.c.state.in_(OPEN)).order_by(transaction.c.id)
     ).all()
     wallets: dict[int, list[int]] = {row.id: [] for row in rows}
-    ids = list(wallets)
-    for start in range(0, len(ids), _CHUNK):
-        for transaction_id, wallet_id in connection.execute(
-            sa.select(leg.c.transaction_id, leg.c.wallet_id).where(
-                leg.c.transaction_id.in_(ids[start : start + _CHUNK])
-            )
-        ):
-            wallets[transaction_id].append(wallet_id)
+    for transaction_id, wallet_id in connection.execute(
+        sa.select(leg.c.transaction_id, leg.c.wallet_id).where(
+            among(connection, leg.c.transaction_id, wallets)
+        )
+    ):
+        wallets[transaction_id].append(wallet_id)
     return [
         OpenTransaction(
             id=row.id,
@@ -199,15 +188,15 @@ def close_landed(
     values: dict[str, object] = {"state": to_state, "updated_at": now}
     if slot is not None:
         values["slot"] = slot
-    for start in range(0, len(signatures), _CHUNK):
-        chunk = signatures[start : start + _CHUNK]
-        ids = connection.scalars(
-            sa.update(transaction)
-            .where(transaction.c.signature.in_(chunk), transaction.c.state == from_state)
-            .values(**values)
-            .returning(transaction.c.id)
-        ).all()
-        connection.execute(sa.update(leg).where(leg.c.transaction_id.in_(ids)).values(active_wallet_id=None))
+    ids = connection.scalars(
+        sa.update(transaction)
+        .where(among(connection, transaction.c.signature, signatures), transaction.c.state == from_state)
+        .values(**values)
+        .returning(transaction.c.id)
+    ).all()
+    connection.execute(
+        sa.update(leg).where(among(connection, leg.c.transaction_id, ids)).values(active_wallet_id=None)
+    )
 
 
 def hold_again(connection: Connection, signatures: Sequence[str]) -> None:
@@ -266,26 +255,24 @@ class LandedMovement:
 
 def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[int, list[LandedMovement]]:
     """What our own transactions that landed have moved, by wallet, oldest first."""
-    ids = list(wallet_ids)
-    found: dict[int, list[LandedMovement]] = {wallet_id: [] for wallet_id in ids}
+    found: dict[int, list[LandedMovement]] = {wallet_id: [] for wallet_id in wallet_ids}
     landed = (TransactionState.CONFIRMED, TransactionState.FINALIZED)
-    for start in range(0, len(ids), _CHUNK):
-        rows = connection.execute(
-            sa.select(
-                leg.c.wallet_id,
-                transaction.c.signature,
-                movement.c.kind,
-                movement.c.mint,
-                movement.c.amount,
-                movement.c.destination,
-            )
-            .join(transaction, transaction.c.id == leg.c.transaction_id)
-            .join(movement, movement.c.leg_id == leg.c.id)
-            .where(leg.c.wallet_id.in_(ids[start : start + _CHUNK]), transaction.c.state.in_(landed))
-            .order_by(movement.c.id)
+    rows = connection.execute(
+        sa.select(
+            leg.c.wallet_id,
+            transaction.c.signature,
+            movement.c.kind,
+            movement.c.mint,
+            movement.c.amount,
+            movement.c.destination,
         )
-        for wallet_id, signature, kind, mint, amount, destination in rows:
-            found[wallet_id].append(LandedMovement(signature, MovementKind(kind), mint, amount, destination))
+        .join(transaction, transaction.c.id == leg.c.transaction_id)
+        .join(movement, movement.c.leg_id == leg.c.id)
+        .where(among(connection, leg.c.wallet_id, found), transaction.c.state.in_(landed))
+        .order_by(movement.c.id)
+    )
+    for wallet_id, signature, kind, mint, amount, destination in rows:
+        found[wallet_id].append(LandedMovement(signature, MovementKind(kind), mint, amount, destination))
     return found
 
 

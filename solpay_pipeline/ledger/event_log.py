@@ -8,10 +8,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from solpay_pipeline.bulk import among
 from solpay_pipeline.ledger.deliveries import Ending, add_missing
 from solpay_pipeline.ledger.tables import delivery, event
-
-_CHUNK = 500
 
 
 class EventState(StrEnum):
@@ -176,21 +175,17 @@ def _state() -> sa.ColumnElement[str]:
 
 def _deliveries(connection: Connection, event_rows: Sequence[int]) -> dict[int, list[DeliveryRecord]]:
     found: dict[int, list[DeliveryRecord]] = {}
-    for start in range(0, len(event_rows), _CHUNK):
-        rows = connection.execute(
-            sa.select(delivery)
-            .where(delivery.c.event_row.in_(event_rows[start : start + _CHUNK]))
-            .order_by(delivery.c.id)
-        )
-        for row in rows:
-            found.setdefault(row.event_row, []).append(
-                DeliveryRecord(
-                    sink=row.sink,
-                    attempts=row.attempts,
-                    next_attempt_at=row.next_attempt_at,
-                    last_error=row.last_error,
-                    ended_at=row.ended_at,
-                    outcome=row.outcome,
-                )
+    for row in connection.execute(
+        sa.select(delivery).where(among(connection, delivery.c.event_row, event_rows)).order_by(delivery.c.id)
+    ):
+        found.setdefault(row.event_row, []).append(
+            DeliveryRecord(
+                sink=row.sink,
+                attempts=row.attempts,
+                next_attempt_at=row.next_attempt_at,
+                last_error=row.last_error,
+                ended_at=row.ended_at,
+                outcome=row.outcome,
             )
+        )
     return found

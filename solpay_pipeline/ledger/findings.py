@@ -8,12 +8,11 @@ import sqlalchemy as sa
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
+from solpay_pipeline.bulk import among
 from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.tables import finding
 from solpay_pipeline.ledger.upsert import upsert
 from solpay_pipeline.lifecycle.reasons import Code, Finding
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,15 @@ def clear(
     connection: Connection, wallet_ids: Collection[int], codes: Collection[Code], now: datetime
 ) -> None:
     """End the findings of these kinds that stand for these wallets."""
-    ids = list(wallet_ids)
-    for start in range(0, len(ids), _CHUNK):
-        connection.execute(
-            sa.update(finding)
-            .where(
-                finding.c.wallet_id.in_(ids[start : start + _CHUNK]),
-                finding.c.standing_key.is_not(None),
-                finding.c.code.in_(list(codes)),
-            )
-            .values(standing_key=None, cleared_at=now)
+    connection.execute(
+        sa.update(finding)
+        .where(
+            among(connection, finding.c.wallet_id, wallet_ids),
+            finding.c.standing_key.is_not(None),
+            finding.c.code.in_(list(codes)),
         )
+        .values(standing_key=None, cleared_at=now)
+    )
 
 
 def amounts_of(

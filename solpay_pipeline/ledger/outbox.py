@@ -9,10 +9,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from solpay_pipeline.bulk import among, insert_rows
 from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.tables import event
-
-_CHUNK = 500
 
 
 class EventKind(StrEnum):
@@ -41,16 +40,12 @@ def last_bodies(
     connection: Connection, kind: EventKind, payment_ids: Collection[int]
 ) -> dict[int, Mapping[str, object]]:
     """What was told last of this kind about each payment."""
-    ids = list(payment_ids)
-    last: dict[int, Mapping[str, object]] = {}
-    for start in range(0, len(ids), _CHUNK):
-        rows = connection.execute(
-            sa.select(event.c.payment_id, event.c.body)
-            .where(event.c.payment_id.in_(ids[start : start + _CHUNK]), event.c.kind == kind)
-            .order_by(event.c.id)
-        )
-        last.update((payment_id, body) for payment_id, body in rows)
-    return last
+    rows = connection.execute(
+        sa.select(event.c.payment_id, event.c.body)
+        .where(among(connection, event.c.payment_id, payment_ids), event.c.kind == kind)
+        .order_by(event.c.id)
+    )
+    return {row.payment_id: row.body for row in rows}
 
 
 def payments_told_in(run: RunRef) -> sa.Select[int]:
@@ -62,10 +57,9 @@ def payments_told_in(run: RunRef) -> sa.Select[int]:
 
 def append(connection: Connection, events: Sequence[Event], run: RunRef, now: datetime) -> None:
     """Put events into the outbox."""
-    if not events:
-        return
-    connection.execute(
-        sa.insert(event),
+    insert_rows(
+        connection,
+        event,
         [
             {
                 "event_id": f"evt_{uuid.uuid4().hex}",

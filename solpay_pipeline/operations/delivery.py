@@ -1,15 +1,17 @@
 """From a parcel to the chain and back into the ledger: sign, record, send, confirm, apply.
 
+A few dozen are signed and recorded together, and are on their way while the next are signed.
 Nothing leaves before its row and its legs are committed, together with a compare-and-set of each wallet's row, so
 that a plan made of an old row never reaches the chain. What becomes of a transaction is written as soon as it is
 known; what is not known when patience ends stays in flight, and the next run settles it.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from solders.keypair import Keypair
+from solders.message import MessageV0, MessageV1
 from sqlalchemy import Connection
 
 from solpay_pipeline.chain import packing
@@ -35,6 +37,9 @@ from solpay_pipeline.records.database import reading
 # A slot lasts a third of a second; one in twenty is skipped.
 _BLOCKHASH_SECONDS = 0.4
 _BLOCKHASH_TRIES = 25
+
+# Signed and recorded together: few enough for the first to leave soon, enough to make commits cheap.
+_SIGNED_TOGETHER = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,46 +74,37 @@ async def ship(
     """Carry out shipments with one blockhash, as far as what may be spent reaches.
 
     Raises `Blocked` where the fee payer cannot pay them, and `ForbiddenInstruction` where a message is not what we
-    build, both before anything is signed; and what `sign_for` raises, before anything is recorded.
+    build, both before anything is signed. Raises what `sign_for` raises when those that were signed before are sent;
+    they stay in the ledger for the next run.
     """
     affordable, done = await _within_limits(errand, shipments)
     if not affordable:
         return done
     await _check_fee_payer(errand, affordable)
     blockhash = await errand.rpc.latest_blockhash(errand.merchant.commitment)
-    group = [
-        (shipment, await _signed_entry(errand, shipment, shape, purpose, blockhash))
-        for shipment in affordable
-    ]
-    recorded: dict[str, tuple[Shipment, Signed]] = {}
-    # All at once, which is the usual case, or one by one to tell which of them cannot be recorded, and why.
-    are_recorded = len(group) > 1 and _record_together(errand, group)
-    for shipment, first in group:
-        entry = first
-        try:
-            is_recorded = are_recorded or _record(errand, [(shipment, entry)])
-            if is_recorded is None:
-                # The plan that was refused a moment ago, once more: under the same blockhash the same transaction.
-                blockhash = await _next_blockhash(errand, blockhash)
-                entry = await _signed_entry(errand, shipment, shape, purpose, blockhash)
-                is_recorded = _record(errand, [(shipment, entry)])
-        except LimitReached as limit:
-            done.append(_withheld(errand, shipment, limit))
-            continue
-        if is_recorded:
-            signed = Signed(entry.signature, entry.wire, entry.last_valid_block_height, entry.blockhash_slot)
-            recorded[entry.signature] = (shipment, signed)
-        else:
-            done.append(Delivered(shipment, None))
-    receipts = await send(errand, [signed for _, signed in recorded.values()], already_sent=False)
-    done.extend(Delivered(shipment, receipts[signature]) for signature, (shipment, _) in recorded.items())
+    making = _Making(errand, shape, purpose, blockhash)
+    drafts = [making.draft(shipment) for shipment in affordable]
+    recorded: dict[str, Shipment] = {}
+
+    async def signed() -> AsyncIterator[Signed]:
+        for start in range(0, len(drafts), _SIGNED_TOGETHER):
+            group = [
+                (draft.shipment, await making.entry(draft))
+                for draft in drafts[start : start + _SIGNED_TOGETHER]
+            ]
+            async for shipment, entry in _recorded(making, group, done):
+                recorded[entry.signature] = shipment
+                yield Signed(entry.signature, entry.wire, entry.last_valid_block_height, entry.blockhash_slot)
+
+    receipts = await send(errand, signed(), already_sent=False)
+    done.extend(Delivered(shipment, receipts[signature]) for signature, shipment in recorded.items())
     return done
 
 
-async def send(errand: Errand, signed: Sequence[Signed], *, already_sent: bool) -> dict[str, Receipt]:
+async def send(
+    errand: Errand, signed: Iterable[Signed] | AsyncIterable[Signed], *, already_sent: bool
+) -> dict[str, Receipt]:
     """Send what is in the ledger and write there what became of it."""
-    if not signed:
-        return {}
     return await deliver(
         errand.rpc,
         signed,
@@ -245,32 +241,89 @@ async def _check_fee_payer(errand: Errand, shipments: Sequence[Shipment]) -> Non
     errand.fee_payer_lamports = left
 
 
-async def _signed_entry(
-    errand: Errand, shipment: Shipment, shape: TransactionShape, purpose: str, recent: RecentBlockhash
-) -> Entry:
-    merchant = errand.merchant
-    parcel = shipment.parcel
-    message = packing.build(
-        parcel, fee_payer=merchant.fee_payer.pubkey, blockhash=recent.blockhash, shape=shape
-    )
-    assert_destinations(
-        message,
-        receiver=merchant.receiver,
-        fee_payer=merchant.fee_payer.pubkey,
-        max_priority_fee_lamports=merchant.max_priority_fee,
-    )
-    signature, wire = await sign_for(message, merchant.fee_payer, shipment.keys)
-    return Entry(
-        signature=str(signature),
-        wire=wire,
-        last_valid_block_height=recent.last_valid_block_height,
-        blockhash_slot=recent.slot,
-        purpose=purpose,
-        signature_count=parcel.signature_count,
-        fee=parcel.signature_count * await errand.signature_fee() + parcel.priority_fee_lamports,
-        legs=parcel.legs,
-        rent_paid=shipment.rent_paid,
-    )
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A shipment as a message that nobody has signed."""
+
+    shipment: Shipment
+    message: MessageV0 | MessageV1
+    recent: RecentBlockhash
+
+
+@dataclass(slots=True)
+class _Making:
+    """Makes ledger entries of shipments. Drafts take the blockhash that was read last."""
+
+    errand: Errand
+    shape: TransactionShape
+    purpose: str
+    recent: RecentBlockhash
+
+    def draft(self, shipment: Shipment) -> _Draft:
+        """What is to be signed. Raises `ForbiddenInstruction`."""
+        merchant = self.errand.merchant
+        message = packing.build(
+            shipment.parcel,
+            fee_payer=merchant.fee_payer.pubkey,
+            blockhash=self.recent.blockhash,
+            shape=self.shape,
+        )
+        assert_destinations(
+            message,
+            receiver=merchant.receiver,
+            fee_payer=merchant.fee_payer.pubkey,
+            max_priority_fee_lamports=merchant.max_priority_fee,
+        )
+        return _Draft(shipment, message, self.recent)
+
+    async def entry(self, draft: _Draft) -> Entry:
+        """The signed transaction as the ledger takes it. Raises what `sign_for` raises."""
+        # A key in memory waits for nothing: without this, nothing would be sent while others are signed.
+        await asyncio.sleep(0)
+        shipment, parcel = draft.shipment, draft.shipment.parcel
+        signature, wire = await sign_for(draft.message, self.errand.merchant.fee_payer, shipment.keys)
+        return Entry(
+            signature=str(signature),
+            wire=wire,
+            last_valid_block_height=draft.recent.last_valid_block_height,
+            blockhash_slot=draft.recent.slot,
+            purpose=self.purpose,
+            signature_count=parcel.signature_count,
+            fee=parcel.signature_count * await self.errand.signature_fee() + parcel.priority_fee_lamports,
+            legs=parcel.legs,
+            rent_paid=shipment.rent_paid,
+        )
+
+    async def renewed(self, shipment: Shipment) -> Entry:
+        """The same shipment under a blockhash that none was made with before."""
+        self.recent = await _next_blockhash(self.errand, self.recent)
+        return await self.entry(self.draft(shipment))
+
+
+async def _recorded(
+    making: _Making, group: Sequence[tuple[Shipment, Entry]], done: list[Delivered]
+) -> AsyncIterator[tuple[Shipment, Entry]]:
+    """Those of a group that are in the ledger and may be sent; the others are added to `done`.
+
+    All are recorded at once, which is the usual case, or one by one to tell which of them cannot be, and why.
+    """
+    errand = making.errand
+    are_recorded = len(group) > 1 and _record_together(errand, group)
+    for shipment, first in group:
+        entry = first
+        try:
+            is_recorded = are_recorded or _record(errand, [(shipment, entry)])
+            if is_recorded is None:
+                # The plan that was refused a moment ago, once more: under the same blockhash the same transaction.
+                entry = await making.renewed(shipment)
+                is_recorded = _record(errand, [(shipment, entry)])
+        except LimitReached as limit:
+            done.append(_withheld(errand, shipment, limit))
+            continue
+        if is_recorded:
+            yield shipment, entry
+        else:
+            done.append(Delivered(shipment, None))
 
 
 async def _next_blockhash(errand: Errand, known: RecentBlockhash) -> RecentBlockhash:

@@ -57,6 +57,7 @@ class Errand:
     fee_payer_floor: int = 0
     _signature_fee: int | None = None
     _history_from: dict[int, datetime] = field(default_factory=dict)
+    _asking_history: asyncio.Lock = field(default_factory=asyncio.Lock)
     _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     def must_stop(self) -> bool:
@@ -77,8 +78,10 @@ class Errand:
             nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
             recent = await self.rpc.latest_blockhash(self.merchant.commitment)
             message = MessageV0.try_compile(payer, [nothing], [], recent.blockhash)
-            self._signature_fee = await self.rpc.fee_for_message(message, self.merchant.commitment)
-            self.fee_payer_floor = await self.rpc.minimum_balance(0)
+            fee, self.fee_payer_floor = await asyncio.gather(
+                self.rpc.fee_for_message(message, self.merchant.commitment), self.rpc.minimum_balance(0)
+            )
+            self._signature_fee = fee
         return self._signature_fee
 
     async def history_from(self, first_slot: int) -> datetime | None:
@@ -88,10 +91,11 @@ class Errand:
         """
         if first_slot <= 1:
             return None
-        if first_slot not in self._history_from:
-            # Nodes forget their oldest blocks while they are asked; a later one only makes the history seem shorter.
-            slots = [first_slot + 2**number - 1 for number in range(_HISTORY_TRIES)]
-            self._history_from[first_slot] = await _block_time(self.rpc, slots)
+        async with self._asking_history:
+            if first_slot not in self._history_from:
+                # Nodes forget their oldest blocks while they are asked; a later one makes the history seem shorter.
+                slots = [first_slot + 2**number - 1 for number in range(_HISTORY_TRIES)]
+                self._history_from[first_slot] = await _block_time(self.rpc, slots)
         return self._history_from[first_slot]
 
     def patience(self) -> float:

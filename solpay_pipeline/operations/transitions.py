@@ -30,7 +30,7 @@ from solpay_pipeline.records.changes import accept_payment, change_payments
 Item = TypeVar("Item")
 
 # Rows changed in one database transaction: enough to make commits cheap, few enough to keep locks short.
-_BATCH = 500
+_BATCH = 1_000
 
 
 def accept(errand: Errand, sight: Sight, judgement: Judgement) -> Wallet | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
+from solpay_pipeline.bulk import among
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.records.tables import PeerTables, among
+from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import Sealed
 
 

@@ -147,7 +147,13 @@ def _postgresql_engine(url: URL) -> Engine:
             url,
             hide_parameters=True,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "solpay"},
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "application_name": "solpay",
+                # A plan that was prepared while our tables were empty would read them from end to end ever after; and
+                # poolers that hand a connection on after each transaction lose what was prepared.
+                "prepare_threshold": None,
+            },
         )
     except ModuleNotFoundError as error:
         raise BadDatabaseUrl(f"PostgreSQL needs the package psycopg 3: {error}") from None

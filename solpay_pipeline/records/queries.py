@@ -12,9 +12,10 @@ from typing import Any
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
+from solpay_pipeline.bulk import among
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.rows import AnyRow, UnreadableRow, wallet_of
-from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables, among
+from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables
 from solpay_pipeline.records.vault import Sealed
 
 
@@ -34,7 +35,7 @@ def wallets_page(
 
     Each of the other conditions leaves out wallets without a payment: those of `payment_ids` only, those
     whose payment has one of `payment_statuses`, those whose payment's time is over at `expired_since` or
-    later. `without` is a select of payments that are left out.
+    later. `without` is a select of payments that are left out, none of them NULL.
     """
     wallet, payment = tables.wallet, tables.payment
     # SQLite would walk all rows by id, since they come in order that way, rather than take an index and sort.
@@ -52,8 +53,8 @@ def wallets_page(
     if expired_since is not None:
         query = query.where(payment.c.expiration_date >= expired_since)
     if without is not None:
-        left_out = without.subquery()
-        query = query.where(~select(left_out).where(left_out.c[0] == payment.c.id).exists())
+        # Not a join: of what a run has just written the planner knows nothing, and would take it for one row.
+        query = query.where(payment.c.id.not_in(without))
     return _with_prices(conn, tables, conn.execute(query).all())
 
 

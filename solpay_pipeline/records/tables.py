@@ -4,8 +4,6 @@ Of the payment and the token, which a merchant may replace with models of his ow
 peer's abstract models are mapped: whatever else such a table has is never read nor written.
 """
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +11,12 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ColumnElement,
-    Connection,
     Dialect,
     Identity,
     MetaData,
     String,
     Table,
-    Text,
-    any_,
-    bindparam,
-    func,
-    select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from solpay_pipeline.records.columns import BIG_ID, Amount, Json, Moment
 
@@ -145,21 +135,6 @@ def payment_price_columns(payment_column: str) -> tuple[Column[Any], ...]:
         Column(payment_column, BigInteger, nullable=False),
         Column(PRICE_COLUMN, BigInteger, nullable=False),
     )
-
-
-def among(conn: Connection, column: ColumnElement[Any], values: Iterable[int | str]) -> ColumnElement[bool]:
-    """`column IN values`, for any number of values: they travel as one parameter.
-
-    A list of parameters ends at 32,766 on SQLite (999 before 3.32) and at 65,535 on PostgreSQL.
-    """
-    wanted = list(values)
-    if _is_postgresql(conn.dialect):
-        item = Text() if isinstance(column.type, String) else BigInteger()
-        return column == any_(bindparam(None, wanted, type_=ARRAY(item), unique=True))
-    listed = func.json_each(bindparam(None, json.dumps(wanted), type_=Text(), unique=True)).table_valued(
-        "value"
-    )
-    return column.in_(select(listed.c.value))
 
 
 def _is_postgresql(dialect: Dialect) -> bool:

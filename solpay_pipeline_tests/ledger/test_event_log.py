@@ -97,10 +97,7 @@ def test_by_default_a_hundred_events_are_shown(connection: Connection) -> None:
     assert [one.payment_id for one in event_log.records(connection)] == [*range(2, 102)]
 
 
-def test_more_deliveries_than_a_statement_takes_are_all_shown(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_log, "_CHUNK", 2)
+def test_the_deliveries_of_all_events_are_shown(connection: Connection) -> None:
     tell(connection, *range(1, 6))
     for sink in ("web", "mail"):
         deliveries.enroll(connection, sink, NOON, 10)

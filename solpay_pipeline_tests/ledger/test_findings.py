@@ -1,6 +1,5 @@
 """A finding stands until it is cleared, keeps its first date, and is told once a wallet, kind and mint."""
 
-import pytest
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
@@ -86,14 +85,11 @@ def test_what_was_cleared_may_come_again_with_a_new_date(connection: Connection)
     assert (one.finding, one.first_seen_at) == (SHORT, LATER)
 
 
-def test_more_wallets_than_a_statement_takes_are_all_cleared(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(findings, "_CHUNK", 2)
+def test_more_wallets_than_a_list_of_parameters_takes_are_all_cleared(connection: Connection) -> None:
     many = range(1, 6)
     findings.note(connection, [Finding(Code.SHORT, one, one, "") for one in many], RUN, NOON)
     assert len(standing(connection)) == len(many)
-    findings.clear(connection, many, {Code.SHORT}, LATER)
+    findings.clear(connection, range(40_000), {Code.SHORT}, LATER)
     assert standing(connection) == []
 
 

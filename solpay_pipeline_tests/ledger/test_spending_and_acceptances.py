@@ -168,10 +168,7 @@ def test_the_unclaimed_come_by_id_and_page_by_page(connection: Connection) -> No
     assert unclaimed(4) == []
 
 
-def test_what_landed_in_one_slot_is_closed_together_and_lets_its_wallets_go(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(entries, "_CHUNK", 2)
+def test_what_landed_in_one_slot_is_closed_together_and_lets_its_wallets_go(connection: Connection) -> None:
     signatures = [f"tx {number}" for number in range(1, 7)]
     entries.record_all(
         connection,

@@ -1,0 +1,65 @@
+"""Any number of values, or of rows, as one parameter of a statement, on SQLite and on PostgreSQL.
+
+A list of parameters ends at 32,766 on SQLite (999 before 3.32) and at 65,535 on PostgreSQL, and psycopg takes a
+statement of a thousand placeholders apart each time.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+
+def among(
+    connection: Connection, wanted: ColumnElement[Any], values: Iterable[int | str]
+) -> ColumnElement[bool]:
+    """`wanted IN values`."""
+    listed = list(values)
+    if connection.dialect.name == "postgresql":
+        item = Text() if isinstance(wanted.type, String) else BigInteger()
+        return wanted == any_(bindparam(None, listed, type_=ARRAY(item), unique=True))
+    each = func.json_each(bindparam(None, json.dumps(listed), type_=Text(), unique=True)).table_valued(
+        "value"
+    )
+    return wanted.in_(select(each.c.value))
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows that all have the same columns, of integers, texts, times and plain JSON."""
+    if not rows:
+        return
+    if connection.dialect.name != "postgresql":
+        connection.execute(insert(table), rows)
+        return
+    columns = [table.c[name] for name in rows[0]]
+    packed = bindparam(None, json.dumps(rows, default=_time_as_text), type_=Text(), unique=True)
+    each = (
+        func.json_to_recordset(cast(packed, JSON))
+        .table_valued(*(column(one.name, one.type) for one in columns))
+        .render_derived(with_types=True)
+    )
+    connection.execute(insert(table).from_select(columns, select(*each.c)))
+
+
+def _time_as_text(value: object) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError(f"{type(value).__name__} is not plain JSON")
+    return value.isoformat()
