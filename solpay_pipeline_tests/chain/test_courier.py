@@ -1,5 +1,6 @@
 """Delivery against a chain that loses, delays, fails and forks: one landing for each, and only true receipts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ class Post:
         return Signed(str(sent.signatures[0]), bytes(sent), last_valid, slot)
 
     async def deliver(
-        self, signed: list[Signed], *, patience: float = 20.0, **how: Any
+        self, signed: list[Signed] | AsyncIterator[Signed], *, patience: float = 20.0, **how: Any
     ) -> dict[str, Receipt]:
         usual: dict[str, Any] = {
             "commitment": CONFIRMED,
@@ -370,3 +371,33 @@ async def test_a_receipt_that_cannot_be_written_down_stops_the_delivery_when_all
     with pytest.raises(RuntimeError, match="database"):
         await post.deliver(signed, on_receipts=broken)
     assert post.rpc.calls["sendTransaction"] == 5
+
+
+async def test_each_is_sent_while_the_next_is_made(post: Post) -> None:
+    signed = await post.signed(3)
+    sent_by_then: list[int] = []
+
+    async def made() -> AsyncIterator[Signed]:
+        for each in signed:
+            yield each
+            await asyncio.sleep(0.1)
+            sent_by_then.append(post.rpc.calls["sendTransaction"])
+
+    receipts = await post.deliver(made())
+    assert sent_by_then == [1, 2, 3]
+    assert [receipts[each.signature].fate for each in signed] == [Fate.CONFIRMED] * 3
+
+
+async def test_where_the_making_fails_what_was_made_before_is_sent_all_the_same(post: Post) -> None:
+    signed = await post.signed(2)
+
+    async def made() -> AsyncIterator[Signed]:
+        for each in signed:
+            yield each
+        raise RuntimeError("the signer is away")
+
+    with pytest.raises(RuntimeError, match="signer"):
+        await post.deliver(made())
+    post.node.chain.advance(3)
+    landed = await post.rpc.statuses([each.signature for each in signed])
+    assert [status is not None and status.err for status in landed.statuses] == [None, None]
