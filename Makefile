@@ -69,7 +69,7 @@ bench: $(INSTALLED)
 
 # A small one, of counts and end states.
 bench-counts: $(INSTALLED)
-	$(BIN)/python -m benchmarks --only expire,sweep,reclaim,recheck-unpaid --sizes 20 --latencies 0 --sides ours --counts-only --no-write
+	$(BIN)/python -m benchmarks --only expire,sweep,reclaim,recheck --sizes 20 --latencies 0 --sides ours --counts-only --no-write
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -134,5 +134,6 @@ def test_to_expire_two_hundred_unpaid_payments_and_close_their_wallets_asks_one_
         with capsys.disabled():
             print(f"\nexpire of {WALLETS}, a wallet: {calls.total() / WALLETS:.3f} RPC calls; {dict(calls)}")
         assert outcome.expired == outcome.closed == WALLETS
+        assert calls["getBlockTime"] <= 2, "how far back the node's history goes is asked once, not by each"
         assert calls["getSignaturesForAddress"] + calls["getTransaction"] == WALLETS
         assert calls.total() <= 1.4 * WALLETS
