@@ -6,9 +6,9 @@ statement of a thousand placeholders apart each time.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -50,16 +50,10 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         connection.execute(insert(table), rows)
         return
     columns = [table.c[name] for name in rows[0]]
-    packed = bindparam(None, json.dumps(rows, default=_time_as_text), type_=Text(), unique=True)
+    packed = bindparam(None, to_json(rows).decode(), type_=Text(), unique=True)
     each = (
         func.json_to_recordset(cast(packed, JSON))
         .table_valued(*(column(one.name, one.type) for one in columns))
         .render_derived(with_types=True)
     )
     connection.execute(insert(table).from_select(columns, select(*each.c)))
-
-
-def _time_as_text(value: object) -> str:
-    if not isinstance(value, datetime):
-        raise TypeError(f"{type(value).__name__} is not plain JSON")
-    return value.isoformat()

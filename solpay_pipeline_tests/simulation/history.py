@@ -59,6 +59,9 @@ def live_through(steps: Sequence[tuple[int, Step]], seed: int, database: Databas
             rest.come_to_rest()
         except Broken as broken:
             told.broken, told.failed_at = broken, place
+        except Exception as error:  # noqa: BLE001  (whatever it is: the history is told and made shorter, others go on)
+            told.broken = Broken("nothing ends by surprise", f"{type(error).__name__}: {error}")
+            told.failed_at = place
     told.sentences += [f"end. {sentence}" for sentence in rest.log]
     told.tally = world.tally
     told.tally.update({f"fault {kind}": count for kind, count in struck(world).items()})
