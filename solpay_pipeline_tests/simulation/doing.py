@@ -42,7 +42,7 @@ from solpay_pipeline_tests.simulation.world import FEE_PAYER_LAMPORTS, World
 
 _SPAM_AMOUNT = 777
 _NEARLY_NOTHING = 700_000
-"""Lamports that a spent fee payer keeps: its own rent and next to nothing for fees."""
+"""Lamports that a spent fee payer keeps, if its rent is no more: that rent and next to nothing for fees."""
 
 
 class Doing:
@@ -274,14 +274,16 @@ class Doing:
         world = self.world
         payer: Keypair = world.fee_payer
         lamports = world.mint_house.lamports(payer.pubkey())
+        least = world.chain.minimum_balance(0)
+        kept = max(_NEARLY_NOTHING, least)
         # Less than an account must hold cannot be sent to one that is not there yet.
-        if step.is_filled or lamports <= 3 * _NEARLY_NOTHING:
+        if step.is_filled or lamports < kept + least:
             world.mint_house.airdrop(payer.pubkey(), FEE_PAYER_LAMPORTS)
             return "The fee payer is filled up."
         spent = TransferParams(
             from_pubkey=payer.pubkey(),
             to_pubkey=world.mint_house.customer.pubkey(),
-            lamports=lamports - _NEARLY_NOTHING,
+            lamports=lamports - kept,
         )
         world.mint_house.send([transfer(spent)], [payer])
         return "Somebody spends the fee payer's lamports."
