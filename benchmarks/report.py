@@ -87,6 +87,7 @@ def _short(results: Results) -> str:
                     _ratio(peer, ours, lambda one: one.calls),
                     _ratio(peer, ours, lambda one: one.fee),
                     f"{ours.calls / ours.floor_calls:.2f}",
+                    "right" if not peer.wrong else "wrong",
                 ]
             )
     head = (
@@ -96,6 +97,7 @@ def _short(results: Results) -> str:
         "fewer calls",
         "less fee",
         "calls / floor",
+        "the peer's end state",
     )
     return _table(head, rows) if rows else ""
 
