@@ -1,6 +1,6 @@
 """How long the recheck sensor takes over many open payments, on the embedded chain.
 
-python benchmarks/recheck_sensor.py [PAYMENTS]: every payment takes SOL and one token, one in 10,000 is paid. Ticks
+python -m benchmarks.recheck_sensor [PAYMENTS]: every payment takes SOL and one token, one in 10,000 is paid. Ticks
 follow each other until the end of the list is reached; each has the daemon's 60 seconds.
 """
 
