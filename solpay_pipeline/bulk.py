@@ -50,10 +50,14 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         connection.execute(insert(table), rows)
         return
     columns = [table.c[name] for name in rows[0]]
-    packed = bindparam(None, to_json(rows).decode(), type_=Text(), unique=True)
+    nested = {one.name for one in columns if isinstance(one.type, JSON)}
+    # What is JSON itself travels as a text within: PostgreSQL would turn its escapes into characters, and NUL is none.
+    flat = [{name: json.dumps(row[name]) if name in nested else row[name] for name in row} for row in rows]
+    packed = bindparam(None, to_json(flat).decode(), type_=Text(), unique=True)
     each = (
         func.json_to_recordset(cast(packed, JSON))
-        .table_valued(*(column(one.name, one.type) for one in columns))
+        .table_valued(*(column(one.name, Text() if one.name in nested else one.type) for one in columns))
         .render_derived(with_types=True)
     )
-    connection.execute(insert(table).from_select(columns, select(*each.c)))
+    values = [cast(one, JSON) if one.name in nested else one for one in each.c]
+    connection.execute(insert(table).from_select(columns, select(*values)))
