@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from solpay_pipeline.chain.errors import ChainError
-from solpay_pipeline.ledger import event_log
+from solpay_pipeline.ledger import event_log, findings
 from solpay_pipeline.ledger.event_log import EventState
 from solpay_pipeline.ledger.tables import OPEN, TransactionState, finding, transaction
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE
@@ -83,14 +83,13 @@ def _of_tables(connection: Connection, tables: PeerTables, now: datetime) -> Ite
 
 def _oldest_sweepable(connection: Connection, tables: PeerTables) -> datetime | None:
     wallet, payment = tables.wallet, tables.payment
-    stuck = sa.exists().where(finding.c.wallet_id == wallet.c.id, finding.c.standing_key.is_not(None))
     oldest: datetime | None = connection.scalar(
         sa.select(sa.func.min(wallet.c.updated))
         .select_from(wallet.join(payment, payment.c.one_time_payment_wallet_id == wallet.c.id))
         .where(
             wallet.c.state.in_([state.value for state in SWEEPABLE]),
             payment.c.status.in_([status.value for status in ACCEPTED]),
-            ~stuck,
+            ~findings.is_set_aside(wallet.c.id),
         )
     )
     return oldest

@@ -12,7 +12,7 @@ from solpay_pipeline.bulk import among
 from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.tables import finding
 from solpay_pipeline.ledger.upsert import upsert
-from solpay_pipeline.lifecycle.reasons import Code, Finding
+from solpay_pipeline.lifecycle.reasons import HELD, TOLD, Code, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,15 @@ def note(connection: Connection, findings: Sequence[Finding], run: RunRef, now: 
     }
     renewed = ["amount", "explanation", "operation", "run_id", "last_seen_at"]
     upsert(connection, finding, list(rows.values()), key="standing_key", renewed=renewed)
+
+
+def is_set_aside(wallet_id: sa.ColumnElement[int]) -> sa.Exists:
+    """Whether some work on a wallet was not done for a reason that stands; what is held or only told is none."""
+    return sa.exists().where(
+        finding.c.wallet_id == wallet_id,
+        finding.c.standing_key.is_not(None),
+        finding.c.code.not_in([code.value for code in HELD | TOLD]),
+    )
 
 
 def clear(

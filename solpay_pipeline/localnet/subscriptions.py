@@ -25,6 +25,9 @@ MAX_SUBSCRIPTIONS = 1_000
 _MAX_SLOTS_TOLD = 64
 """After a jump of the chain only the last slots are told one by one."""
 
+_TOO_LONG = "error: data too large for bs58 encoding"
+"""What a subscriber is told in place of the data (agave, account-decoder, `encode_bs58`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class News:
@@ -143,7 +146,8 @@ class Subscriptions:
                 return News([])
             told = account
             shape = AccountShape.of_slot(call, slot, encoding, data_slice)
-            return News([with_context(slot, _closed(shape) if account is None else shape.of(account))])
+            told_of = _closed(shape) if account is None else _open(shape, account, encoding)
+            return News([with_context(slot, told_of)])
 
         return look
 
@@ -202,6 +206,18 @@ def _mentions(call: Call) -> Pubkey | None:
     if not isinstance(mentions, list) or len(mentions) != 1:
         raise invalid_params("Invalid Request: Only 1 address supported")
     return address(mentions[0])
+
+
+def _open(shape: AccountShape, account: Account, encoding: str) -> dict[str, Any]:
+    """An account as a subscriber is told of it: too long for base 58, which a request is refused for, stands in it."""
+    try:
+        return shape.of(account)
+    except RpcError:
+        without = shape.of(
+            Account(account.lamports, b"", account.owner, account.executable, account.rent_epoch)
+        )
+        data = _TOO_LONG if encoding == "binary" else [_TOO_LONG, encoding]
+        return without | {"data": data, "space": len(account.data)}
 
 
 def _closed(shape: AccountShape) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.chain.answers import TransactionRecord
 from solpay_pipeline.chain.rpc import Rpc
+from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import LANDED
 from solpay_pipeline.ledger.tables import (
@@ -126,9 +127,8 @@ def nothing_waits_too_long(
 ) -> Audit:
     """No wallet of an accepted payment waits to be swept for longer than `limit`, but those set aside with a reason."""
     wallet, payment = tables.wallet, tables.payment
-    stuck = sa.exists().where(finding.c.wallet_id == wallet.c.id, finding.c.standing_key.is_not(None))
     waiting = (
-        sa.select(wallet.c.id, wallet.c.updated, stuck.label("is_set_aside"))
+        sa.select(wallet.c.id, wallet.c.updated, findings.is_set_aside(wallet.c.id).label("is_set_aside"))
         .select_from(wallet.join(payment, payment.c.one_time_payment_wallet_id == wallet.c.id))
         .where(
             wallet.c.state.in_([state.value for state in SWEEPABLE]),

@@ -159,7 +159,10 @@ def _found(
 ) -> Iterator[Sum]:
     rows = connection.execute(
         sa.select(finding.c.code, finding.c.mint, finding.c.amount).where(
-            finding.c.first_seen_at >= window.start, finding.c.first_seen_at < window.end
+            finding.c.first_seen_at >= window.start,
+            finding.c.first_seen_at < window.end,
+            # What was held more of the same day is told by the row that took its place.
+            sa.or_(finding.c.cleared_at.is_(None), finding.c.cleared_at >= window.end),
         )
     )
     for code, mint, amount in rows:

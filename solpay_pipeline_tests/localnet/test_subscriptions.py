@@ -79,6 +79,34 @@ def test_an_account_is_told_at_its_level(node: Node, chain: Chain, seed: Seed, w
     assert heard(node, ask) == [SOL, 2 * SOL]
 
 
+def test_an_account_too_long_for_base_58_is_told_without_its_data_and_the_rest_goes_on(
+    node: Node, chain: Chain, seed: Seed, wallet: Keypair
+) -> None:
+    mint = seed.create_mint()
+    ata = seed.create_ata(wallet.pubkey(), mint)
+
+    async def ask() -> list[Any]:
+        async with plain(node.ws_url) as socket:
+            for options in ([], [{"encoding": "base58"}], [{"encoding": "base64"}]):
+                body = {
+                    "jsonrpc": "2.0",
+                    "id": 1,
+                    "method": "accountSubscribe",
+                    "params": [str(ata), *options],
+                }
+                await socket.send(json.dumps(body))
+                await socket.recv()
+            seed.mint_to(wallet.pubkey(), mint, 5)
+            chain.advance(40)
+            news = [json.loads(await socket.recv())["params"] for _ in range(3)]
+            return [one["result"]["value"] for one in sorted(news, key=lambda one: one["subscription"])]
+
+    bare, base58, base64 = asyncio.run(asyncio.wait_for(ask(), 20))
+    words = "error: data too large for bs58 encoding"
+    assert (bare["data"], base58["data"], base64["data"][1]) == (words, [words, "base58"], "base64")
+    assert (bare["space"], bare["owner"]) == (165, base64["owner"])
+
+
 def test_logs_are_told_of_all_or_of_those_who_name_an_address(
     node: Node, chain: Chain, seed: Seed, wallet: Keypair
 ) -> None:

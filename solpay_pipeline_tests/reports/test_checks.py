@@ -6,8 +6,11 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from solpay_pipeline.ledger import findings
+from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.tables import TransactionState, event, movement, transaction
+from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.records.database import reading
 from solpay_pipeline.reports import audits
@@ -70,6 +73,12 @@ def test_money_that_waits_for_more_than_six_hours_is_found_unless_it_is_set_asid
         audit = audits.nothing_waits_too_long(connection, shop.merchant.tables, now, timedelta(hours=6))
     assert not audit.passed
     assert f"wallet {waiting.wallet_id}, since" in audit.examples[0]
+    # To have been told of something is no reason to wait.
+    overpaid = Finding(Code.OVERPAID, waiting.wallet_id, waiting.payment_id, "more than the price came in")
+    with shop.merchant.engine.begin() as connection:
+        findings.note(connection, [overpaid], RunRef("run", "recheck"), now)
+        audit = audits.nothing_waits_too_long(connection, shop.merchant.tables, now, timedelta(hours=6))
+    assert audit.figures == {"waiting": 1, "set_aside": 0}
     # It is empty and accepted, which sweep sets aside.
     shop.run("sweep")
     with reading(shop.merchant.engine) as connection:

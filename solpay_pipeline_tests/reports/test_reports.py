@@ -85,6 +85,19 @@ def test_the_settlements_of_a_day_are_exact_in_base_units(a_day: tuple[Shop, Pub
     assert token["set_aside"] == sol["set_aside"] == 0
 
 
+def test_what_is_held_more_of_the_same_day_is_not_told_twice(
+    a_day: tuple[Shop, Pubkey, list[Customer]],
+) -> None:
+    shop, mint, (_, _, short, _) = a_day
+    shop.pay_sol(short, "0.01")
+    shop.settle_chain()
+    shop.maintain()
+    with reading(shop.merchant.engine) as connection:
+        now = datetime.now(UTC)
+        report = build_report(connection, shop.merchant.tables, window_of(TODAY), {str(mint): 6}, now)
+    assert rows_by(records_of(report.frames["settlements"]), "mint")["SOL"]["held"] == "50000000"
+
+
 def test_the_states_costs_and_ages_of_a_day_add_up(a_day: tuple[Shop, Pubkey, list[Customer]]) -> None:
     shop, _, customers = a_day
     with reading(shop.merchant.engine) as connection:
