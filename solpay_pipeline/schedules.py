@@ -1,12 +1,11 @@
 """What runs by the clock. All of it ships stopped; the operator turns it on in the UI, or by a setting."""
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster._utils.schedules import reverse_cron_string_iterator
 
-from solpay_pipeline.assets import reports_job
+from solpay_pipeline.assets import reports_job, settlements
 from solpay_pipeline.jobs import maintenance_job
 from solpay_pipeline.overlap import named, runs_under_way
 from solpay_pipeline.timetable import read_timetable
@@ -16,6 +15,9 @@ _STATUS = dg.DefaultScheduleStatus.RUNNING if _TIMETABLE.is_running else dg.Defa
 
 _EXCLUSIVE = {"solpay/exclusive": "maintenance"}
 _DAY = timedelta(days=1)
+
+# A daemon that was away longer has its days made by hand, as a backfill.
+_DAYS_LOOKED_BACK = 7
 
 
 @dg.schedule(
@@ -38,16 +40,25 @@ def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     cron_schedule=_TIMETABLE.reports,
     execution_timezone="UTC",
     default_status=_STATUS,
-    description="Makes today's reports anew, every hour unless told otherwise, and at a day's first tick those of the "
-    "day before.",
+    description="Makes today's reports anew, every hour unless told otherwise, and those of a day that is over once "
+    "more.",
 )
 def reports_schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
-    """Days are UTC days; the last of the day before is told once it is over."""
+    """Days are UTC days. A day that is over is made once more after its end, whenever the daemon is there again."""
     at = context.scheduled_execution_time
-    # The first of these is the tick itself.
-    ticks = reverse_cron_string_iterator(at.timestamp(), _TIMETABLE.reports, "UTC")
-    before = next(tick for tick in ticks if tick < at)
-    days = [f"{at:%Y-%m-%d}"]
-    if before.date() < at.date():
-        days.insert(0, f"{at - _DAY:%Y-%m-%d}")
-    return [dg.RunRequest(run_key=f"{day} {at.isoformat()}", partition_key=day) for day in days]
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    over = [midnight - number * _DAY for number in range(_DAYS_LOOKED_BACK, 0, -1)]
+    begun = [day for day in over if _made_since(context.instance, day, day) or day == over[-1]]
+    unfinished = [day for day in begun if not _made_since(context.instance, day, day + _DAY)]
+    return [
+        dg.RunRequest(run_key=f"{day:%Y-%m-%d} {at.isoformat()}", partition_key=f"{day:%Y-%m-%d}")
+        for day in (*unfinished, midnight)
+    ]
+
+
+def _made_since(instance: dg.DagsterInstance, day: datetime, since: datetime) -> bool:
+    """Whether the reports of a day, which are made together, were made at `since` or later."""
+    wanted = dg.AssetRecordsFilter(
+        asset_key=settlements.key, asset_partitions=[f"{day:%Y-%m-%d}"], after_timestamp=since.timestamp()
+    )
+    return bool(instance.fetch_materializations(wanted, limit=1).records)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.test_utils import create_run_for_test
+from dagster._core.test_utils import create_run_for_test, freeze_time
 
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.schedules import maintenance_schedule, reports_schedule
@@ -66,14 +66,33 @@ def test_a_recheck_under_way_does_not_stop_maintenance(instance: dg.DagsterInsta
     assert isinstance(maintenance_tick(instance), dg.RunRequest)
 
 
-@pytest.mark.parametrize(
-    ("hour", "days"), [(12, ["2026-11-22"]), (0, ["2026-11-21", "2026-11-22"])], ids=["noon", "midnight"]
-)
-def test_reports_are_made_of_today_and_after_midnight_of_yesterday_too(hour: int, days: list[str]) -> None:
-    at = NOON.replace(hour=hour, minute=7)
-    with dg.build_schedule_context(scheduled_execution_time=at) as context:
-        requests = reports_schedule(context)
-    assert [request.partition_key for request in requests] == days
+def report_days(instance: dg.DagsterInstance) -> list[str | None]:
+    with dg.build_schedule_context(instance, scheduled_execution_time=NOON) as context:
+        return [request.partition_key for request in reports_schedule(context)]
+
+
+def made(instance: dg.DagsterInstance, day: str, at: datetime) -> None:
+    """The reports of a day, as made at a moment."""
+    event = dg.AssetMaterialization("settlements", partition=day)
+    with freeze_time(at):
+        instance.report_runless_asset_event(event)
+
+
+def test_reports_of_a_day_that_is_over_are_made_once_more_and_only_once(instance: dg.DagsterInstance) -> None:
+    assert report_days(instance) == ["2026-11-21", "2026-11-22"]
+    made(instance, "2026-11-21", datetime(2026, 11, 21, 23, 7, tzinfo=UTC))
+    assert report_days(instance) == ["2026-11-21", "2026-11-22"], (
+        "what was made of it before its end is a part"
+    )
+    made(instance, "2026-11-21", datetime(2026, 11, 22, 9, 7, tzinfo=UTC))
+    assert report_days(instance) == ["2026-11-22"]
+
+
+def test_a_day_that_was_begun_before_the_daemon_went_away_is_finished(instance: dg.DagsterInstance) -> None:
+    made(instance, "2026-11-21", datetime(2026, 11, 22, 0, 7, tzinfo=UTC))
+    made(instance, "2026-11-18", datetime(2026, 11, 18, 20, 7, tzinfo=UTC))
+    made(instance, "2026-11-02", datetime(2026, 11, 2, 20, 7, tzinfo=UTC))
+    assert report_days(instance) == ["2026-11-18", "2026-11-22"]
 
 
 def test_everything_that_runs_by_itself_ships_stopped() -> None:
