@@ -47,7 +47,7 @@ def test_the_instance_runs_again_only_what_crashed(instance: DagsterInstance):
 
 def test_the_instance_frees_what_a_dead_run_held(instance: DagsterInstance):
     assert instance.run_monitoring_enabled
-    assert instance.run_monitoring_max_runtime_seconds == 21_600
+    assert instance.run_monitoring_max_runtime_seconds == 7_200
     assert instance.get_settings("run_monitoring")["free_slots_after_run_end_seconds"] == 60
 
 
