@@ -6,16 +6,17 @@ Looks at expired, closed, held and swept wallets whose payment's time was over a
 from collections.abc import Sequence
 from datetime import timedelta
 
-from solpay_pipeline.ledger import findings
+from solpay_pipeline.ledger import entries, findings
 from solpay_pipeline.ledger.outbox import payments_told_in
 from solpay_pipeline.lifecycle.reasons import HELD
-from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, WalletState
+from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations import transitions
 from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.judging import expired_by_others, judge_expired
 from solpay_pipeline.operations.paging import wallet_pages
 from solpay_pipeline.operations.rounds import without_busy
 from solpay_pipeline.operations.survey import Sight, survey
+from solpay_pipeline.records.database import reading
 
 _WATCHED = (
     WalletState.PAYMENT_EXPIRED,
@@ -67,12 +68,30 @@ async def _expired(errand: Errand, sights: Sequence[Sight]) -> None:
 
 
 def _accepted(errand: Errand, sights: Sequence[Sight]) -> None:
-    """A customer who paid again: the money is the merchant's, and the next sweep takes it home."""
+    """A customer who paid again, or a wallet whose sweep the peer wrote over: the next sweep brings it to rest."""
     paid_again = [
         sight.wallet
         for sight in sights
         if not sight.holdings.is_empty and sight.wallet.state is not WalletState.RECEIVED_FUNDS
     ]
+    unfinished = paid_again + _swept_by_us_and_called_closed(errand, sights)
     errand.tally.returned += len(
-        transitions.move_to_state(errand, paid_again, WalletState.PROCESSING_PAYMENT)
+        transitions.move_to_state(errand, unfinished, WalletState.PROCESSING_PAYMENT)
     )
+
+
+def _swept_by_us_and_called_closed(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]:
+    """The peer's sweep finds a wallet empty that we swept a moment ago, and calls its payment expired and it closed.
+
+    `send_solana_payments_from_one_time_wallets` in its services/solana_payments_service.py.
+    """
+    closed = [
+        sight.wallet
+        for sight in sights
+        if sight.holdings.is_empty and sight.wallet.state is WalletState.CLOSED
+    ]
+    if not closed:
+        return []
+    with reading(errand.merchant.engine) as connection:
+        moved = entries.landed_movements(connection, [wallet.id for wallet in closed])
+    return [wallet for wallet in closed if moved[wallet.id]]

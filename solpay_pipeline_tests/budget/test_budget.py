@@ -1,5 +1,6 @@
 """What an operation may cost: RPC calls, transactions and lamports, for two hundred wallets."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,16 @@ WALLETS = 200
 
 # As on mainnet in all that counts calls: two polls or three a confirmation, and a blockhash that outlives the sweep.
 MAINNET_PACE = ChainConfig(slot_seconds=0.4)
+
+POLLS = ("getSignatureStatuses", "getBlockHeight")
+"""How often these are asked is a matter of how long the work takes, and not of how much there is of it."""
+
+
+def assert_within(most_calls: float, calls: Counter[str]) -> None:
+    """Hold what the work takes to `most_calls` a wallet; to the polls leave a tenth of a call beside it."""
+    polls = sum(calls[method] for method in POLLS)
+    assert calls.total() - polls <= most_calls * WALLETS
+    assert polls <= 0.1 * WALLETS
 
 
 def shop_with_paid_wallets(shop: Shop) -> tuple[list[Customer], object]:
@@ -52,7 +63,7 @@ def test_a_sweep_of_two_hundred_wallets_stays_within_its_budget(
         assert shop.received(mint) == WALLETS * 5_000_000
         assert {shop.state(customer) for customer in customers} == {"sent_funds"}
         assert outcome.rpc_calls == calls
-        assert calls.total() <= most_calls * WALLETS
+        assert_within(most_calls, calls)
         assert outcome.transactions <= most_transactions * WALLETS
         assert outcome.fees <= most_lamports * WALLETS
 
@@ -71,7 +82,7 @@ def test_two_hundred_payments_that_the_peer_accepted_since_the_last_run_cost_no_
         assert [body["source"] for body in accepted] == ["peer"] * WALLETS
         assert {tuple(body["received"].items()) for body in accepted} == {((str(mint), "5000000"),)}
         assert outcome.swept == WALLETS
-        assert shop.node.calls.total() <= 0.40 * WALLETS
+        assert_within(0.40, shop.node.calls)
 
 
 @pytest.mark.slow
@@ -115,7 +126,7 @@ def test_a_recheck_that_finds_two_hundred_paid_payments_asks_two_calls_of_histor
             )
         assert outcome.accepted == outcome.swept == WALLETS
         assert calls["getSignaturesForAddress"] + calls["getTransaction"] == 2 * WALLETS
-        assert calls.total() <= 2.4 * WALLETS
+        assert_within(2.4, calls)
 
 
 @pytest.mark.slow
@@ -136,4 +147,4 @@ def test_to_expire_two_hundred_unpaid_payments_and_close_their_wallets_asks_one_
         assert outcome.expired == outcome.closed == WALLETS
         assert calls["getBlockTime"] <= 2, "how far back the node's history goes is asked once, not by each"
         assert calls["getSignaturesForAddress"] + calls["getTransaction"] == WALLETS
-        assert calls.total() <= 1.4 * WALLETS
+        assert_within(1.4, calls)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from solpay_pipeline.chain.errors import Transient
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.config import ChainConfig
 from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.operations import transitions
+from solpay_pipeline.operations.errand import Errand
+from solpay_pipeline.operations.survey import Sight
 from solpay_pipeline_tests.peer_rows import by_peer
 from solpay_pipeline_tests.peer_rows.books import (
     assert_books_balance,
@@ -339,6 +342,35 @@ def test_s14_a_reclaim_that_is_killed_after_its_transaction_landed_is_finished_b
     for customer in customers:
         assert_closed(shop, customer)
         assert shop.kinds(customer) == ["payment.expired", "wallet.closed"]
+    assert_books_balance(shop)
+    assert_nothing_more_happens(shop)
+
+
+@pytest.mark.parametrize("moment", ["before our mark", "after our mark"])
+def test_s15_a_wallet_that_we_swept_and_the_peer_called_closed_is_sent_funds_and_told_once(
+    street: Street, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    shop = street.shop
+    (customer,) = shop.accepted_and_paid(street.usdc)
+    mark_swept = transitions.mark_swept
+
+    def mark_beside_the_peer(errand: Errand, sights: Sequence[Sight]) -> None:
+        if sights and moment == "before our mark":
+            shop.set_state(customer, WalletState.CLOSED)
+        mark_swept(errand, sights)
+        if sights and moment == "after our mark":
+            shop.set_state(customer, WalletState.CLOSED)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transitions, "mark_swept", mark_beside_the_peer)
+        shop.run("sweep")
+    assert shop.state(customer) == WalletState.CLOSED
+    assert shop.kinds(customer).count("wallet.swept") == (moment == "after our mark")
+
+    shop.maintain()
+
+    assert_swept(shop, customer)
+    assert shop.kinds(customer).count("wallet.swept") == 1
     assert_books_balance(shop)
     assert_nothing_more_happens(shop)
 
