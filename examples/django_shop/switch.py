@@ -25,7 +25,7 @@ from cryptography.fernet import Fernet
 from django.core.management import call_command  # noqa: F401 - Django is needed; say so at once
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from solpay_pipeline.localnet.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.seed import Seed
@@ -57,7 +57,12 @@ class Receiver:
                 if receiver.is_down:
                     self.send_error(503)
                     return
-                event = Webhook(SECRET).verify(body, dict(self.headers))
+                try:
+                    event = Webhook(SECRET).verify(body, dict(self.headers))
+                except WebhookVerificationError:
+                    # Also what a killed sender leaves: headers, and half of a body.
+                    self.send_error(400)
+                    return
                 receiver.posts[self.headers["webhook-id"]] += 1
                 receiver.taken.setdefault(self.headers["webhook-id"], event)
                 if receiver.kill_sender is not None:
