@@ -276,6 +276,11 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
     return found
 
 
+def has_gone_home(moved: Iterable[LandedMovement]) -> bool:
+    """Tell whether money of a wallet has gone home; the rent of accounts that were closed is none."""
+    return any(movement.kind in (MovementKind.LAMPORTS, MovementKind.TOKENS) for movement in moved)
+
+
 def _insert(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> Sequence[int]:
     rows = [
         {

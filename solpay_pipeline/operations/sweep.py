@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from solpay_pipeline.ledger import entries
-from solpay_pipeline.ledger.entries import LandedMovement
-from solpay_pipeline.ledger.tables import MovementKind
 from solpay_pipeline.lifecycle.planning import plan_sweep
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.resolution import Step, resolve
@@ -87,7 +85,9 @@ class Sweeper:
         with reading(self.errand.merchant.engine) as connection:
             moved = entries.landed_movements(connection, [sight.wallet.id for sight in sights])
         return [
-            sight for sight in sights if _has_paid(moved[sight.wallet.id]) or await self._went_home(sight)
+            sight
+            for sight in sights
+            if entries.has_gone_home(moved[sight.wallet.id]) or await self._went_home(sight)
         ]
 
     async def _went_home(self, sight: Sight) -> bool:
@@ -136,7 +136,7 @@ class Sweeper:
         """Expired and empty: swept before if the ledger says so, else its accounts are to be closed."""
         with reading(self.errand.merchant.engine) as connection:
             moved = entries.landed_movements(connection, [sight.wallet.id])[sight.wallet.id]
-        if _has_paid(moved):
+        if entries.has_gone_home(moved):
             transitions.mark_swept(self.errand, [sight])
         else:
             transitions.move_to_state(self.errand, [sight.wallet], WalletState.PAYMENT_EXPIRED)
@@ -145,8 +145,3 @@ class Sweeper:
         transitions.set_aside(self.errand, findings)
         if wallet.state is not WalletState.FAILED_TO_SEND_FUNDS and wallet.state in SWEEPABLE:
             transitions.move_to_state(self.errand, [wallet], WalletState.FAILED_TO_SEND_FUNDS)
-
-
-def _has_paid(moved: Sequence[LandedMovement]) -> bool:
-    """Tell whether money went home; the rent of accounts that were closed is none."""
-    return any(movement.kind in (MovementKind.LAMPORTS, MovementKind.TOKENS) for movement in moved)

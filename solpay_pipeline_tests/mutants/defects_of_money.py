@@ -171,7 +171,7 @@ OF_MONEY: Final = (
                 "        route = await self.router.route(sights)\n",
                 "        with reading(self.errand.merchant.engine) as connection:\n"
                 "            sent = entries.landed_movements(connection, [sight.wallet.id for sight in sights])\n"
-                "        done = [sight for sight in sights if _has_paid(sent[sight.wallet.id])]\n"
+                "        done = [sight for sight in sights if entries.has_gone_home(sent[sight.wallet.id])]\n"
                 "        transitions.mark_swept(self.errand, done)\n"
                 "        sights = [sight for sight in sights if sight not in done]\n"
                 "        route = await self.router.route(sights)\n",

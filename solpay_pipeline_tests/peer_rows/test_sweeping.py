@@ -375,6 +375,23 @@ def test_s15_a_wallet_that_we_swept_and_the_peer_called_closed_is_sent_funds_and
     assert_nothing_more_happens(shop)
 
 
+def test_s15_a_closed_wallet_that_gave_back_nothing_but_rent_stays_closed_where_a_hand_accepts_its_payment(
+    street: Street,
+) -> None:
+    shop = street.shop
+    customer = shop.new_payment()
+    shop.wait(minutes=31)
+    shop.maintain()
+    assert_closed(shop, customer)
+    shop.set_status(customer, PaymentStatus.CONFIRMED)
+
+    outcomes = shop.maintain()
+
+    assert all(outcome.is_clean for outcome in outcomes)
+    assert (shop.status(customer), shop.state(customer)) == (PaymentStatus.CONFIRMED, WalletState.CLOSED)
+    assert shop.codes(customer) == set()
+
+
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_s15_two_sweeps_at_once_send_everything_once_and_record_it_right(
     tmp_path: Path, request: pytest.FixtureRequest, database: str
