@@ -42,12 +42,20 @@ def among(
     return wanted.in_(select(each.c.value))
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows that all have the same columns, of integers, texts, times and plain JSON."""
+def insert_rows(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, object]],
+    shared: Mapping[str, object],
+) -> None:
+    """Insert rows that all have the same columns, of integers, texts, times and plain JSON.
+
+    `shared` are the values of the other columns, the same in every row.
+    """
     if not rows:
         return
     if connection.dialect.name != "postgresql":
-        connection.execute(insert(table), rows)
+        connection.execute(insert(table).values(shared), rows)
         return
     columns = [table.c[name] for name in rows[0]]
     nested = {one.name for one in columns if isinstance(one.type, JSON)}
@@ -60,4 +68,6 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         .render_derived(with_types=True)
     )
     values = [cast(one, JSON) if one.name in nested else one for one in each.c]
-    connection.execute(insert(table).from_select(columns, select(*values)))
+    # Told once beside the rows, not a thousand times within: half of what PostgreSQL has to read.
+    once = [bindparam(None, value, type_=table.c[name].type, unique=True) for name, value in shared.items()]
+    connection.execute(insert(table).from_select([*columns, *shared], select(*values, *once)))

@@ -5,7 +5,7 @@ accepted. Too little, too late or another token: expired and held. Wallets of pa
 some days.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
@@ -35,19 +35,38 @@ async def expire(errand: Errand) -> None:
             commitment=errand.merchant.acceptance,
             min_context_slot=errand.chain_slot,
         )
-        plain = (
-            {} if errand.options.check_history else {one.wallet.id: one for one in sights if _is_plain(one)}
-        )
-        expired = transitions.expire(errand, list(plain.values()))
-        expired += await judge_expired(errand, [one for one in sights if one.wallet.id not in plain])
+        bare, plain, doubtful = _told_apart(errand, sights)
+        transitions.expire_and_close(errand, bare)
+        expired = transitions.expire(errand, plain)
+        expired += await judge_expired(errand, doubtful)
         if errand.options.close_wallets and blocked is None:
             try:
-                await closer.close(closer.close_bare(expired, plain), are_judged=True)
+                await closer.close(expired, are_judged=True)
             except Blocked as reason:
                 blocked = reason
     await watch(errand)
     if blocked is not None:
         raise blocked
+
+
+def _told_apart(errand: Errand, sights: Sequence[Sight]) -> tuple[list[Sight], list[Sight], list[Sight]]:
+    """Those to expire and close in one breath, those that have accounts to close, and those to judge first."""
+    bare: list[Sight] = []
+    plain: list[Sight] = []
+    doubtful: list[Sight] = []
+    for sight in sights:
+        if errand.options.check_history or not _is_plain(sight):
+            doubtful.append(sight)
+        elif errand.options.close_wallets and _is_bare(errand, sight):
+            bare.append(sight)
+        else:
+            plain.append(sight)
+    return bare, plain, doubtful
+
+
+def _is_bare(errand: Errand, sight: Sight) -> bool:
+    """There is nothing to close, as read at the commitment at which wallets come to rest."""
+    return not sight.holdings.tokens and sight.commitment is errand.merchant.commitment
 
 
 def _is_plain(sight: Sight) -> bool:

@@ -1,6 +1,7 @@
 """Wallets by keyset pages, so that memory does not grow with the number of rows."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 from sqlalchemy import Connection, Select
@@ -13,6 +14,9 @@ from solpay_pipeline.records.queries import due_page, wallets_page
 from solpay_pipeline.records.rows import UnreadableRow
 
 Page = Sequence[Wallet | UnreadableRow]
+
+_WORTH_A_THREAD = 100
+"""Rows of a page from which on the next one is read while the first is worked on."""
 
 
 def wallet_pages(
@@ -76,14 +80,21 @@ def _pages(
     key: Callable[[Wallet | UnreadableRow], int | None],
     is_counted: bool = True,
 ) -> Iterator[list[Wallet]]:
-    after = 0
-    while not errand.must_stop():
+    """Behind a full page there may be another. It is only read meanwhile: all that changes is in the caller's hands."""
+
+    def read_after(last: int) -> Page:
         with reading(errand.merchant.engine) as connection:
-            page = read(connection, after)
-        if not page:
-            return
-        keys = [found for found in map(key, page) if found is not None]
-        if not keys:
-            return
-        after = max(keys)
-        yield readable(errand, page, is_counted=is_counted)
+            return read(connection, last)
+
+    after = 0
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="solpay-page") as reader:
+        ahead: Future[Page] | None = None
+        while not errand.must_stop():
+            page = read_after(after) if ahead is None else ahead.result()
+            keys = [found for found in map(key, page) if found is not None]
+            if not keys:
+                return
+            after = max(keys)
+            goes_on = len(page) == errand.options.page_size >= _WORTH_A_THREAD
+            ahead = reader.submit(read_after, after) if goes_on else None
+            yield readable(errand, page, is_counted=is_counted)

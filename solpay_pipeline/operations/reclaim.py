@@ -5,8 +5,8 @@ money is held. So is an empty one whose payment somebody else expired: the peer 
 the money came in time and was sent on in a request that failed afterwards.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from solpay_pipeline.lifecycle.planning import plan_close
 from solpay_pipeline.lifecycle.reasons import Finding
@@ -50,23 +50,6 @@ class Closer:
         if are_judged:
             self.judged.update(wallet.id for wallet in wallets)
         await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)
-
-    def close_bare(self, wallets: Sequence[Wallet], seen: Mapping[int, Sight]) -> list[Wallet]:
-        """Close those that were `seen`, by wallet id, empty and without accounts just now; returns the others."""
-        bare = {
-            wallet_id: sight
-            for wallet_id, sight in seen.items()
-            if sight.holdings.is_empty
-            and not sight.holdings.tokens
-            and sight.commitment is self.errand.merchant.commitment
-        }
-        gone = [
-            replace(bare[wallet.id], wallet=wallet, payment=wallet.payment)
-            for wallet in wallets
-            if wallet.id in bare and wallet.payment is not None
-        ]
-        transitions.mark_closed(self.errand, gone)
-        return [wallet for wallet in wallets if wallet.id not in bare]
 
     async def _decide(self, sights: Sequence[Sight]) -> Decision:
         sights = [sight for sight in sights if sight.wallet.state is WalletState.PAYMENT_EXPIRED]

@@ -88,6 +88,8 @@ def readable(
 
 def without_busy(errand: Errand, wallets: Sequence[Wallet]) -> list[Wallet]:
     """Leave out wallets with a leg in flight: the ledger will settle them first."""
+    if not wallets:
+        return []
     with reading(errand.merchant.engine) as connection:
         busy = entries.busy_wallets(connection, [wallet.id for wallet in wallets])
     errand.tally.in_flight += len(busy)

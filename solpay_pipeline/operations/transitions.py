@@ -107,6 +107,23 @@ def expire(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]:
     ]
 
 
+def expire_and_close(errand: Errand, sights: Sequence[Sight]) -> None:
+    """Expire payments whose wallets hold nothing and have no accounts, and bring the wallets to rest with them.
+
+    One database transaction for both: of a large table of unpaid payments that is what the time goes to.
+    """
+
+    def change(connection: Connection, batch: Sequence[Sight]) -> None:
+        _expire_payments(connection, errand, batch)
+        _rest(connection, errand, batch, WalletState.CLOSED, EventKind.WALLET_CLOSED)
+
+    if errand.options.dry_run:
+        _only_planned(errand, EventKind.PAYMENT_EXPIRED, len(sights))
+        _only_planned(errand, EventKind.WALLET_CLOSED, len(sights))
+    else:
+        _in_batches(errand, sights, change)
+
+
 def hold(errand: Errand, sight: Sight, label: Code) -> bool:
     """Keep money that does not pay its payment: the payment expires, the wallet becomes `received_funds`."""
     wallet, payment = sight.wallet, sight.payment
@@ -149,34 +166,39 @@ def mark_closed(errand: Errand, sights: Sequence[Sight]) -> None:
 
 
 def _bring_to_rest(errand: Errand, sights: Sequence[Sight], state: WalletState, kind: EventKind) -> None:
-    """The peer's verify endpoint opens a wallet again whenever a customer's page asks; that is told only once."""
-
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
-        ids = [sight.wallet.id for sight in batch]
-        moved = entries.landed_movements(connection, ids)
-        receivers: dict[str | None, list[Wallet]] = {}
-        for sight in batch:
-            receiver = _receiver(errand, moved[sight.wallet.id]) if state is WalletState.SENT_FUNDS else None
-            receivers.setdefault(receiver, []).append(sight.wallet)
-        for receiver, wallets in receivers.items():
-            set_wallets(connection, errand, wallets, state, receiver_address=receiver)
-        # Money of an expired payment that went elsewhere stays told: closing its empty wallet brings nothing back.
-        over = _STUCK if state is WalletState.SENT_FUNDS else _STUCK - {Code.FUNDS_ELSEWHERE}
-        findings.clear(connection, ids, {*HELD, *over}, errand.now())
-        told = outbox.last_bodies(connection, kind, [sight.payment.id for sight in batch])
-        events = []
-        for sight in batch:
-            movements = [movement.as_json() for movement in moved[sight.wallet.id]]
-            before = told.get(sight.payment.id)
-            if before is None or before["movements"] != movements:
-                body = {**payment_body(sight), "movements": movements}
-                if state is WalletState.SENT_FUNDS:
-                    body["receiver"] = _receiver(errand, moved[sight.wallet.id])
-                events.append(Event(kind, sight.payment.id, sight.wallet.id, body))
-        _tell(connection, errand, events)
+        _rest(connection, errand, batch, state, kind)
 
     if not _only_planned(errand, kind, len(sights)):
         _in_batches(errand, sights, change)
+
+
+def _rest(
+    connection: Connection, errand: Errand, batch: Sequence[Sight], state: WalletState, kind: EventKind
+) -> None:
+    """The peer's verify endpoint opens a wallet again whenever a customer's page asks; that is told only once."""
+    ids = [sight.wallet.id for sight in batch]
+    moved = entries.landed_movements(connection, ids)
+    receivers: dict[str | None, list[Wallet]] = {}
+    for sight in batch:
+        receiver = _receiver(errand, moved[sight.wallet.id]) if state is WalletState.SENT_FUNDS else None
+        receivers.setdefault(receiver, []).append(sight.wallet)
+    for receiver, wallets in receivers.items():
+        set_wallets(connection, errand, wallets, state, receiver_address=receiver)
+    # Money of an expired payment that went elsewhere stays told: closing its empty wallet brings nothing back.
+    over = _STUCK if state is WalletState.SENT_FUNDS else _STUCK - {Code.FUNDS_ELSEWHERE}
+    findings.clear(connection, ids, {*HELD, *over}, errand.now())
+    told = outbox.last_bodies(connection, kind, [sight.payment.id for sight in batch])
+    events = []
+    for sight in batch:
+        movements = [movement.as_json() for movement in moved[sight.wallet.id]]
+        before = told.get(sight.payment.id)
+        if before is None or before["movements"] != movements:
+            body = {**payment_body(sight), "movements": movements}
+            if state is WalletState.SENT_FUNDS:
+                body["receiver"] = _receiver(errand, moved[sight.wallet.id])
+            events.append(Event(kind, sight.payment.id, sight.wallet.id, body))
+    _tell(connection, errand, events)
 
 
 def _receiver(errand: Errand, moved: Sequence[LandedMovement]) -> str:

@@ -40,7 +40,7 @@ def change_wallets(
         .values(values)
         .returning(wallet.c.id)
     )
-    return set(changed)
+    return set(changed.all())
 
 
 def change_payments(
@@ -60,7 +60,7 @@ def change_payments(
         .values(status=to_status.value, updated=now)
         .returning(payment.c.id)
     )
-    return set(changed)
+    return set(changed.all())
 
 
 def accept_payment(

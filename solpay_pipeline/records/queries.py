@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from solpay_pipeline.bulk import among
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.records.rows import AnyRow, UnreadableRow, wallet_of
+from solpay_pipeline.records.rows import PriceRow, UnreadableRow, WalletRow, wallet_of
 from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables
 from solpay_pipeline.records.vault import Sealed
 
@@ -55,7 +55,7 @@ def wallets_page(
     if without is not None:
         # Not a join: of what a run has just written the planner knows nothing, and would take it for one row.
         query = query.where(payment.c.id.not_in(without))
-    return _with_prices(conn, tables, conn.execute(query).all())
+    return _with_prices(conn, tables, _rows(conn, query))
 
 
 def due_page(
@@ -81,7 +81,7 @@ def due_page(
     )
     if payment_ids is not None:
         query = query.where(among(conn, payment.c.id, payment_ids))
-    return _with_prices(conn, tables, conn.execute(query).all())
+    return _with_prices(conn, tables, _rows(conn, query))
 
 
 def watched_page(
@@ -110,7 +110,7 @@ def watched_page(
         .order_by(payment.c.id)
         .limit(limit)
     )
-    return _with_prices(conn, tables, conn.execute(query).all())
+    return _with_prices(conn, tables, _rows(conn, query))
 
 
 def wallets_of_payments(
@@ -118,7 +118,7 @@ def wallets_of_payments(
 ) -> list[Wallet | UnreadableRow]:
     """The wallets of these payments in the order given; an id that no payment has is an UnreadableRow."""
     wanted = list(dict.fromkeys(payment_ids))
-    rows = conn.execute(_payments(tables).where(among(conn, tables.payment.c.id, wanted))).all()
+    rows = _rows(conn, _payments(tables).where(among(conn, tables.payment.c.id, wanted)))
     found = {row.payment_id: each for row, each in zip(rows, _with_prices(conn, tables, rows), strict=True)}
     return [
         found.get(payment_id) or UnreadableRow(None, payment_id, f"payment {payment_id} does not exist")
@@ -212,6 +212,7 @@ def unknown_values(conn: Connection, tables: PeerTables) -> dict[str, int]:
 
 
 def _columns(tables: PeerTables) -> Select[Any]:
+    """The columns of `WalletRow`."""
     wallet, payment = tables.wallet, tables.payment
     return select(
         wallet.c.id.label("wallet_id"),
@@ -240,18 +241,22 @@ def _payments(tables: PeerTables) -> Select[Any]:
     )
 
 
+def _rows(conn: Connection, query: Select[Any]) -> list[WalletRow]:
+    return [WalletRow._make(row) for row in conn.execute(query).all()]
+
+
 def _with_prices(
-    conn: Connection, tables: PeerTables, rows: Sequence[AnyRow]
+    conn: Connection, tables: PeerTables, rows: Sequence[WalletRow]
 ) -> list[Wallet | UnreadableRow]:
     payment_ids = [row.payment_id for row in rows if row.payment_id is not None]
     link, price, token = tables.payment_price, tables.price, tables.token
     linked_payment = link.c[tables.payment_column]
-    prices: defaultdict[int | None, list[AnyRow]] = defaultdict(list)
+    prices: defaultdict[int | None, list[PriceRow]] = defaultdict(list)
     if payment_ids:
         query = (
             select(
-                linked_payment.label("payment_id"),
-                price.c.id.label("price_id"),
+                linked_payment,
+                price.c.id,
                 price.c.amount_in_crypto,
                 price.c.token_id,
                 token.c.token_type,
@@ -265,7 +270,7 @@ def _with_prices(
             .where(among(conn, linked_payment, payment_ids))
             .order_by(linked_payment, price.c.id)
         )
-        for each in conn.execute(query):
+        for each in map(PriceRow._make, conn.execute(query).all()):
             prices[each.payment_id].append(each)
     return [wallet_of(row, prices[row.payment_id]) for row in rows]
 

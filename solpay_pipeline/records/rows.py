@@ -2,18 +2,45 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 
 from solders.pubkey import Pubkey
-from sqlalchemy import Row
 
 from solpay_pipeline.lifecycle.terms import Payment, PaymentOption, PaymentStatus, Wallet, WalletState
-
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 
 NATIVE = "NATIVE"
 SPL = "SPL"
 """`token_type` of a token (the peer's choices.py)."""
+
+
+class WalletRow(NamedTuple):
+    """A wallet beside its payment, as read; all of one of them is None where only the other is there.
+
+    A plain tuple, since a row of SQLAlchemy takes two microseconds for each of its values that is asked for by name.
+    """
+
+    wallet_id: int | None
+    state: str | None
+    payment_id: int | None
+    payment_address: str | None
+    status: str | None
+    created: datetime | None
+    expiration_date: datetime | None
+    paid_token_id: int | None
+    signature: object
+
+
+class PriceRow(NamedTuple):
+    """A price of a payment with its token, whose values are None where there is no such token."""
+
+    payment_id: int
+    price_id: int
+    amount_in_crypto: Decimal | None
+    token_id: int
+    token_type: str | None
+    mint_address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +56,29 @@ class _NotUnderstood(Exception):
     """Carries the reason from the part that is wrong to the row that has it."""
 
 
-def wallet_of(row: AnyRow, prices: Sequence[AnyRow]) -> Wallet | UnreadableRow:
+def wallet_of(row: WalletRow, prices: Sequence[PriceRow]) -> Wallet | UnreadableRow:
     """The wallet of a row of wallet and payment columns, with the price rows of its payment."""
+    if row.wallet_id is None:
+        return UnreadableRow(None, row.payment_id, f"payment {row.payment_id} has no wallet")
     try:
         state = _state(row.state)
-        payment = None if row.payment_id is None else _payment(row, prices)
+        payment = None if row.payment_id is None else _payment(row.payment_id, row, prices)
     except _NotUnderstood as reason:
         return UnreadableRow(row.wallet_id, row.payment_id, str(reason))
     return Wallet(id=row.wallet_id, state=state, payment=payment)
 
 
-def _payment(row: AnyRow, prices: Sequence[AnyRow]) -> Payment:
-    if row.wallet_id is None:
-        raise _NotUnderstood(f"payment {row.payment_id} has no wallet")
+def _payment(payment_id: int, row: WalletRow, prices: Sequence[PriceRow]) -> Payment:
     if row.created is None or row.expiration_date is None:
-        raise _NotUnderstood(f"payment {row.payment_id} has a time that cannot be read")
+        raise _NotUnderstood(f"payment {payment_id} has a time that cannot be read")
     if not prices:
-        raise _NotUnderstood(f"payment {row.payment_id} has no price")
+        raise _NotUnderstood(f"payment {payment_id} has no price")
     if not isinstance(row.signature, str | None):
         # SQLite keeps bytes in a column of text; no event could tell of them.
-        raise _NotUnderstood(f"payment {row.payment_id} has a signature that is no text")
+        raise _NotUnderstood(f"payment {payment_id} has a signature that is no text")
     return Payment(
-        id=row.payment_id,
-        address=_address(row.payment_address, f"payment {row.payment_id}"),
+        id=payment_id,
+        address=_address(row.payment_address, f"payment {payment_id}"),
         status=_status(row.status),
         created_at=row.created,
         expires_at=row.expiration_date,
@@ -61,22 +88,22 @@ def _payment(row: AnyRow, prices: Sequence[AnyRow]) -> Payment:
     )
 
 
-def _first_of_each_token(prices: Sequence[AnyRow]) -> list[AnyRow]:
+def _first_of_each_token(prices: Sequence[PriceRow]) -> list[PriceRow]:
     """The peer takes the first price of a token by id, no other (its `VerifyTransactionService`)."""
-    first: dict[int, AnyRow] = {}
+    first: dict[int, PriceRow] = {}
     for price in prices:
         first.setdefault(price.token_id, price)
     return list(first.values())
 
 
-def _option(price: AnyRow) -> PaymentOption:
+def _option(price: PriceRow) -> PaymentOption:
     amount = price.amount_in_crypto
     if amount is None or not amount.is_finite() or amount <= 0:
         raise _NotUnderstood(f"price {price.price_id} is {amount}, not an amount above zero")
     return PaymentOption(token_id=price.token_id, mint=_mint(price), price=amount)
 
 
-def _mint(price: AnyRow) -> Pubkey | None:
+def _mint(price: PriceRow) -> Pubkey | None:
     name = f"token {price.token_id}"
     if price.token_type is None:
         raise _NotUnderstood(f"{name} does not exist")

@@ -44,8 +44,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/expire.py",
-                "{} if errand.options.check_history else {one.wallet.id: one for one in sights if _is_plain(one)}",
-                "{one.wallet.id: one for one in sights if one.payment.status is PaymentStatus.INITIATED}",
+                "if errand.options.check_history or not _is_plain(sight):",
+                "if sight.payment.status is not PaymentStatus.INITIATED:",
             ),
         ),
         (f"{JUDGING}::test_s19_a_payment_in_time_is_accepted_though_expire_runs_first",),
