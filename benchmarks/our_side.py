@@ -10,8 +10,6 @@ import sys
 import time
 import uuid
 
-import httpcore2  # noqa: F401  (httpx2 would load it with its first client)
-
 from benchmarks.processes import own_cpu_seconds, own_peak_memory
 from solpay_pipeline.operations.options import Options
 from solpay_pipeline.operations.run import run_operation

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from solpay_pipeline.settings import BadSetting, Settings
+from solpay_pipeline.start import importing
 from solpay_pipeline.timetable import read_timetable
 
 DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
@@ -32,9 +33,10 @@ def refuse(reason: str) -> NoReturn:
 def run_job(command: str, ops: dict[str, dict[str, Any]], as_json: bool) -> NoReturn:
     """Check the settings and options, run the job, print its outcomes, exit."""
     settings_or_exit()
-    from solpay_pipeline.command import DELIVERY, CommandFailed, check_options, execute
-    from solpay_pipeline.operations.options import BadOption
-    from solpay_pipeline.show import show, show_delivery
+    with importing():
+        from solpay_pipeline.command import DELIVERY, CommandFailed, check_options, execute
+        from solpay_pipeline.operations.options import BadOption
+        from solpay_pipeline.show import show, show_delivery
 
     try:
         check_options({name: config for name, config in ops.items() if name != DELIVERY})

@@ -49,10 +49,11 @@ class SecretKeypair:
     `FeePayerSigner` does.
     """
 
-    __slots__ = ("_keypair",)
+    __slots__ = ("_address", "_keypair")
 
     def __init__(self, keypair: Keypair) -> None:
         self._keypair = keypair
+        self._address = keypair.pubkey()
 
     def keypair(self) -> Keypair:
         """The keypair, to sign with. Keep it out of attributes that are printed or stored."""
@@ -61,7 +62,7 @@ class SecretKeypair:
     @property
     def pubkey(self) -> Pubkey:
         """The address."""
-        return self._keypair.pubkey()
+        return self._address
 
     async def sign_message(self, message: bytes) -> Signature:
         """Sign bytes."""

@@ -3,6 +3,7 @@
 Accounts are told apart by small numbers here (`Codes`): sets of them are what packing spends its time on.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
@@ -20,7 +21,7 @@ from solpay_pipeline.chain.wire import (
     instruction_bytes_of,
     wire_bytes_of,
 )
-from solpay_pipeline.lifecycle.actions import Leg
+from solpay_pipeline.lifecycle.actions import Action, Leg
 
 Codes = dict[Pubkey, int]
 """Numbers of the addresses met so far."""
@@ -124,27 +125,35 @@ class Bin:
         )
 
 
-def largest_load(
-    position: int, leg: Leg, shape: TransactionShape, compute: ComputeTable, codes: Codes
-) -> Load | None:
-    """As many steps of `leg` as a transaction of its own can hold, None where it can't hold the first."""
+def largest_load(position: int, leg: Leg, empty: Bin, compute: ComputeTable, codes: Codes) -> Load | None:
+    """As many steps of `leg` as an `empty` transaction can hold, None where it can't hold the first."""
     if not leg.actions:
         raise ValueError(f"the leg of wallet {leg.wallet_id} has no actions")
-    largest = None
     load = Load(position, replace(leg, steps=()))
-    for count in range(1, len(leg.steps) + 1):
-        load = _with_step(load, replace(leg, steps=leg.steps[:count]), shape, compute, codes)
-        if not Bin(shape).accepts(load):
+    whole = _with_steps(load, leg, leg.steps, empty.shape, compute, codes)
+    if empty.accepts(whole):
+        return whole
+    largest = None
+    for count, step in enumerate(leg.steps, start=1):
+        load = _with_steps(load, replace(leg, steps=leg.steps[:count]), [step], empty.shape, compute, codes)
+        if not empty.accepts(load):
             break
         if load.instructions:
             largest = load
     return largest
 
 
-def _with_step(load: Load, leg: Leg, shape: TransactionShape, compute: ComputeTable, codes: Codes) -> Load:
-    """`load` with the last step of `leg`, whose other steps it already has."""
-    step = leg.steps[-1]
-    instructions = tuple(chain.from_iterable(lower(action, leg.owner) for action in step))
+def _with_steps(
+    load: Load,
+    leg: Leg,
+    steps: Iterable[Sequence[Action]],
+    shape: TransactionShape,
+    compute: ComputeTable,
+    codes: Codes,
+) -> Load:
+    """`load` with the last `steps` of `leg`, whose other steps it already has."""
+    actions = list(chain.from_iterable(steps))
+    instructions = tuple(chain.from_iterable(lower(action, leg.owner) for action in actions))
     keys: set[int] = set()
     signers: set[int] = set()
     for instruction in instructions:
@@ -154,7 +163,7 @@ def _with_step(load: Load, leg: Leg, shape: TransactionShape, compute: ComputeTa
             keys.add(code)
             if meta.is_signer:
                 signers.add(code)
-    kinds = tuple(kind_of(action) for action in step)
+    kinds = tuple(kind_of(action) for action in actions)
     return Load(
         position=load.position,
         leg=leg,

@@ -78,11 +78,11 @@ def pack(legs: Sequence[Leg], *, fee_payer: Pubkey, shape: TransactionShape, com
     packed with as many of its steps as fit; the others are in no parcel. Raises ValueError for a leg
     without steps.
     """
-    codes = codes_for(fee_payer)
+    codes, empty = codes_for(fee_payer), Bin(shape)
     loads: list[Load] = []
     unpackable: list[Leg] = []
     for position, leg in enumerate(legs):
-        load = largest_load(position, leg, shape, compute, codes)
+        load = largest_load(position, leg, empty, compute, codes)
         if load is None:
             unpackable.append(leg)
         else:

@@ -2,8 +2,8 @@
 
 solders panics with a BaseException on some error bodies and returns others as if they were results; solana-py
 hides HTTP status and Retry-After in a `__cause__` (SOLANA.md 3.4). Here they become the classes of
-`errors.py`. The key in an endpoint's URL travels as HTTP target and header only, so that httpx's request log
-and exceptions cannot show it.
+`errors.py`. aiohttp speaks HTTP, since a call takes solana-py's own httpx2 five times the CPU; it writes no log of
+requests, and its exceptions, which hold the URL with the key in it, end here.
 """
 
 import asyncio
@@ -14,9 +14,13 @@ import json
 import ssl
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import httpx2
 from pydantic import SecretStr
 from pydantic_core import from_json
@@ -27,6 +31,7 @@ from solana.rpc.types import URI
 from solders.errors import SerdeJSONError
 from solders.rpc.requests import Body
 from solders.rpc.responses import RPCResult
+from yarl import URL
 
 from solpay_pipeline.chain.errors import Forbidden, MalformedAnswer, PreflightFailed, RateLimited, Unreachable
 from solpay_pipeline.chain.refusals import http_refusal, rpc_refusal
@@ -35,6 +40,15 @@ T = TypeVar("T", bound=RPCResult)
 
 KEY_LENGTH = 8
 """Parts of a URL's path from this length on may be a key and are blotted out of what a provider says."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What came back over HTTP, with all of its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
 
 
 class GuardedProvider(AsyncHTTPProvider):
@@ -55,32 +69,28 @@ class GuardedProvider(AsyncHTTPProvider):
         for name, value in secrets.items():
             if not (value.isascii() and value.isprintable()):
                 raise ValueError(f"the RPC header {name} must be printable ASCII")
-        # The constructor of solana-py would read all certificates anew for each endpoint.
+        # The constructor of solana-py would open a client of its own.
         super(AsyncHTTPProvider, self).__init__()
         self.endpoint_uri = URI(_origin(parts) + "/")
         self.extra_headers = _authorization(parts) | secrets
-        try:
-            self.session = httpx2.AsyncClient(
-                verify=_certificates(),
-                timeout=httpx2.Timeout(timeout),
-                proxy=proxy.get_secret_value() if proxy else None,
-                limits=httpx2.Limits(
-                    max_connections=max_connections, max_keepalive_connections=max_connections
-                ),
-                http2=False,
-            )
-        except (ValueError, httpx2.InvalidURL):
-            # The cause quotes the proxy's URL, which may hold a password.
-            raise ValueError("the RPC proxy is not a URL that can be used") from None
         self.name = shown(url)
         self.calls = calls
-        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._url = URL(_origin(parts) + _target(parts), encoded=True)
+        self._proxy = _usable_proxy(_proxy_of_environment(parts) if proxy is None else proxy)
+        self._max_connections = max_connections
+        self._connections: aiohttp.ClientSession | None = None
         self._blots = _key_parts(parts) | {value for value in secrets.values() if value}
         self._deadline = timeout
         self._ids = itertools.count(1)
 
     def __str__(self) -> str:
         return self.name
+
+    async def close(self) -> None:
+        """Close the connections; the next call opens others."""
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.close()
 
     async def make_request(self, body: Body, parser: type[T]) -> T:
         """Ask, and have solders read an answer that is known to be a result.
@@ -109,7 +119,7 @@ class GuardedProvider(AsyncHTTPProvider):
         Raises:
             ChainError: everything else that can come back, after the rules of SOLANA.md 3.4.
         """
-        return (await self._answer(json.loads(body.to_json()))).text
+        return (await self._answer(json.loads(body.to_json()))).decode(errors="replace")
 
     async def result_of(self, method: str, params: Sequence[object]) -> Any:
         """Ask, and return the decoded result, for what solders does not read, or not robustly.
@@ -118,44 +128,58 @@ class GuardedProvider(AsyncHTTPProvider):
             ChainError: as `make_request_unparsed`; MalformedAnswer also where Python's own JSON takes what no other
                 does: values nested some two hundred deep, halves of a surrogate pair.
         """
-        response = await self._answer({"jsonrpc": "2.0", "method": method, "params": params})
+        content = await self._answer({"jsonrpc": "2.0", "method": method, "params": params})
         try:
-            return from_json(response.content, allow_inf_nan=False)["result"]
+            return from_json(content, allow_inf_nan=False)["result"]
         except ValueError:
             # `from None`: its text quotes the answer.
             raise MalformedAnswer(f"{self.name} gave a result that cannot be read to {method}") from None
 
-    async def _answer(self, request: dict[str, Any]) -> httpx2.Response:
+    async def _answer(self, request: dict[str, Any]) -> bytes:
         # solders numbers every request 0; only a number of our own shows that answers were mixed up.
         request["id"] = next(self._ids)
         method = str(request["method"])
         self.calls[method] += 1
-        response = await self._post(json.dumps(request, separators=(",", ":")), method)
-        answer = _decoded(response.content)
-        self._refuse(response, answer, request["id"], method)
-        return response
+        reply = await self._post(json.dumps(request, separators=(",", ":")).encode(), method)
+        self._refuse(reply, _decoded(reply.content), request["id"], method)
+        return reply.content
 
-    async def _post(self, content: str, method: str) -> httpx2.Response:
+    async def _post(self, content: bytes, method: str) -> _Reply:
         headers = {"Content-Type": "application/json"} | (self.extra_headers or {})
-        extensions = {"target": self._target.encode("ascii", "strict")}
         try:
-            # httpx limits each read; the whole answer needs a limit too, against a server that drips bytes.
-            async with asyncio.timeout(self._deadline):
-                return await self.session.post(
-                    self.endpoint_uri, content=content, headers=headers, extensions=extensions
-                )
-        except (TimeoutError, httpx2.TimeoutException):
+            # One limit for the whole answer: a server that drips bytes keeps every shorter one.
+            async with (
+                asyncio.timeout(self._deadline),
+                self._opened().post(
+                    self._url, data=content, headers=headers, proxy=self._proxy, allow_redirects=False
+                ) as response,
+            ):
+                return _Reply(response.status, response.headers, await response.read())
+        except TimeoutError:
             raise Unreachable(f"{self.name} did not answer {method} in {self._deadline:g} s") from None
-        except httpx2.HTTPError as error:
+        except aiohttp.ClientError as error:
             # `from None`: the cause holds the request, and with it the key.
             raise Unreachable(f"{self.name} broke off {method} ({type(error).__name__})") from None
 
-    def _refuse(self, response: httpx2.Response, answer: object, request_id: int, method: str) -> None:
+    def _opened(self) -> aiohttp.ClientSession:
+        """The connections, which belong to the event loop of the first call."""
+        if self._connections is None:
+            speaks_tls = "https" in (self._url.scheme, self._proxy and self._proxy.scheme)
+            self._connections = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._max_connections, ssl=_certificates() if speaks_tls else True
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._connections
+
+    def _refuse(self, reply: _Reply, answer: object, request_id: int, method: str) -> None:
         """Raise what the response means, unless it is a result."""
         error = answer.get("error") if isinstance(answer, dict) else None
-        refusal = rpc_refusal(error, method, self.name, response.headers, self._blot) if error else None
-        if response.status_code != httpx2.codes.OK:
-            by_status = http_refusal(response.status_code, method, self.name, response.headers)
+        refusal = rpc_refusal(error, method, self.name, reply.headers, self._blot) if error else None
+        if reply.status != HTTPStatus.OK:
+            by_status = http_refusal(reply.status, method, self.name, reply.headers)
             # A body may say more than the status, never less: 429 and 403 stand whatever it calls them.
             keep = refusal is None or isinstance(by_status, RateLimited)
             keep = keep or (isinstance(by_status, Forbidden) and not isinstance(refusal, RateLimited))
@@ -170,7 +194,7 @@ class GuardedProvider(AsyncHTTPProvider):
                 if foreign or unsure
                 else refusal
             )
-        if response.content.lstrip()[:1] == b"<":
+        if reply.content.lstrip()[:1] == b"<":
             raise Unreachable(f"{self.name} answered {method} with a web page")
         if not isinstance(answer, dict) or answer.get("jsonrpc") != "2.0" or "result" not in answer:
             raise MalformedAnswer(f"{self.name} answered {method} with something that is not JSON-RPC")
@@ -209,6 +233,28 @@ def _certificates() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
+def _proxy_of_environment(parts: SplitResult) -> SecretStr | None:
+    """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say of an endpoint; aiohttp would ask them at each call."""
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    named = getproxies()
+    proxy = named.get(parts.scheme) or named.get("all")
+    return None if proxy is None else SecretStr(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _usable_proxy(proxy: SecretStr | None) -> URL | None:
+    """Raises ValueError without showing any of it: it may hold a password."""
+    if proxy is None:
+        return None
+    try:
+        url = URL(proxy.get_secret_value())
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("the RPC proxy is not a URL that can be used")
+    return url
+
+
 def _parts(url: SecretStr) -> SplitResult:
     """The parts of a URL that can be called. Raises ValueError without showing any of it."""
     text = url.get_secret_value()
@@ -226,6 +272,10 @@ def _origin(parts: SplitResult) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def _target(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _authorization(parts: SplitResult) -> dict[str, str]:

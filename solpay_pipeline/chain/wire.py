@@ -17,6 +17,7 @@ from solders.transaction import VersionedTransaction
 from solpay_pipeline.chain.compute import MAX_UNITS
 from solpay_pipeline.chain.errors import Permanent
 from solpay_pipeline.chain.instructions import MICRO_LAMPORTS_PER_LAMPORT, compute_budget
+from solpay_pipeline.lifecycle.keys import address_of
 
 SIGNATURE_BYTES: Final = 64
 KEY_BYTES: Final = 32
@@ -107,7 +108,7 @@ def sign(
     fee payer's) and the bytes for the wire. Raises `TransactionTooLarge`, before any signing, and `CannotSign`.
     """
     check_size(message)
-    by_address = {keypair.pubkey(): keypair for keypair in keypairs}
+    by_address = {address_of(keypair): keypair for keypair in keypairs}
     needed = message.account_keys[: message.header.num_required_signatures]
     ours = needed if paid is None else needed[1:]
     missing = [str(address) for address in ours if address not in by_address]

@@ -7,6 +7,7 @@ transaction apply it once.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
@@ -96,15 +97,12 @@ def record_all(connection: Connection, recorded: Sequence[Entry], run: RunRef, n
         for transaction_id, one in legs
     ]
     try:
-        leg_ids = connection.scalars(
-            sa.insert(leg).returning(leg.c.id, sort_by_parameter_order=True), rows
-        ).all()
+        connection.execute(sa.insert(leg), rows)
     except IntegrityError as error:
         raise WalletBusy(", ".join(f"wallet {one.wallet_id}" for _, one in legs)) from error
+    leg_ids = _numbers(connection, leg.c.id, leg.c.active_wallet_id, [one.wallet_id for _, one in legs])
     movements = [
-        _movement(leg_id, one.owner, action)
-        for leg_id, (_, one) in zip(leg_ids, legs, strict=True)
-        for action in one.actions
+        _movement(leg_ids[one.wallet_id], one.owner, action) for _, one in legs for action in one.actions
     ]
     connection.execute(sa.insert(movement), movements)
 
@@ -232,6 +230,9 @@ def wallets_of(connection: Connection, signature: str) -> list[int]:
     )
 
 
+_LANDED = (TransactionState.CONFIRMED, TransactionState.FINALIZED)
+
+
 @dataclass(frozen=True, slots=True)
 class LandedMovement:
     """A movement of a transaction of ours that landed."""
@@ -256,7 +257,6 @@ class LandedMovement:
 def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[int, list[LandedMovement]]:
     """What our own transactions that landed have moved, by wallet, oldest first."""
     found: dict[int, list[LandedMovement]] = {wallet_id: [] for wallet_id in wallet_ids}
-    landed = (TransactionState.CONFIRMED, TransactionState.FINALIZED)
     rows = connection.execute(
         sa.select(
             leg.c.wallet_id,
@@ -268,7 +268,7 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
         )
         .join(transaction, transaction.c.id == leg.c.transaction_id)
         .join(movement, movement.c.leg_id == leg.c.id)
-        .where(among(connection, leg.c.wallet_id, found), transaction.c.state.in_(landed))
+        .where(among(connection, leg.c.wallet_id, found), transaction.c.state.in_(_LANDED))
         .order_by(movement.c.id)
     )
     for wallet_id, signature, kind, mint, amount, destination in rows:
@@ -276,9 +276,20 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
     return found
 
 
-def has_gone_home(moved: Iterable[LandedMovement]) -> bool:
-    """Tell whether money of a wallet has gone home; the rent of accounts that were closed is none."""
-    return any(movement.kind in (MovementKind.LAMPORTS, MovementKind.TOKENS) for movement in moved)
+def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
+    """The wallets whose money has gone home by our transactions; the rent of accounts that were closed is none."""
+    return set(
+        connection.scalars(
+            sa.select(leg.c.wallet_id)
+            .join(transaction, transaction.c.id == leg.c.transaction_id)
+            .join(movement, movement.c.leg_id == leg.c.id)
+            .where(
+                among(connection, leg.c.wallet_id, wallet_ids),
+                transaction.c.state.in_(_LANDED),
+                movement.c.kind.in_((MovementKind.LAMPORTS, MovementKind.TOKENS)),
+            )
+        ).all()
+    )
 
 
 def _insert(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> Sequence[int]:
@@ -300,11 +311,21 @@ def _insert(connection: Connection, recorded: Sequence[Entry], run: RunRef, now:
         }
         for entry in recorded
     ]
-    statement = sa.insert(transaction).returning(transaction.c.id, sort_by_parameter_order=True)
+    signatures = [entry.signature for entry in recorded]
     try:
-        return connection.scalars(statement, rows).all()
+        connection.execute(sa.insert(transaction), rows)
     except IntegrityError as error:
-        raise AlreadyRecorded(", ".join(entry.signature for entry in recorded)) from error
+        raise AlreadyRecorded(", ".join(signatures)) from error
+    ids = _numbers(connection, transaction.c.id, transaction.c.signature, signatures)
+    return [ids[signature] for signature in signatures]
+
+
+def _numbers(
+    connection: Connection, number: sa.Column[int], key: sa.Column[Any], keys: Collection[Any]
+) -> dict[Any, int]:
+    """The numbers that rows were given, by a unique column: SQLite returns them of one row a statement only."""
+    rows = connection.execute(sa.select(key, number).where(among(connection, key, keys))).all()
+    return {found: value for found, value in rows}  # noqa: C416
 
 
 def _movement(leg_id: int, owner: Pubkey, action: Action) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Where everything goes: the receiver's token accounts, created where they are missing, once a run and mint."""
 
-from collections.abc import Sequence, Set
+import asyncio
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from solders.pubkey import Pubkey
@@ -46,23 +47,31 @@ class Router:
         }
         priced = {mint for sight in sights for mint in sight.payment.mints}
         unknown = [mint for address, mint in held.items() if address not in self._destinations]
-        await self._learn(unknown, priced)
         merchant = self.errand.merchant
+        # The price of priority, which `move` asks for next, is one more that needs no other answer.
+        found, minimum, leg_cost, _ = await asyncio.gather(
+            self._look_up(unknown), self._minimum(), self._leg_cost(), self.mover.shape()
+        )
+        await self._learn(unknown, found, priced)
         return Route(
             receiver=merchant.receiver,
             fee_payer=merchant.fee_payer.pubkey,
             tokens=self._destinations,
-            receiver_minimum=await self._minimum(),
-            leg_cost=await self._leg_cost(),
+            receiver_minimum=minimum,
+            leg_cost=leg_cost,
         )
 
-    async def _learn(self, mints: Sequence[Mint], priced: Set[Pubkey]) -> None:
+    async def _look_up(self, mints: Sequence[Mint]) -> dict[Pubkey, Destination]:
         if not mints:
-            return
+            return {}
         merchant = self.errand.merchant
-        found = await read_destinations(
+        return await read_destinations(
             self.errand.rpc, merchant.receiver, mints, commitment=merchant.commitment
         )
+
+    async def _learn(
+        self, mints: Sequence[Mint], found: Mapping[Pubkey, Destination], priced: Set[Pubkey]
+    ) -> None:
         missing = [
             mint for mint in mints if not found[mint.address].exists and found[mint.address].obstacle is None
         ]
@@ -76,7 +85,7 @@ class Router:
             obstacle = one.obstacle or failed.get(mint.address)
             self._destinations[mint.address] = TokenDestination(one.ata, one.memo_required, obstacle)
 
-    async def _create(self, mints: Sequence[Mint], found: dict[Pubkey, Destination]) -> dict[Pubkey, str]:
+    async def _create(self, mints: Sequence[Mint], found: Mapping[Pubkey, Destination]) -> dict[Pubkey, str]:
         """Open accounts of the receiver; by mint, why one could not be opened in this run."""
         errand, payer = self.errand, self.errand.merchant.fee_payer.pubkey
         rents = {

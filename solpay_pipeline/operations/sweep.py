@@ -83,12 +83,8 @@ class Sweeper:
         if not sights:
             return []
         with reading(self.errand.merchant.engine) as connection:
-            moved = entries.landed_movements(connection, [sight.wallet.id for sight in sights])
-        return [
-            sight
-            for sight in sights
-            if entries.has_gone_home(moved[sight.wallet.id]) or await self._went_home(sight)
-        ]
+            ours = entries.gone_home(connection, [sight.wallet.id for sight in sights])
+        return [sight for sight in sights if sight.wallet.id in ours or await self._went_home(sight)]
 
     async def _went_home(self, sight: Sight) -> bool:
         finding = await went_home(self.errand, sight)
@@ -135,8 +131,8 @@ class Sweeper:
     def _leave_to_reclaim(self, sight: Sight) -> None:
         """Expired and empty: swept before if the ledger says so, else its accounts are to be closed."""
         with reading(self.errand.merchant.engine) as connection:
-            moved = entries.landed_movements(connection, [sight.wallet.id])[sight.wallet.id]
-        if entries.has_gone_home(moved):
+            ours = entries.gone_home(connection, [sight.wallet.id])
+        if ours:
             transitions.mark_swept(self.errand, [sight])
         else:
             transitions.move_to_state(self.errand, [sight.wallet], WalletState.PAYMENT_EXPIRED)

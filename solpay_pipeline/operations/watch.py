@@ -93,5 +93,5 @@ def _swept_by_us_and_called_closed(errand: Errand, sights: Sequence[Sight]) -> l
     if not closed:
         return []
     with reading(errand.merchant.engine) as connection:
-        moved = entries.landed_movements(connection, [wallet.id for wallet in closed])
-    return [wallet for wallet in closed if entries.has_gone_home(moved[wallet.id])]
+        ours = entries.gone_home(connection, [wallet.id for wallet in closed])
+    return [wallet for wallet in closed if wallet.id in ours]

@@ -14,6 +14,8 @@ from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.lifecycle.keys import address_of
+
 KEYPAIR_BYTES = 64
 _SEED_BYTES = 32
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
@@ -68,7 +70,7 @@ class WalletVault:
         Raises KeyUnreadable, KeyMismatch.
         """
         keypair = self._opened(sealed)
-        if keypair.pubkey() != expected:
+        if address_of(keypair) != expected:
             raise KeyMismatch(
                 f"wallet {sealed.wallet_id}: its keypair is not the one of its payment's address"
             )

@@ -97,9 +97,8 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "chain/provider.py",
-                "                return await self.session.post(\n",
-                "                async with httpx2.AsyncClient() as once:\n"
-                "                  return await once.post(\n",
+                "                    limit=self._max_connections, ssl",
+                "                    force_close=True, ssl",
             ),
         ),
         ("chain/test_rpc_answers.py::test_many_calls_share_few_connections",),

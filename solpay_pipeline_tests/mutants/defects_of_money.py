@@ -170,8 +170,8 @@ OF_MONEY: Final = (
                 "operations/sweep.py",
                 "        route = await self.router.route(sights)\n",
                 "        with reading(self.errand.merchant.engine) as connection:\n"
-                "            sent = entries.landed_movements(connection, [sight.wallet.id for sight in sights])\n"
-                "        done = [sight for sight in sights if entries.has_gone_home(sent[sight.wallet.id])]\n"
+                "            sent = entries.gone_home(connection, [sight.wallet.id for sight in sights])\n"
+                "        done = [sight for sight in sights if sight.wallet.id in sent]\n"
                 "        transitions.mark_swept(self.errand, done)\n"
                 "        sights = [sight for sight in sights if sight not in done]\n"
                 "        route = await self.router.route(sights)\n",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
-import httpx2
+import aiohttp
 
 from solpay_pipeline_tests.simulation.checks import Broken, Checks
 from solpay_pipeline_tests.simulation.database import Database
@@ -50,7 +50,7 @@ def live_through(steps: Sequence[tuple[int, Step]], seed: int, database: Databas
     rest = Rest(world, checks, runs, web)
     told = Told(seed)
     place: int | None = None
-    with patch.object(httpx2, "AsyncClient", world.network.client):
+    with patch.object(aiohttp, "ClientSession", world.network.client):
         try:
             for place, step in steps:
                 told.sentences.append(f"{place:>3}. {doing.do(step, place)}")

@@ -5,13 +5,15 @@ Everything above and below is real: our transport judges real HTTP responses, th
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx2
+import aiohttp
 import orjson
+from multidict import CIMultiDict
+from yarl import URL
 
 from solpay_pipeline.localnet import http
 from solpay_pipeline.localnet.node import Node
@@ -52,37 +54,50 @@ class _Line:
             self.body += message.get("body", b"")
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Stands for `aiohttp.ClientResponse`."""
+
+    status: int
+    headers: CIMultiDict[str]
+    body: bytes
+
+    async def read(self) -> bytes:
+        return self.body
+
+
 class Wire:
-    """Stands for `httpx2.AsyncClient`."""
+    """Stands for `aiohttp.ClientSession`."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    async def post(self, url: str, *, content: str, **_: Any) -> httpx2.Response:
-        """Raises `httpx2.ReadError` where the connection is cut."""
+    @asynccontextmanager
+    async def post(self, url: URL, *, data: bytes, **_: Any) -> AsyncIterator[Heard]:
+        """Raises `aiohttp.ServerDisconnectedError` where the connection is cut."""
         network = self._network
-        node = network.nodes[urlsplit(str(url)).hostname or ""]
-        raw = content.encode()
+        node = network.nodes[url.host or ""]
         _reach("request")
         await asyncio.sleep(network.dice.expovariate(1 / network.latency))
-        request = orjson.loads(raw)
+        request = orjson.loads(data)
         if request["method"] == "sendTransaction":
             network.on_send(request["params"][0])
         network.requests += 1
         line = _Line()
 
         async def receive() -> Mapping[str, Any]:
-            return {"type": "http.request", "body": raw, "more_body": False}
+            return {"type": "http.request", "body": data, "more_body": False}
 
         scope = {"type": "http", "method": "POST", "path": "/", http.TRANSPORT: line, http.PLACE: 1}
         await http.serve(node, scope, receive, line.send)
         _reach("answered")
         await asyncio.sleep(network.dice.expovariate(1 / network.latency))
         if line.is_cut:
-            raise httpx2.ReadError("the connection was cut")
-        return httpx2.Response(line.status, headers=line.headers, content=line.body)
+            raise aiohttp.ServerDisconnectedError
+        headers = CIMultiDict((name.decode(), value.decode()) for name, value in line.headers)
+        yield Heard(line.status, headers, line.body)
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Nothing to close."""
 
 
