@@ -211,7 +211,7 @@ SETTINGS: tuple[SettingSpec, ...] = (
         "SOLPAY_RPC_PROXY",
         "rpc_proxy",
         secret.read_url,
-        "The HTTP proxy on the way to the RPC endpoints.",
+        "The HTTP proxy on the way to the RPC endpoints; where there is none, HTTPS_PROXY and NO_PROXY are obeyed.",
         secret=True,
         show=_show_url,
     ),

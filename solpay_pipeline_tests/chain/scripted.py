@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -47,8 +48,9 @@ def verbatim(body: str, **more: Any) -> Answer:
 class ScriptedNode:
     """Answers by method; a list of answers is used up one by one, its last one stays. Use as a context manager."""
 
-    def __init__(self, **answers: Answer | list[Answer]) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, **answers: Answer | list[Answer]) -> None:
         self.answers = answers
+        self.tls = tls
         self.requests: list[dict[str, Any]] = []
         self.targets: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -56,10 +58,10 @@ class ScriptedNode:
 
     def endpoint(self, path: str = "") -> Endpoint:
         """Where this node listens."""
-        return Endpoint(SecretStr(f"http://{self.host}{path}"))
+        return Endpoint(SecretStr(f"http{'s' if self.tls else ''}://{self.host}{path}"))
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         host, port = self._server.sockets[0].getsockname()
         self.host = f"{host}:{port}"
         return self
