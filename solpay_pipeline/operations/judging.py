@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from solpay_pipeline.ledger import outbox
 from solpay_pipeline.ledger.outbox import EventKind
+from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.resolution import Step, resolve
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
@@ -23,6 +24,8 @@ async def judge_expired(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]
     empty: list[Sight] = []
     left_behind: list[Wallet] = []
     expired: list[Wallet] = []
+    paid: list[tuple[Sight, Judgement]] = []
+    moved_on: list[Sight] = []
     for sight, judged in await judge_sights(errand, sights):
         if isinstance(judged, Finding):
             transitions.set_aside(errand, [judged])
@@ -30,12 +33,11 @@ async def judge_expired(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]
         resolution = resolve(sight.payment, sight.holdings, judged, errand.chain_time)
         match resolution.step:
             case Step.ACCEPT:
-                transitions.accept(errand, sight, judged)
+                paid.append((sight, judged))
             case Step.EXPIRE:
                 empty.append(sight)
                 if judged.received:
-                    # It was too little, and somebody has moved it on: a person must know, whose it is now.
-                    transitions.set_aside(errand, [await went_home(errand, sight)])
+                    moved_on.append(sight)
             case Step.HOLD | Step.EXPIRE_AND_HOLD if resolution.label is not None:
                 transitions.hold(errand, sight, resolution.label)
             case Step.SET_ASIDE:
@@ -46,6 +48,10 @@ async def judge_expired(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]
                 expired.append(sight.wallet)
             case _:
                 errand.tally.waiting += 1
+    transitions.accept(errand, paid)
+    for sight in moved_on:
+        # It was too little, and somebody has moved it on: a person must know, whose it is now.
+        transitions.set_aside(errand, [await went_home(errand, sight)])
     expired += transitions.expire(errand, empty)
     return expired + transitions.move_to_state(errand, left_behind, WalletState.PAYMENT_EXPIRED)
 

@@ -66,12 +66,17 @@ async def _look(errand: Errand, wallets: Sequence[Wallet]) -> list[Wallet]:
     )
     worth_a_look = [sight for sight in sights if _is_deep(errand) or _may_be_paid(errand, sight)]
     errand.tally.waiting += len(sights) - len(worth_a_look)
-    accepted = []
+    paid: list[tuple[Sight, Judgement]] = []
     for sight, judged in await judge_sights(errand, worth_a_look):
-        wallet = _settled(errand, sight, judged)
-        if wallet is not None:
-            accepted.append(wallet)
-    return accepted
+        if isinstance(judged, Finding):
+            transitions.set_aside(errand, [judged])
+        elif judged.standing is Standing.PAID:
+            paid.append((sight, judged))
+        elif judged.standing is Standing.UNDATED:
+            transitions.set_aside(errand, unclear(sight))
+        else:
+            errand.tally.waiting += 1
+    return transitions.accept(errand, paid)
 
 
 def _may_be_paid(errand: Errand, sight: Sight) -> bool:
@@ -80,17 +85,3 @@ def _may_be_paid(errand: Errand, sight: Sight) -> bool:
         covers(sight.payment, sight.holdings.balances(), sight.decimals, errand.options.tolerance)
         or sight.wallet.state is not WalletState.CREATED
     )
-
-
-def _settled(errand: Errand, sight: Sight, judged: Judgement | Finding) -> Wallet | None:
-    if isinstance(judged, Finding):
-        transitions.set_aside(errand, [judged])
-        return None
-    match judged.standing:
-        case Standing.PAID:
-            return transitions.accept(errand, sight, judged)
-        case Standing.UNDATED:
-            transitions.set_aside(errand, unclear(sight))
-        case _:
-            errand.tally.waiting += 1
-    return None

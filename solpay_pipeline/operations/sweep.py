@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from solpay_pipeline.ledger import entries
+from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.planning import plan_sweep
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.resolution import Step, resolve
@@ -99,7 +100,7 @@ class Sweeper:
 
         Also with `sweep_held_funds` every one is judged first: the peer expires what was paid in time.
         """
-        again: list[Wallet] = []
+        paid: list[tuple[Sight, Judgement]] = []
         let_go: list[Sight] = []
         as_seen = {sight.wallet.id: sight for sight in sights}
         for sight, judged in await judge_sights(self.errand, sights):
@@ -109,9 +110,7 @@ class Sweeper:
             resolution = resolve(sight.payment, sight.holdings, judged, self.errand.chain_time)
             match resolution.step:
                 case Step.ACCEPT:
-                    accepted = transitions.accept(self.errand, sight, judged)
-                    if accepted is not None:
-                        again.append(accepted)
+                    paid.append((sight, judged))
                 case Step.WAIT if sight.holdings.is_empty:
                     changed = transitions.move_to_state(self.errand, [sight.wallet], WalletState.CREATED)
                     self.errand.tally.returned += len(changed)
@@ -126,7 +125,7 @@ class Sweeper:
                     self._leave_to_reclaim(sight)
                 case _:
                     transitions.set_aside(self.errand, unclear(sight))
-        return again, let_go
+        return transitions.accept(self.errand, paid), let_go
 
     def _leave_to_reclaim(self, sight: Sight) -> None:
         """Expired and empty: swept before if the ledger says so, else its accounts are to be closed."""

@@ -5,7 +5,7 @@ the wallet is looked at again another time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from solpay_pipeline.operations.errand import Errand
 from solpay_pipeline.operations.errors import ChangedUnderneath
 from solpay_pipeline.operations.rows import set_wallets
 from solpay_pipeline.operations.survey import Sight
-from solpay_pipeline.records.changes import accept_payment, change_payments
+from solpay_pipeline.records.changes import PaidPayment, accept_payments, change_payments
 
 Item = TypeVar("Item")
 
@@ -33,56 +33,87 @@ Item = TypeVar("Item")
 _BATCH = 1_000
 
 
-def accept(errand: Errand, sight: Sight, judgement: Judgement) -> Wallet | None:
-    """Accept a payment that the chain shows paid; its wallet becomes sweepable. None where somebody was first.
+def accept(errand: Errand, paid: Sequence[tuple[Sight, Judgement]]) -> list[Wallet]:
+    """Accept payments that the chain shows paid; returns their wallets, which become sweepable.
 
-    An expired payment that was paid in time is accepted as well.
+    An expired payment that was paid in time is accepted as well. One where somebody was first is left alone. Raises
+    ValueError where a judgement names no completing transfer.
     """
+    accepting = [_accepting(errand, sight, judgement) for sight, judgement in paid]
+
+    def change(connection: Connection, batch: Sequence[_Accepting]) -> None:
+        if not accept_payments(
+            connection,
+            errand.merchant.tables,
+            [one.paid for one in batch],
+            to_status=PaymentStatus(errand.merchant.acceptance),
+            now=errand.now(),
+        ):
+            raise ChangedUnderneath
+        for state in {one.state for one in batch}:
+            changing = [one.sight.wallet for one in batch if one.state is state is not one.sight.wallet.state]
+            set_wallets(connection, errand, changing, state)
+        ids = [one.sight.wallet.id for one in batch]
+        findings.clear(connection, ids, {*HELD, *_JUDGED}, errand.now())
+        overpaid = [finding for one in batch for finding in _overpaid(one.sight, one.judgement)]
+        findings.note(connection, overpaid, errand.run, errand.now())
+        # Accepted, overwritten by the peer and accepted again: that was told the first time.
+        untold = acceptances.claim(
+            connection, [one.sight.payment.id for one in batch], Source.PIPELINE, errand.now()
+        )
+        _tell(connection, errand, [one.event for one in batch if one.sight.payment.id in untold])
+
+    if _only_planned(errand, EventKind.PAYMENT_ACCEPTED, len(accepting)):
+        done = accepting
+    else:
+        done = _in_batches(errand, accepting, change)
+    return [one.wallet for one in done]
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepting:
+    """A payment that is to be accepted; `state` is what becomes of its wallet."""
+
+    sight: Sight
+    judgement: Judgement
+    state: WalletState
+    paid: PaidPayment
+    wallet: Wallet
+    event: Event
+
+
+def _accepting(errand: Errand, sight: Sight, judgement: Judgement) -> _Accepting:
     option, signature = judgement.option, judgement.signature
     if option is None or signature is None:
         raise ValueError(f"payment {sight.payment.id} has no completing transfer")
     status = PaymentStatus(errand.merchant.acceptance)
     wallet, payment = sight.wallet, sight.payment
-    accepted = replace(payment, status=status, signature=signature, paid_token_id=option.token_id)
     # Money that has already gone home leaves the wallet as it is; all else becomes the next sweep's work.
     state = WalletState.SENT_FUNDS if _is_home(sight) else WalletState.PROCESSING_PAYMENT
-
-    def change(connection: Connection) -> None:
-        if not accept_payment(
-            connection,
-            errand.merchant.tables,
-            payment.id,
-            from_status=payment.status,
-            to_status=status,
-            signature=signature,
-            paid_token_id=option.token_id,
-            now=errand.now(),
-        ):
-            raise ChangedUnderneath
-        if state is not wallet.state:
-            set_wallets(connection, errand, [wallet], state)
-        findings.clear(connection, [wallet.id], {*HELD, *_JUDGED}, errand.now())
-        findings.note(connection, _overpaid(sight, judgement), errand.run, errand.now())
-        # Accepted, overwritten by the peer and accepted again: that was told the first time.
-        if not acceptances.claim(connection, [payment.id], Source.PIPELINE, errand.now()):
-            return
-        body = {
-            **payment_body(sight),
-            "source": Source.PIPELINE.value,
-            "status": status.value,
-            "previous_status": payment.status.value,
-            "signature": signature,
-            "paid_at": None if judgement.paid_at is None else judgement.paid_at.isoformat(),
-            "mint": mint_text(option.mint),
-            "decimals": SOL_DECIMALS if option.mint is None else sight.decimals[option.mint],
-            "received": amounts_text(judgement.received),
-            "surplus": amounts_text(judgement.surplus),
-        }
-        _tell(connection, errand, [Event(EventKind.PAYMENT_ACCEPTED, payment.id, wallet.id, body)])
-
-    if _only_planned(errand, EventKind.PAYMENT_ACCEPTED, 1) or _in_one_transaction(errand, change):
-        return Wallet(wallet.id, state, accepted)
-    return None
+    body = {
+        **payment_body(sight),
+        "source": Source.PIPELINE.value,
+        "status": status.value,
+        "previous_status": payment.status.value,
+        "signature": signature,
+        "paid_at": None if judgement.paid_at is None else judgement.paid_at.isoformat(),
+        "mint": mint_text(option.mint),
+        "decimals": SOL_DECIMALS if option.mint is None else sight.decimals[option.mint],
+        "received": amounts_text(judgement.received),
+        "surplus": amounts_text(judgement.surplus),
+    }
+    return _Accepting(
+        sight=sight,
+        judgement=judgement,
+        state=state,
+        paid=PaidPayment(payment.id, payment.status, signature, option.token_id),
+        wallet=Wallet(
+            wallet.id,
+            state,
+            replace(payment, status=status, signature=signature, paid_token_id=option.token_id),
+        ),
+        event=Event(EventKind.PAYMENT_ACCEPTED, payment.id, wallet.id, body),
+    )
 
 
 def expire(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]:

@@ -4,11 +4,12 @@ Each works within the caller's transaction and returns what it really changed, s
 id that is missing from the answer; nothing is raised for it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from solpay_pipeline.bulk import among
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
@@ -63,26 +64,49 @@ def change_payments(
     return set(changed.all())
 
 
-def accept_payment(
+@dataclass(frozen=True, slots=True)
+class PaidPayment:
+    """A payment as it was read, and what paid it; `paid_token_id` is None where no token of the shop did."""
+
+    payment_id: int
+    from_status: PaymentStatus
+    signature: str | None
+    paid_token_id: int | None
+
+
+def accept_payments(
     conn: Connection,
     tables: PeerTables,
-    payment_id: int,
+    paid: Sequence[PaidPayment],
     *,
-    from_status: PaymentStatus,
     to_status: PaymentStatus,
-    signature: str | None,
-    paid_token_id: int | None,
     now: datetime,
 ) -> bool:
-    """Give a payment its status, signature and paid token; False where it no longer had `from_status`."""
+    """Give payments their status, signature and paid token; False where one no longer had its `from_status`.
+
+    The others are changed all the same: what became of them is the caller's to keep or to roll back.
+    """
     payment = tables.payment
-    changed = conn.scalars(
+    statement = (
         update(payment)
-        .where(payment.c.id == payment_id, payment.c.status == from_status.value)
-        .values(status=to_status.value, signature=signature, paid_token_id=paid_token_id, updated=now)
-        .returning(payment.c.id)
+        .where(payment.c.id == bindparam("read_id"), payment.c.status == bindparam("read_status"))
+        .values(
+            status=to_status.value,
+            signature=bindparam("by_signature"),
+            paid_token_id=bindparam("by_token"),
+            updated=now,
+        )
     )
-    return changed.one_or_none() is not None
+    rows = [
+        {
+            "read_id": one.payment_id,
+            "read_status": one.from_status.value,
+            "by_signature": one.signature,
+            "by_token": one.paid_token_id,
+        }
+        for one in paid
+    ]
+    return conn.execute(statement, rows).rowcount == len(rows)
 
 
 def replace_sealed(

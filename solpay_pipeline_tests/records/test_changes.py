@@ -7,7 +7,13 @@ from solders.keypair import Keypair
 from sqlalchemy import select
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.records.changes import accept_payment, change_payments, change_wallets, replace_sealed
+from solpay_pipeline.records.changes import (
+    PaidPayment,
+    accept_payments,
+    change_payments,
+    change_wallets,
+    replace_sealed,
+)
 from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import sealed_keypairs, wallets_of_payments
 from solpay_pipeline.records.vault import WalletVault
@@ -79,14 +85,11 @@ def test_the_receiver_is_written_only_when_given(shop: Shop) -> None:
 def test_a_payment_that_someone_accepted_meanwhile_does_not_expire(shop: Shop) -> None:
     paid, unpaid = shop.add(), shop.add()
     with shop.engine.begin() as conn:
-        assert accept_payment(
+        assert accept_payments(
             conn,
             shop.tables,
-            paid,
-            from_status=PaymentStatus.INITIATED,
+            [PaidPayment(paid, PaymentStatus.INITIATED, "5ig", shop.usdc)],
             to_status=PaymentStatus.CONFIRMED,
-            signature="5ig",
-            paid_token_id=shop.usdc,
             now=NOW,
         )
         expired = change_payments(
@@ -113,18 +116,39 @@ def test_a_payment_is_accepted_once(shop: Shop) -> None:
     for signature in ("first", "second"):
         with shop.engine.begin() as conn:
             answers.append(
-                accept_payment(
+                accept_payments(
                     conn,
                     shop.tables,
-                    payment_id,
-                    from_status=PaymentStatus.INITIATED,
+                    [PaidPayment(payment_id, PaymentStatus.INITIATED, signature, shop.sol)],
                     to_status=PaymentStatus.FINALIZED,
-                    signature=signature,
-                    paid_token_id=shop.sol,
                     now=NOW,
                 )
             )
     assert answers == [True, False]
+
+
+def test_of_many_that_are_accepted_together_one_that_changed_shows(shop: Shop) -> None:
+    first, expired, last = shop.add(), shop.add(), shop.add()
+    read = PaymentStatus.INITIATED
+    with shop.engine.begin() as conn:
+        change_payments(
+            conn, shop.tables, [expired], from_status=read, to_status=PaymentStatus.EXPIRED, now=NOW
+        )
+    together = [PaidPayment(one, read, f"sig{one}", shop.sol) for one in (first, expired, last)]
+    confirmed = PaymentStatus.CONFIRMED
+    with shop.engine.connect() as conn:
+        assert not accept_payments(conn, shop.tables, together, to_status=confirmed, now=NOW)
+        conn.rollback()
+    with shop.engine.begin() as conn:
+        others = [one for one in together if one.payment_id != expired]
+        assert accept_payments(conn, shop.tables, others, to_status=confirmed, now=NOW)
+        wallets = wallets_of_payments(conn, shop.tables, [first, expired, last])
+    payments = [wallet.payment for wallet in wallets if isinstance(wallet, Wallet)]
+    assert [(one.status.value, one.signature) for one in payments if one is not None] == [
+        ("confirmed", f"sig{first}"),
+        ("expired", None),
+        ("confirmed", f"sig{last}"),
+    ]
 
 
 def test_thousands_of_rows_change_in_one_statement(shop: Shop) -> None:
