@@ -325,7 +325,7 @@ def _numbers(
 ) -> dict[Any, int]:
     """The numbers that rows were given, by a unique column: SQLite returns them of one row a statement only."""
     rows = connection.execute(sa.select(key, number).where(among(connection, key, keys))).all()
-    return {found: value for found, value in rows}  # noqa: C416
+    return {row[0]: row[1] for row in rows}
 
 
 def _movement(leg_id: int, owner: Pubkey, action: Action) -> dict[str, object]:
