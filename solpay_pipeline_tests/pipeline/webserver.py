@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ LAUNCH = """mutation Launch($params: ExecutionParams!) {
 STATUS = """query Status($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"""
 TERMINATE = "mutation Stop($run: String!) { terminateRun(runId: $run) { __typename } }"
 LOG = "dagster.log"
-_PRESSES, _STOP_SECONDS = 3, 30
 OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
@@ -67,17 +66,6 @@ class Webserver:
         return status
 
 
-def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Press Ctrl-C, again where a child was still starting and has not heard it. Raises TimeoutExpired in the end."""
-    for _ in range(_PRESSES - 1):
-        os.killpg(process.pid, signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-            return
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(_STOP_SECONDS)
-
-
 @contextmanager
 def serving(folder: Path, settings: Mapping[str, str], *, by: Sequence[str] = ()) -> Iterator[Webserver]:
     """`dagster dev` with these settings, its home and its log in `folder`; `by` is a command that it is run by.
@@ -115,7 +103,8 @@ def serving(folder: Path, settings: Mapping[str, str], *, by: Sequence[str] = ()
             served = Webserver(port)
             wait_for_jobs(served, process)
             yield served
-            _interrupt(process)
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

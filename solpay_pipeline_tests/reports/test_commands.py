@@ -126,7 +126,7 @@ def test_metrics_are_served_on_a_port(sold: Shop) -> None:
             urllib.request.urlopen(url[0] + "/else", timeout=20)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(10)
 
 
 def test_a_run_can_be_found_by_its_cluster_and_what_it_did(
