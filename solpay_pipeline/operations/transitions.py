@@ -39,7 +39,9 @@ def accept(errand: Errand, paid: Sequence[tuple[Sight, Judgement]]) -> list[Wall
     An expired payment that was paid in time is accepted as well. One where somebody was first is left alone. Raises
     ValueError where a judgement names no completing transfer.
     """
-    accepting = [_accepting(errand, sight, judgement) for sight, judgement in paid]
+    # By id, so that two runs that accept the same payments never wait for each other.
+    in_order = sorted(paid, key=lambda one: one[0].payment.id)
+    accepting = [_accepting(errand, sight, judgement) for sight, judgement in in_order]
 
     def change(connection: Connection, batch: Sequence[_Accepting]) -> None:
         if not accept_payments(
