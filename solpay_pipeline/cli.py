@@ -15,6 +15,7 @@ from solpay_pipeline.cli_events import events_app
 from solpay_pipeline.cli_keys import rotate_keys
 from solpay_pipeline.cli_metrics import metrics
 from solpay_pipeline.cli_report import report
+from solpay_pipeline.start import leaving
 
 app = typer.Typer(
     name="solpay",
@@ -296,7 +297,8 @@ app.add_typer(events_app, name="events")
 
 def main() -> None:
     """The console command."""
-    app()
+    with leaving():
+        app()
 
 
 def _common(

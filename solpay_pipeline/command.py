@@ -14,6 +14,7 @@ from solpay_pipeline.jobs import OPERATION_JOBS
 from solpay_pipeline.metadata import TERMINAL
 from solpay_pipeline.operations.options import Options, parse_tolerance
 from solpay_pipeline.ops import JsonOutcome
+from solpay_pipeline.start import importing
 
 DELIVERY = "deliver_events"
 """The last step of every job."""
@@ -72,7 +73,10 @@ def _instance() -> Iterator[dg.DagsterInstance]:
         with dg.DagsterInstance.get() as instance:
             yield instance
     else:
-        with dg.DagsterInstance.ephemeral() as instance:
+        # Its storage comes with hundreds of modules.
+        with importing():
+            ephemeral = dg.DagsterInstance.ephemeral()
+        with ephemeral as instance:
             yield instance
 
 

@@ -1,4 +1,4 @@
-"""Imports without a look for garbage in between: what they make stays, and it is a tenth of a command's start."""
+"""Where a command begins and ends: no look for garbage among what stays as long as the process does."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,22 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Put the collector off within the block, and leave what was made there out of its sight."""
+    """Put the collector off within the block, and leave what was made there out of its sight: a tenth of the start."""
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """When the block is over, hide everything from the collector.
+
+    Python searches all there is when it ends, half a second's work for what goes with the process.
+    """
+    try:
+        yield
+    finally:
+        gc.freeze()

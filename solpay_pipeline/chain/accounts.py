@@ -35,6 +35,12 @@ async def read_mints(
     }
 
 
+def usable_mints(accounts: Iterable[tuple[Pubkey, Account | None]]) -> dict[Pubkey, Mint]:
+    """Those of some accounts, each with its address, that are mints which can be used."""
+    read = (_mint_or_reason(address, account) for address, account in accounts)
+    return {mint.address: mint for mint in read if isinstance(mint, Mint)}
+
+
 async def read_holdings(
     rpc: Rpc,
     wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
@@ -49,18 +55,36 @@ async def read_holdings(
     wallet. All holdings carry the lowest slot of the answers: what they show was true at that slot or
     later.
     """
-    keys: list[Pubkey] = []
-    for owner, wanted in wallets:
-        keys.append(owner)
-        keys.extend(
-            associated_token_address(owner, mint.address, mint.program) for mint in _known(wanted, mints)
-        )
-    if not keys:
-        return []
-    unique = list(dict.fromkeys(keys))
-    answer = await rpc.accounts(unique, commitment=commitment, min_context_slot=min_context_slot)
-    found = dict(zip(unique, answer.accounts, strict=True))
-    return [_holdings(owner, wanted, mints, found, answer.slot) for owner, wanted in wallets]
+    keys = _keys(wallets, mints)
+    found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
+    return [_holdings(owner, wanted, mints, found, slot) for owner, wanted in wallets]
+
+
+async def read_holdings_and_mints(
+    rpc: Rpc,
+    wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+    known: Mapping[Pubkey, Mint],
+    *,
+    commitment: Commitment,
+    min_context_slot: int | None = None,
+) -> tuple[list[Holdings], dict[Pubkey, Mint | str]]:
+    """As `read_holdings` and `read_mints`, in the same calls where all mints are `known` from an earlier read.
+
+    Of what is known only the program counts, since the addresses of accounts are made with it. A mint that is under
+    another one now has all read again.
+    """
+    wanted = list(dict.fromkeys(mint for _, expected in wallets for mint in expected))
+    if all(mint in known for mint in wanted):
+        keys = [*wanted, *_keys(wallets, known)]
+        found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
+        mints = {mint: _mint_or_reason(mint, found[mint]) for mint in wanted}
+        if not any(_has_moved(mint, known) for mint in mints.values()):
+            return [_holdings(owner, expected, mints, found, slot) for owner, expected in wallets], mints
+    mints = await read_mints(rpc, wanted, commitment=commitment, min_context_slot=min_context_slot)
+    holdings = await read_holdings(
+        rpc, wallets, mints, commitment=commitment, min_context_slot=min_context_slot
+    )
+    return holdings, mints
 
 
 async def discover(
@@ -99,6 +123,32 @@ async def discover(
             unreadable[mint_address] = holding
     absent = tuple(address for address in holdings.absent if address not in strays)
     return replace(holdings, tokens=tuple(tokens), unreadable=unreadable, absent=absent)
+
+
+async def _read(
+    rpc: Rpc, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None
+) -> tuple[dict[Pubkey, Account | None], int]:
+    """The accounts by address, each asked for once, and the lowest slot of the answers."""
+    unique = list(dict.fromkeys(keys))
+    answer = await rpc.accounts(unique, commitment=commitment, min_context_slot=min_context_slot)
+    return dict(zip(unique, answer.accounts, strict=True)), answer.slot
+
+
+def _keys(
+    wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]], mints: Mapping[Pubkey, Mint | str]
+) -> list[Pubkey]:
+    """Each owner and its accounts of the mints that could be read."""
+    keys: list[Pubkey] = []
+    for owner, wanted in wallets:
+        keys.append(owner)
+        keys.extend(
+            associated_token_address(owner, mint.address, mint.program) for mint in _known(wanted, mints)
+        )
+    return keys
+
+
+def _has_moved(mint: Mint | str, known: Mapping[Pubkey, Mint]) -> bool:
+    return isinstance(mint, Mint) and mint.program != known[mint.address].program
 
 
 def _known(wanted: Iterable[Pubkey], mints: Mapping[Pubkey, Mint | str]) -> list[Mint]:

@@ -81,8 +81,7 @@ async def ship(
     if not affordable:
         return done
     await _check_fee_payer(errand, affordable)
-    blockhash = await errand.rpc.latest_blockhash(errand.merchant.commitment)
-    making = _Making(errand, shape, purpose, blockhash)
+    making = _Making(errand, shape, purpose, await errand.blockhash())
     drafts = [making.draft(shipment) for shipment in affordable]
     recorded: dict[str, Shipment] = {}
 

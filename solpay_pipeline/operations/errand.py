@@ -12,27 +12,37 @@ from datetime import datetime
 
 from solders.account import Account
 from solders.message import MessageV0
+from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from sqlalchemy import inspect
 
+from solpay_pipeline.chain.accounts import usable_mints
 from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS
+from solpay_pipeline.chain.answers import RecentBlockhash
 from solpay_pipeline.chain.clock import CLOCK_SYSVAR, time_of_slot
 from solpay_pipeline.chain.errors import MalformedAnswer
 from solpay_pipeline.chain.rpc import Rpc
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.operations.errors import Blocked
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.operations.options import Options
 from solpay_pipeline.operations.outcome import Tally
 from solpay_pipeline.records.database import reading
-from solpay_pipeline.records.queries import wallet_addresses_exist
+from solpay_pipeline.records.queries import token_mints, wallet_addresses_exist
 
 Progress = Callable[[str, int], None]
 """Told a stage ("read", "moved", ...) and how many wallets it has just done."""
 
 # A slot may be skipped or too young to have a time; the one before is at most half a second older.
 _BLOCK_TIME_TRIES = 8
+
+# A blockhash lives a minute or so; twenty seconds of it are for sending, the rest for confirming and sending again.
+_FRESH_SECONDS = 2.0
+
+# A shop has few tokens; those beyond are read where a wallet is met that has them.
+_MINTS_AT_FIRST = 50
 
 # Up to ten minutes after the oldest block that there was.
 _HISTORY_TRIES = 12
@@ -41,7 +51,7 @@ _HISTORY_TRIES = 12
 @dataclass(slots=True)
 class Errand:
     """State of one operation. `chain_time` is the time of the block at `chain_slot`: all later reads are asked to be
-    at least as new, which is what makes expiry by `chain_time` sound.
+    at least as new, which is what makes expiry by `chain_time` sound. `mints` are as they were read last.
     """
 
     merchant: Merchant
@@ -53,9 +63,11 @@ class Errand:
     receiver_exists: bool
     fee_payer_lamports: int
     progress: Progress
+    mints: dict[Pubkey, Mint] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     fee_payer_floor: int = 0
     _signature_fee: int | None = None
+    _unused_blockhash: tuple[RecentBlockhash, float] | None = None
     _history_from: dict[int, datetime] = field(default_factory=dict)
     _asking_history: asyncio.Lock = field(default_factory=asyncio.Lock)
     _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
@@ -82,7 +94,15 @@ class Errand:
                 self.rpc.fee_for_message(message, self.merchant.commitment), self.rpc.minimum_balance(0)
             )
             self._signature_fee = fee
+            self._unused_blockhash = recent, _seconds()
         return self._signature_fee
+
+    async def blockhash(self) -> RecentBlockhash:
+        """One to sign with: that which the fee was asked with, once and while it is fresh, else the newest."""
+        unused, self._unused_blockhash = self._unused_blockhash, None
+        if unused is not None and _seconds() - unused[1] < _FRESH_SECONDS:
+            return unused[0]
+        return await self.rpc.latest_blockhash(self.merchant.commitment)
 
     async def history_from(self, first_slot: int) -> datetime | None:
         """Since when a history is complete that begins at this slot; None where it goes back to the beginning.
@@ -124,12 +144,12 @@ async def open_errand(
 
     Raises `Blocked` for what a person must mend, `WrongCluster` and the transient errors of the chain.
     """
-    _check_records(merchant)
+    mints = _check_records(merchant)
     async with merchant.open_rpc(options.sleep) as rpc:
         await rpc.check_cluster(merchant.cluster)
-        keys = [merchant.receiver, merchant.fee_payer.pubkey, CLOCK_SYSVAR]
+        keys = [merchant.receiver, merchant.fee_payer.pubkey, CLOCK_SYSVAR, *mints]
         answer = await rpc.accounts(keys, commitment=merchant.commitment)
-        receiver, payer, clock = answer.accounts
+        receiver, payer, clock, *of_mints = answer.accounts
         _check_receiver(merchant, receiver)
         errand = Errand(
             merchant=merchant,
@@ -142,6 +162,7 @@ async def open_errand(
             receiver_exists=receiver is not None,
             fee_payer_lamports=0 if payer is None else payer.lamports,
             progress=progress,
+            mints=usable_mints(zip(mints, of_mints, strict=True)),
         )
         try:
             yield errand
@@ -160,7 +181,8 @@ def _check_receiver(merchant: Merchant, account: Account | None) -> None:
     )
 
 
-def _check_records(merchant: Merchant) -> None:
+def _check_records(merchant: Merchant) -> list[Pubkey]:
+    """The mints of the shop's tokens, once all that is written is known to fit."""
     receiver, fee_payer = str(merchant.receiver), str(merchant.fee_payer.pubkey)
     with reading(merchant.engine) as connection:
         present = set(inspect(connection).get_table_names())
@@ -183,6 +205,7 @@ def _check_records(merchant: Merchant) -> None:
                 f"the receiver {receiver} is one of the shop's own one-time wallets; "
                 "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
             )
+        return token_mints(connection, merchant.tables, limit=_MINTS_AT_FIRST)
 
 
 async def _block_time(rpc: Rpc, slots: Sequence[int]) -> datetime:

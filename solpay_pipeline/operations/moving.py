@@ -4,6 +4,7 @@ A wallet that spoils a shared transaction is told apart from those that only tra
 from the chain, it goes alone the next time.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,9 @@ _BATCH = 256
 
 # Of the minute that a blockhash lives, what sending may take; the rest is for resending and confirming.
 _SENDING_SECONDS = 20.0
+
+# Keys opened before what came in meanwhile is looked at: a few milliseconds' work.
+_OPENED_TOGETHER = 32
 
 # Wallets of each new kind of action that are packed to be measured: as many as share a transaction at most.
 _SAMPLED = 11
@@ -108,10 +112,10 @@ class Mover:
 
         Raises what `delivery.ship` raises.
         """
-        keys, results = self._open_keys(jobs)
-        ready = {job.wallet.id: job for job in jobs if job.wallet.id in keys}
         shape = await self.shape()
-        await self._calibrate(ready, shape)
+        # While a node simulates, keys are opened.
+        _, (keys, results) = await asyncio.gather(self._calibrate(jobs, shape), self._open_keys(jobs))
+        ready = {job.wallet.id: job for job in jobs if job.wallet.id in keys}
         parcels, too_large = self._packed(list(ready.values()), shape, alone)
         results += [
             _aside(
@@ -138,9 +142,9 @@ class Mover:
                 self.errand.progress("moved", len(delivered.shipment.wallets))
         return results
 
-    async def _calibrate(self, ready: dict[int, Job], shape: TransactionShape) -> None:
+    async def _calibrate(self, jobs: Sequence[Job], shape: TransactionShape) -> None:
         """Measure the kinds of action that this run has not met yet."""
-        parcels, _ = self._packed(self._of_new_kinds(ready.values()), shape, alone=())
+        parcels, _ = self._packed(self._of_new_kinds(jobs), shape, alone=())
         fresh = [parcel for parcel in parcels if not self._measured.issuperset(parcel.kinds)]
         if not fresh:
             return
@@ -180,7 +184,7 @@ class Mover:
             too_large += packed.unpackable
         return parcels, too_large
 
-    def _open_keys(self, jobs: Sequence[Job]) -> tuple[dict[int, Keypair], list[Result]]:
+    async def _open_keys(self, jobs: Sequence[Job]) -> tuple[dict[int, Keypair], list[Result]]:
         merchant = self.errand.merchant
         ids = [job.wallet.id for job in jobs]
         with reading(merchant.engine) as connection:
@@ -188,7 +192,9 @@ class Mover:
             busy = entries.busy_wallets(connection, ids)
         keys: dict[int, Keypair] = {}
         results: list[Result] = []
-        for job in jobs:
+        for number, job in enumerate(jobs):
+            if number % _OPENED_TOGETHER == 0:
+                await asyncio.sleep(0)
             wallet = job.wallet
             if wallet.id in busy or wallet.id not in sealed:
                 results.append(Result(wallet, Turn.SKIPPED))

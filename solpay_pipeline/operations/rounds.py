@@ -4,6 +4,7 @@ A wallet's final state is only ever written on what a read of the chain shows, n
 so the last look of every wallet is the proof.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,10 @@ async def work_through(
         pending = without_busy(errand, pending)
         if not pending or errand.must_stop():
             break
-        sights = await survey(
-            errand, pending, commitment=errand.merchant.commitment, min_context_slot=min_slot
+        # What a signature costs is asked meanwhile, for all that is decided on what is seen.
+        sights, _ = await asyncio.gather(
+            survey(errand, pending, commitment=errand.merchant.commitment, min_context_slot=min_slot),
+            errand.signature_fee(),
         )
         decision = await decide(sights)
         if errand.options.dry_run:

@@ -44,17 +44,14 @@ async def survey(
     owned = [(wallet, wallet.payment) for wallet in wallets if wallet.payment is not None]
     if not owned:
         return []
-    wanted = list(dict.fromkeys(mint for _, payment in owned for mint in payment.mints))
-    mints = await accounts.read_mints(
-        errand.rpc, wanted, commitment=commitment, min_context_slot=min_context_slot
-    )
-    all_holdings = await accounts.read_holdings(
+    all_holdings, mints = await accounts.read_holdings_and_mints(
         errand.rpc,
         [(payment.address, payment.mints) for _, payment in owned],
-        mints,
+        errand.mints,
         commitment=commitment,
         min_context_slot=min_context_slot,
     )
+    errand.mints |= {address: mint for address, mint in mints.items() if isinstance(mint, Mint)}
     if errand.options.discover_accounts:
         all_holdings = await asyncio.gather(
             *(accounts.discover(errand.rpc, one, mints, commitment=commitment) for one in all_holdings)

@@ -6,6 +6,7 @@ stands in its place as `UnreadableRow`, so that one bad row neither stops nor hi
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -158,6 +159,20 @@ def wallet_addresses_exist(
     """Those of `addresses` that are one-time wallets of ours, by the payments that name them."""
     address = tables.payment.c.payment_address
     return set(conn.scalars(select(address).where(among(conn, address, [str(each) for each in addresses]))))
+
+
+def token_mints(conn: Connection, tables: PeerTables, *, limit: int) -> list[Pubkey]:
+    """Mints of the shop's first `limit` SPL tokens; an address that cannot be read is passed over."""
+    token = tables.token.c
+    texts = conn.scalars(
+        select(token.mint_address).where(token.mint_address.is_not(None)).order_by(token.id).limit(limit)
+    )
+    mints = []
+    for text in texts:
+        # The wallet that meets such a token tells of it.
+        with suppress(ValueError):
+            mints.append(Pubkey.from_string(str(text)))
+    return mints
 
 
 def sealed_keypairs(conn: Connection, tables: PeerTables, wallet_ids: Collection[int]) -> dict[int, Sealed]:

@@ -17,7 +17,7 @@ MAINNET_PACE = ChainConfig(slot_seconds=0.4)
 POLLS = ("getSignatureStatuses", "getBlockHeight")
 """How often these are asked is a matter of how long the work takes, and not of how much there is of it."""
 
-LEAST_POLLS = 3
+LEAST_POLLS = 2
 
 
 def assert_within(most_calls: float, calls: Counter[str]) -> None:

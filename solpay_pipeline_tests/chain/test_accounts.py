@@ -1,6 +1,7 @@
 """What wallets hold is read from the chain in few calls, and nothing that stands in the way is overlooked."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -8,7 +9,13 @@ from solders.account import Account
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.accounts import discover, read_holdings, read_mints
+from solpay_pipeline.chain.accounts import (
+    discover,
+    read_holdings,
+    read_holdings_and_mints,
+    read_mints,
+    usable_mints,
+)
 from solpay_pipeline.chain.addresses import (
     SYSTEM_PROGRAM_ID,
     TOKEN_2022_PROGRAM_ID,
@@ -93,6 +100,65 @@ async def test_two_hundred_wallets_cost_as_many_calls_as_their_accounts_need(gro
     assert [each.owner for each in holdings] == [owner for owner, _ in wallets]
     assert [each.lamports for each in holdings].index(1_000_000) == 150
     assert node.calls == {"getMultipleAccounts": 1 + 6}
+
+
+async def test_mints_that_are_known_are_read_along_with_the_accounts(ground, node):
+    mints = [ground.mint(), ground.mint(TOKEN_2022_PROGRAM_ID)]
+    wallets = [(wallet(ground), [mint.address for mint in mints]) for _ in range(30)]
+    ground.issue(wallets[7][0], mints[1], 5)
+    node.calls.clear()
+    async with rpc_to(node) as rpc:
+        holdings, read = await read_holdings_and_mints(
+            rpc, wallets, {mint.address: mint for mint in mints}, commitment=PROCESSED
+        )
+    assert node.calls == {"getMultipleAccounts": 1}
+    assert read == {mint.address: mint for mint in mints}
+    assert [each.balances() for each in holdings] == [
+        {mints[1].address: 5} if number == 7 else {} for number in range(30)
+    ]
+
+
+async def test_a_mint_that_nobody_knew_is_read_before_the_accounts(ground, node):
+    known, new, owner = ground.mint(), ground.mint(TOKEN_2022_PROGRAM_ID), wallet(ground)
+    ground.issue(owner, new, 3)
+    async with rpc_to(node) as rpc:
+        (holdings,), read = await read_holdings_and_mints(
+            rpc, [(owner, [known.address, new.address])], {known.address: known}, commitment=PROCESSED
+        )
+    assert holdings.balances() == {new.address: 3}
+    assert read == {known.address: known, new.address: new}
+
+
+async def test_a_mint_under_another_program_than_before_has_its_accounts_found_all_the_same(ground, node):
+    mint, owner = ground.mint(TOKEN_2022_PROGRAM_ID), wallet(ground)
+    ground.issue(owner, mint, 3)
+    before = replace(mint, program=TOKEN_PROGRAM_ID)
+    async with rpc_to(node) as rpc:
+        (holdings,), read = await read_holdings_and_mints(
+            rpc, [(owner, [mint.address])], {mint.address: before}, commitment=PROCESSED
+        )
+    assert holdings.balances() == {mint.address: 3}
+    assert read == {mint.address: mint}
+
+
+async def test_a_mint_that_is_no_longer_one_is_told_of_though_it_was_known(ground, node):
+    mint, owner = ground.mint(), wallet(ground)
+    ground.chain.put_account(mint.address, None)
+    async with rpc_to(node) as rpc:
+        (holdings,), read = await read_holdings_and_mints(
+            rpc, [(owner, [mint.address])], {mint.address: mint}, commitment=PROCESSED
+        )
+    assert holdings.unreadable == {mint.address: "there is no account at this address"}
+    assert read == holdings.unreadable
+
+
+async def test_of_accounts_that_may_be_mints_those_are_kept_that_are(ground, node):
+    mint, no_mint = ground.mint(), wallet(ground)
+    ground.pay(no_mint, 1_000_000)
+    keys = [mint.address, no_mint, wallet(ground)]
+    async with rpc_to(node) as rpc:
+        found = (await rpc.accounts(keys, commitment=PROCESSED)).accounts
+    assert usable_mints(zip(keys, found, strict=True)) == {mint.address: mint}
 
 
 async def test_no_wallets_cost_no_call(node):

@@ -85,8 +85,9 @@ OF_CONDUCT: Final = (
             ),
             Edit(
                 "operations/survey.py",
-                "    mints = await accounts.read_mints(\n",
-                "    with reading(errand.merchant.engine):\n     mints = await accounts.read_mints(\n",
+                "    all_holdings, mints = await accounts.read_holdings_and_mints(\n",
+                "    with reading(errand.merchant.engine):\n"
+                "     all_holdings, mints = await accounts.read_holdings_and_mints(\n",
             ),
         ),
         (f"{MANNERS}::test_no_database_connection_is_held_while_the_node_is_asked",),

@@ -24,12 +24,14 @@ from solpay_pipeline.records.queries import (
     payment_ids_with_status,
     sealed_keypairs,
     sealed_page,
+    token_mints,
     unknown_values,
     wallet_addresses_exist,
     wallets_of_payments,
     wallets_page,
 )
 from solpay_pipeline.records.rows import UnreadableRow
+from solpay_pipeline.records.writing import add_token
 from solpay_pipeline_tests.records.conftest import MINT, NOW, Shop
 
 ANY_STATE = tuple(WalletState)
@@ -317,3 +319,13 @@ def test_one_broken_row_hides_no_other(shop: Shop) -> None:
     assert [isinstance(each, UnreadableRow) for each in page] == [False, True, False]
     assert [getattr(each, "payment_id", None) for each in page] == [None, broken, None]
     assert first < last
+
+
+def test_the_mints_of_the_shop_are_those_of_its_tokens_that_can_be_read(shop: Shop) -> None:
+    others = [str(Keypair().pubkey()) for _ in range(2)]
+    with shop.engine.begin() as conn:
+        for name, mint in zip("abc", [others[0], "nonsense", others[1]], strict=True):
+            add_token(conn, shop.tables, mint=mint, price=Decimal(1), name=name, symbol=name)
+    with reading(shop.engine) as conn:
+        assert [str(mint) for mint in token_mints(conn, shop.tables, limit=10)] == [MINT, *others]
+        assert [str(mint) for mint in token_mints(conn, shop.tables, limit=2)] == [MINT, others[0]]

@@ -1,0 +1,53 @@
+"""What one operation needs to know more than once is asked once."""
+
+import asyncio
+
+from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.operations import errand as errands
+from solpay_pipeline.operations.errand import Errand, open_errand
+from solpay_pipeline.operations.options import Options
+from solpay_pipeline.operations.run import silent
+from solpay_pipeline_tests.shop import Shop, open_shop
+
+
+def blockhashes_asked(shop: Shop, *, then: int) -> int:
+    """How often one was asked for by a run that asks what a signature costs, and is given `then` to sign with."""
+
+    async def ask(errand: Errand) -> None:
+        await errand.signature_fee()
+        await errand.signature_fee()
+        for _ in range(then):
+            assert (await errand.blockhash()).last_valid_block_height > 0
+
+    async def run() -> None:
+        async with open_errand(shop.merchant, Options(), RunRef("run", "sweep"), silent) as errand:
+            await ask(errand)
+
+    shop.node.calls.clear()
+    asyncio.run(run())
+    return shop.node.calls["getLatestBlockhash"]
+
+
+def test_the_blockhash_that_the_fee_was_asked_with_is_signed_with_once(tmp_path):
+    with open_shop(tmp_path) as shop:
+        assert blockhashes_asked(shop, then=1) == 1
+        assert blockhashes_asked(shop, then=3) == 3, "each batch of transactions gets one of its own"
+
+
+def test_a_blockhash_that_has_waited_too_long_is_not_signed_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(errands, "_FRESH_SECONDS", 0.0)
+    with open_shop(tmp_path) as shop:
+        assert blockhashes_asked(shop, then=1) == 2
+
+
+def test_a_sweep_reads_the_shops_mints_along_with_everything_else(tmp_path):
+    with open_shop(tmp_path) as shop:
+        mint = shop.accept_mint()
+        customer = shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
+        shop.pay_token(customer, mint)
+        shop.settle_chain()
+        shop.node.calls.clear()
+        assert shop.run("sweep").swept == 1
+        # At the start, the wallet, the receiver's account, the wallet again.
+        assert shop.node.calls["getMultipleAccounts"] == 4
