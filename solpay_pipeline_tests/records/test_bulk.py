@@ -42,6 +42,7 @@ def test_rows_come_back_as_they_were_put_in(ledger: Engine) -> None:
         "holds": {"SOL": str(2**64 - 1)},
         "none": None,
         "NUL": "a\x00b",
+        "half of a pair": "\ud800",
     }
     rows = [told(2**62, body=body), told(2)]
     with ledger.begin() as connection:
