@@ -122,8 +122,9 @@ def expire(errand: Errand, sights: Sequence[Sight]) -> list[Wallet]:
     """Expire payments whose wallets hold nothing; returns the wallets that are now `payment_expired`."""
 
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
-        _expire_payments(connection, errand, batch)
+        events = _expire_payments(connection, errand, batch)
         set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)
+        _tell(connection, errand, events)
         findings.clear(connection, [sight.wallet.id for sight in batch], {*HELD, *_JUDGED}, errand.now())
 
     if _only_planned(errand, EventKind.PAYMENT_EXPIRED, len(sights)):
@@ -147,8 +148,10 @@ def expire_and_close(errand: Errand, sights: Sequence[Sight]) -> None:
     """
 
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
-        _expire_payments(connection, errand, batch)
-        _rest(connection, errand, batch, WalletState.CLOSED, EventKind.WALLET_CLOSED)
+        expired = _expire_payments(connection, errand, batch)
+        # A wallet as created has not been at rest before.
+        closed = _rest(connection, errand, batch, WalletState.CLOSED, EventKind.WALLET_CLOSED, told={})
+        _tell(connection, errand, [*expired, *closed])
 
     if errand.options.dry_run:
         _only_planned(errand, EventKind.PAYMENT_EXPIRED, len(sights))
@@ -164,7 +167,7 @@ def hold(errand: Errand, sight: Sight, label: Code) -> bool:
 
     def change(connection: Connection) -> None:
         if payment.status is PaymentStatus.INITIATED:
-            _expire_payments(connection, errand, [sight])
+            _tell(connection, errand, _expire_payments(connection, errand, [sight]))
         if wallet.state is not WalletState.RECEIVED_FUNDS:
             set_wallets(connection, errand, [wallet], WalletState.RECEIVED_FUNDS)
         before = findings.amounts_of(connection, wallet.id, HELD)
@@ -200,16 +203,25 @@ def mark_closed(errand: Errand, sights: Sequence[Sight]) -> None:
 
 def _bring_to_rest(errand: Errand, sights: Sequence[Sight], state: WalletState, kind: EventKind) -> None:
     def change(connection: Connection, batch: Sequence[Sight]) -> None:
-        _rest(connection, errand, batch, state, kind)
+        told = outbox.last_bodies(connection, kind, [sight.payment.id for sight in batch])
+        _tell(connection, errand, _rest(connection, errand, batch, state, kind, told))
 
     if not _only_planned(errand, kind, len(sights)):
         _in_batches(errand, sights, change)
 
 
 def _rest(
-    connection: Connection, errand: Errand, batch: Sequence[Sight], state: WalletState, kind: EventKind
-) -> None:
-    """The peer's verify endpoint opens a wallet again whenever a customer's page asks; that is told only once."""
+    connection: Connection,
+    errand: Errand,
+    batch: Sequence[Sight],
+    state: WalletState,
+    kind: EventKind,
+    told: Mapping[int, Mapping[str, object]],
+) -> list[Event]:
+    """Bring wallets to rest; returns the events that tell of it, but for what has been `told` of a payment last.
+
+    The peer's verify endpoint opens a wallet again whenever a customer's page asks; that is told only once.
+    """
     ids = [sight.wallet.id for sight in batch]
     moved = entries.landed_movements(connection, ids)
     receivers: dict[str | None, list[Wallet]] = {}
@@ -221,7 +233,6 @@ def _rest(
     # Money of an expired payment that went elsewhere stays told: closing its empty wallet brings nothing back.
     over = _STUCK if state is WalletState.SENT_FUNDS else _STUCK - {Code.FUNDS_ELSEWHERE}
     findings.clear(connection, ids, {*HELD, *over}, errand.now())
-    told = outbox.last_bodies(connection, kind, [sight.payment.id for sight in batch])
     events = []
     for sight in batch:
         movements = [movement.as_json() for movement in moved[sight.wallet.id]]
@@ -231,7 +242,7 @@ def _rest(
             if state is WalletState.SENT_FUNDS:
                 body["receiver"] = _receiver(errand, moved[sight.wallet.id])
             events.append(Event(kind, sight.payment.id, sight.wallet.id, body))
-    _tell(connection, errand, events)
+    return events
 
 
 def _receiver(errand: Errand, moved: Sequence[LandedMovement]) -> str:
@@ -298,7 +309,8 @@ def _only_planned(errand: Errand, kind: EventKind, count: int) -> bool:
     return errand.options.dry_run
 
 
-def _expire_payments(connection: Connection, errand: Errand, batch: Sequence[Sight]) -> None:
+def _expire_payments(connection: Connection, errand: Errand, batch: Sequence[Sight]) -> list[Event]:
+    """Expire payments; returns the events that tell of it."""
     ids = {sight.payment.id for sight in batch}
     changed = change_payments(
         connection,
@@ -310,14 +322,10 @@ def _expire_payments(connection: Connection, errand: Errand, batch: Sequence[Sig
     )
     if changed != ids:
         raise ChangedUnderneath
-    _tell(
-        connection,
-        errand,
-        [
-            Event(EventKind.PAYMENT_EXPIRED, sight.payment.id, sight.wallet.id, payment_body(sight))
-            for sight in batch
-        ],
-    )
+    return [
+        Event(EventKind.PAYMENT_EXPIRED, sight.payment.id, sight.wallet.id, payment_body(sight))
+        for sight in batch
+    ]
 
 
 def _in_one_transaction(errand: Errand, change: Callable[[Connection], None]) -> bool:

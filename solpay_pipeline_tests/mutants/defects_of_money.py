@@ -13,9 +13,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/transitions.py",
-                "        _expire_payments(connection, errand, batch)\n"
                 "        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)\n",
-                "        _expire_payments(connection, errand, batch)\n",
+                "",
             ),
         ),
         (f"{CLOSING}::test_s01_no_commit_leaves_a_payment_expired_and_its_wallet_unmarked",),
@@ -26,9 +25,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/transitions.py",
-                "        _expire_payments(connection, errand, batch)\n"
                 "        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)\n",
-                "        _expire_payments(connection, errand, batch)\n",
+                "",
             ),
             Edit(
                 "operations/expire.py",
