@@ -1,12 +1,13 @@
 """Turns noticed payments into requests for recheck, each finding once, and once more where its run failed.
 
 A finding is a set of payments with their balances; its fingerprint is a tag of the run and, with the number of the
-attempt, its run key. What an active run works on already is left out.
+attempt, its run key. What an active run works on already is left out. What was set aside before is asked for apart: a
+payment that nobody can judge makes its own run fail, and not those of all that are paid after it.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,8 +46,7 @@ def requests_for(
     fresh = [one for one in noticed if one.payment_id not in busy]
     requests: list[dg.RunRequest] = []
     known = len(noticed) - len(fresh)
-    for start in range(0, len(fresh), _MOST_A_RUN):
-        part = fresh[start : start + _MOST_A_RUN]
+    for part in _parts(fresh):
         request = _request(instance, part, now, interval)
         if request is None:
             known += len(part)
@@ -54,6 +54,14 @@ def requests_for(
             requests.append(request)
     words = f"{len(noticed)} payments have enough money, {known} of them are being rechecked or were"
     return Asked(requests, words)
+
+
+def _parts(noticed: Sequence[Noticed]) -> Iterator[Sequence[Noticed]]:
+    """What one run each is to look at."""
+    for is_set_aside in (False, True):
+        alike = [one for one in noticed if one.is_set_aside is is_set_aside]
+        for start in range(0, len(alike), _MOST_A_RUN):
+            yield alike[start : start + _MOST_A_RUN]
 
 
 def _request(

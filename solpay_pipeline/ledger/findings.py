@@ -14,6 +14,11 @@ from solpay_pipeline.ledger.tables import finding
 from solpay_pipeline.ledger.upsert import upsert
 from solpay_pipeline.lifecycle.reasons import HELD, TOLD, Code, Finding
 
+_STANDS_ASIDE = (
+    finding.c.standing_key.is_not(None),
+    finding.c.code.not_in([code.value for code in HELD | TOLD]),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StandingFinding:
@@ -51,11 +56,15 @@ def note(connection: Connection, findings: Sequence[Finding], run: RunRef, now: 
 
 def is_set_aside(wallet_id: sa.ColumnElement[int]) -> sa.Exists:
     """Whether some work on a wallet was not done for a reason that stands; what is held or only told is none."""
-    return sa.exists().where(
-        finding.c.wallet_id == wallet_id,
-        finding.c.standing_key.is_not(None),
-        finding.c.code.not_in([code.value for code in HELD | TOLD]),
+    return sa.exists().where(finding.c.wallet_id == wallet_id, *_STANDS_ASIDE)
+
+
+def set_aside_among(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
+    """Those of these wallets for which `is_set_aside` holds."""
+    stands = sa.select(finding.c.wallet_id).where(
+        among(connection, finding.c.wallet_id, wallet_ids), *_STANDS_ASIDE
     )
+    return set(connection.scalars(stands))
 
 
 def clear(

@@ -15,9 +15,10 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain import accounts
 from solpay_pipeline.chain.errors import RateLimited, Transient
 from solpay_pipeline.chain.rpc import Rpc
+from solpay_pipeline.ledger import findings
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.judgement import covers
-from solpay_pipeline.lifecycle.terms import Payment, PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import watched_page
@@ -31,10 +32,14 @@ _UNJUDGED = (WalletState.CREATED, WalletState.PAYMENT_EXPIRED, WalletState.CLOSE
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """A payment with enough money in its wallet. `balances` are base units by mint, `SOL` for lamports."""
+    """A payment with enough money in its wallet. `balances` are base units by mint, `SOL` for lamports.
+
+    `is_set_aside` where an operation could not deal with it, for a reason that stands.
+    """
 
     payment_id: int
     balances: tuple[tuple[str, int], ...]
+    is_set_aside: bool = False
 
 
 @dataclass(slots=True)
@@ -117,6 +122,7 @@ def _pages(
 async def _noticed(
     merchant: Merchant, rpc: Rpc, wallets: Sequence[Wallet], mints: dict[Pubkey, Mint | str]
 ) -> list[Noticed]:
+    wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
     payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
     unread = {mint for payment in payments for mint in payment.mints if mint not in mints}
     mints.update(await accounts.read_mints(rpc, unread, commitment=merchant.acceptance))
@@ -127,13 +133,20 @@ async def _noticed(
         commitment=merchant.acceptance,
     )
     decimals = {address: mint.decimals for address, mint in mints.items() if isinstance(mint, Mint)}
-    return [
-        _as_noticed(payment, held.balances())
+    covered = [
+        (payment.id, held.balances())
         for payment, held in zip(payments, holdings, strict=True)
         if covers(payment, held.balances(), decimals)
     ]
+    if not covered:
+        return []
+    with reading(merchant.engine) as connection:
+        aside = findings.set_aside_among(connection, [wallet_of[payment_id] for payment_id, _ in covered])
+    return [
+        Noticed(payment_id, _named(balances), wallet_of[payment_id] in aside)
+        for payment_id, balances in covered
+    ]
 
 
-def _as_noticed(payment: Payment, balances: dict[Pubkey | None, int]) -> Noticed:
-    named = {"SOL" if mint is None else str(mint): amount for mint, amount in balances.items()}
-    return Noticed(payment.id, tuple(sorted(named.items())))
+def _named(balances: dict[Pubkey | None, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(("SOL" if mint is None else str(mint), amount) for mint, amount in balances.items()))

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from solders.account import Account
 
 from solpay_pipeline import recheck_requests, sensors
+from solpay_pipeline.chain.addresses import SYSTEM_PROGRAM_ID
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline.operations import notice as notice_module
@@ -102,6 +104,28 @@ def test_a_finding_whose_run_failed_is_requested_again_after_a_pause(
     assert payment_ids(second) == payment_ids(first)
     assert second.run_key != first.run_key
     assert second.tags[recheck_requests.FINGERPRINT] == first.tags[recheck_requests.FINGERPRINT]
+
+
+def test_a_payment_that_nobody_can_judge_does_not_make_the_runs_of_all_others_fail(
+    shop: Shop, instance: dg.DagsterInstance
+) -> None:
+    shop.accept_sol()
+    strange = shop.new_payment()
+    out_of_nowhere = Account(10**8, b"", SYSTEM_PROGRAM_ID, False, 0)
+    shop.chain.put_account(strange.address, out_of_nowhere)
+    (paid,) = pay(shop)
+    (first,) = tick(instance).run_requests or ()
+    assert payment_ids(first) == [strange.payment_id, paid]
+    assert not perform(instance, first).success, "a person is to look at what was set aside"
+
+    (other,) = pay(shop)
+    second, again = tick(instance).run_requests or ()
+    assert (payment_ids(second), payment_ids(again)) == ([other], [strange.payment_id])
+    assert perform(instance, second).success
+    assert not perform(instance, again).success
+
+    (another,) = pay(shop)
+    assert requested(tick(instance)) == [another], "the strange one is tried again after a pause"
 
 
 def test_a_payment_that_a_run_is_rechecking_is_not_requested(
