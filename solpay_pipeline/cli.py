@@ -39,7 +39,11 @@ Discover = Annotated[
     bool, typer.Option("--discover-accounts", help="Also look for token accounts that no payment names.")
 ]
 Tolerance = Annotated[
-    str, typer.Option("--underpayment-tolerance", help="Base units (1000) or a share of the price (0.5%).")
+    str | None,
+    typer.Option(
+        "--underpayment-tolerance",
+        help="Base units (1000) or a share of the price (0.5%); SOLPAY_UNDERPAYMENT_TOLERANCE where not given.",
+    ),
 ]
 Limit = Annotated[int, typer.Option("--limit", help="At most so many initiated payments.")]
 Forward = Annotated[
@@ -55,7 +59,12 @@ CheckHistory = Annotated[
         help="Ask every wallet's history before its payment expires; without, a zero balance is enough.",
     ),
 ]
-WatchDays = Annotated[int, typer.Option("--watch-days", help="Days for which expired wallets stay watched.")]
+WatchDays = Annotated[
+    int | None,
+    typer.Option(
+        "--watch-days", help="Days for which expired wallets stay watched; SOLPAY_WATCH_DAYS where not given."
+    ),
+]
 SweepHeld = Annotated[
     bool, typer.Option("--sweep-held-funds", help="Sweep short, late, unexpected money too.")
 ]
@@ -69,10 +78,10 @@ def expire(
     payment_id: PaymentIds = None,
     max_runtime: MaxRuntime = None,
     discover_accounts: Discover = False,
-    underpayment_tolerance: Tolerance = "0",
+    underpayment_tolerance: Tolerance = None,
     close_wallets: CloseWallets = True,
     check_history: CheckHistory = True,
-    watch_days: WatchDays = 7,
+    watch_days: WatchDays = None,
 ) -> None:
     """Expire unpaid payments after a look at the chain, and close their wallets."""
     common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
@@ -88,7 +97,7 @@ def sweep(
     payment_id: PaymentIds = None,
     max_runtime: MaxRuntime = None,
     discover_accounts: Discover = False,
-    underpayment_tolerance: Tolerance = "0",
+    underpayment_tolerance: Tolerance = None,
     sweep_held_funds: SweepHeld = False,
 ) -> None:
     """Move all money of accepted payments to the receiver."""
@@ -104,7 +113,7 @@ def reclaim(
     payment_id: PaymentIds = None,
     max_runtime: MaxRuntime = None,
     discover_accounts: Discover = False,
-    underpayment_tolerance: Tolerance = "0",
+    underpayment_tolerance: Tolerance = None,
 ) -> None:
     """Close empty token accounts of expired payments; their rent goes to the fee payer."""
     common = _common(sleep, dry_run, payment_id, max_runtime, discover_accounts, underpayment_tolerance)
@@ -119,7 +128,7 @@ def recheck(
     payment_id: PaymentIds = None,
     max_runtime: MaxRuntime = None,
     discover_accounts: Discover = False,
-    underpayment_tolerance: Tolerance = "0",
+    underpayment_tolerance: Tolerance = None,
     limit: Limit = 200,
     forward_funds: Forward = True,
 ) -> None:
@@ -136,10 +145,10 @@ def maintain(
     payment_id: PaymentIds = None,
     max_runtime: MaxRuntime = None,
     discover_accounts: Discover = False,
-    underpayment_tolerance: Tolerance = "0",
+    underpayment_tolerance: Tolerance = None,
     close_wallets: CloseWallets = True,
     check_history: CheckHistory = True,
-    watch_days: WatchDays = 7,
+    watch_days: WatchDays = None,
     sweep_held_funds: SweepHeld = False,
 ) -> None:
     """Expire, then sweep, then reclaim."""
@@ -307,7 +316,7 @@ def _common(
     payment_ids: list[int] | None,
     max_runtime: float | None,
     discover_accounts: bool,
-    underpayment_tolerance: str,
+    underpayment_tolerance: str | None,
 ) -> dict[str, Any]:
     return {
         "sleep": sleep,

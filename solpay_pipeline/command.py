@@ -29,8 +29,9 @@ class CommandFailed(Exception):
 def check_options(ops: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises `BadOption` before a run is made of what cannot be meant."""
     for config in ops.values():
-        parse_tolerance(str(config["underpayment_tolerance"]))
-        Options(**{name: config[name] for name in _CHECKED if name in config})
+        told = _without_none(config)
+        parse_tolerance(str(told.get("underpayment_tolerance", "0")))
+        Options(**{name: told[name] for name in _CHECKED if name in told})
 
 
 def execute(command: str, ops: Mapping[str, Mapping[str, Any]], *, show_progress: bool) -> list[JsonOutcome]:

@@ -33,6 +33,7 @@ from solpay_pipeline.resources import (
     merchant_of,
     settings_of,
 )
+from solpay_pipeline.settings import Settings
 from solpay_pipeline.sinks import deliver_now
 
 JsonOutcome = dict[str, object]
@@ -53,21 +54,23 @@ class OperationConfig(dg.Config):
         default=False,
         description="Also look for token accounts that no payment names; costs two more calls a wallet.",
     )
-    underpayment_tolerance: str = Field(
-        default="0",
-        description="How much less than the price still pays: base units (`1000`) or a share of it (`0.5%`).",
+    underpayment_tolerance: str | None = Field(
+        default=None,
+        description="How much less than the price still pays: base units (`1000`) or a share of it (`0.5%`). "
+        "Empty: SOLPAY_UNDERPAYMENT_TOLERANCE.",
     )
 
-    def options(self, **more: object) -> Options:
-        """The operation's options. Raises `BadOption`."""
+    def options(self, settings: Settings, **more: object) -> Options:
+        """The operation's options; what is not told here the settings tell. Raises `BadOption`."""
+        told = self.underpayment_tolerance
         return Options(
             dry_run=self.dry_run,
             sleep=self.sleep,
             payment_ids=frozenset(self.payment_ids) or None,
             max_runtime_seconds=self.max_runtime_seconds,
             discover_accounts=self.discover_accounts,
-            tolerance=parse_tolerance(self.underpayment_tolerance),
-            **more,  # type: ignore[arg-type]
+            tolerance=settings.underpayment_tolerance if told is None else parse_tolerance(told),
+            **{"watch_days": settings.watch_days, **more},  # type: ignore[arg-type]
         )
 
 
@@ -82,7 +85,10 @@ class ExpireConfig(OperationConfig):
         description="Ask the history of every wallet before its payment expires (about three calls each). Without, an "
         "untouched wallet with a zero balance counts as never paid, which holds where only this pipeline moves money.",
     )
-    watch_days: int = Field(default=7, description="Days after expiry for which wallets are still looked at.")
+    watch_days: int | None = Field(
+        default=None,
+        description="Days after expiry for which wallets are still looked at. Empty: SOLPAY_WATCH_DAYS.",
+    )
 
 
 class SweepConfig(OperationConfig):
@@ -114,11 +120,9 @@ def expire(
     vault: WalletVaultResource,
 ) -> JsonOutcome:
     """Payments whose time is over expire, or are accepted where the chain shows them paid in time."""
-    more: dict[str, object] = {
-        "close_wallets": config.close_wallets,
-        "check_history": config.check_history,
-        "watch_days": config.watch_days,
-    }
+    more: dict[str, object] = {"close_wallets": config.close_wallets, "check_history": config.check_history}
+    if config.watch_days is not None:
+        more["watch_days"] = config.watch_days
     return _operate(context, config, more, database, rpc, vault)
 
 
@@ -247,12 +251,12 @@ def _operate(
 ) -> JsonOutcome:
     operation = context.op.name
     try:
-        merchant = merchant_of(settings_of(database, rpc, vault))
+        settings = settings_of(database, rpc, vault)
+        options = config.options(settings, **more)
+        merchant = merchant_of(settings)
         try:
             outcome = run_until_stopped(
-                run_operation(
-                    merchant, operation, config.options(**more), context.run_id, progress_for(context)
-                )
+                run_operation(merchant, operation, options, context.run_id, progress_for(context))
             )
         finally:
             merchant.engine.dispose()

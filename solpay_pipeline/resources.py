@@ -61,6 +61,8 @@ class SolanaRpcResource(_SettingsResource):
     rpc_proxy: str | None = _field("SOLPAY_RPC_PROXY")
     transaction_version: str | None = _field("SOLPAY_TRANSACTION_VERSION")
     max_priority_fee: str | None = _field("SOLPAY_MAX_PRIORITY_FEE")
+    underpayment_tolerance: str | None = _field("SOLPAY_UNDERPAYMENT_TOLERANCE")
+    watch_days: str | None = _field("SOLPAY_WATCH_DAYS")
     max_spent_per_run: str | None = _field("SOLPAY_MAX_SPENT_PER_RUN")
     max_spent_per_day: str | None = _field("SOLPAY_MAX_SPENT_PER_DAY")
 

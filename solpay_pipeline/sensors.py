@@ -92,9 +92,17 @@ def recheck_sensor(
         wait = round((cursor.not_before - now).total_seconds())
         return dg.SensorResult(skip_reason=f"the chain asked for patience; the next look is in {wait} s")
     try:
-        merchant = merchant_of(settings_of(database, rpc, vault), retry_window_seconds=_RETRY_SECONDS)
+        settings = settings_of(database, rpc, vault)
+        merchant = merchant_of(settings, retry_window_seconds=_RETRY_SECONDS)
         try:
-            look = notice(merchant, after=cursor.after, page=TIMETABLE.page, seconds=_LOOK_SECONDS)
+            look = notice(
+                merchant,
+                after=cursor.after,
+                page=TIMETABLE.page,
+                seconds=_LOOK_SECONDS,
+                watch_days=settings.watch_days,
+                tolerance=settings.underpayment_tolerance,
+            )
             seen = asyncio.run(look)
         finally:
             merchant.engine.dispose()

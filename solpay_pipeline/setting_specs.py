@@ -245,6 +245,21 @@ SETTINGS: tuple[SettingSpec, ...] = (
         default="10000",
     ),
     SettingSpec(
+        "SOLPAY_UNDERPAYMENT_TOLERANCE",
+        "underpayment_tolerance",
+        setting_values.read_tolerance,
+        "How much less than the price still pays, in all runs that are not told otherwise: base units (`1000`) or a "
+        "share of the price (`0.5%`).",
+        default="0",
+    ),
+    SettingSpec(
+        "SOLPAY_WATCH_DAYS",
+        "watch_days",
+        setting_values.read_days,
+        "Days after expiry for which wallets are still looked at, by all runs that are not told otherwise.",
+        default="7",
+    ),
+    SettingSpec(
         "SOLPAY_MAX_SPENT_PER_RUN",
         "max_spent_per_run",
         setting_values.read_spending_limit,

@@ -15,7 +15,9 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline import secret
 from solpay_pipeline.chain.signer import BACKENDS, VAULT, KeyPlace
+from solpay_pipeline.lifecycle.judgement import Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.operations.options import BadOption, parse_tolerance
 from solpay_pipeline.secret import Unfit
 
 CLUSTERS = ("mainnet-beta", "devnet", "testnet", "localnet")
@@ -28,6 +30,8 @@ PRICES_SUFFIX = "_crypto_prices"
 
 LONGEST_SHOWN = 60
 """A longer value is not repeated in an error: it may be a secret in the wrong variable."""
+
+MOST_DAYS = 3_650
 
 MAX_PRIORITY_FEE = 100_000_000
 """0.1 SOL a transaction. More is surely micro-lamports a compute unit, set by mistake."""
@@ -198,6 +202,22 @@ def read_tries(text: str) -> int:
     """How often something is tried, from 1 to 1000."""
     if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= 1_000:
         raise Unfit(f"{quoted(text)} is not a number of tries from 1 to 1000")
+    return int(text)
+
+
+def read_tolerance(text: str) -> Tolerance:
+    """Base units, or a percentage of the price."""
+    try:
+        return parse_tolerance(text)
+    except BadOption:
+        problem = "is neither base units nor a percentage below 100"
+    raise Unfit(f"{quoted(text)} {problem}")
+
+
+def read_days(text: str) -> int:
+    """Whole days, from none to ten years."""
+    if not _WHOLE_NUMBER.fullmatch(text) or int(text) > MOST_DAYS:
+        raise Unfit(f"{quoted(text)} is not a number of days from 0 to {MOST_DAYS}")
     return int(text)
 
 

@@ -14,6 +14,7 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain.signer import VAULT, KeyPlace
 from solpay_pipeline.django_defaults import DJANGO_SETTINGS, Given, django_defaults
 from solpay_pipeline.events.message import BadSink
+from solpay_pipeline.lifecycle.judgement import Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.secret import SecretKeypair, Unfit, is_https, is_local
 from solpay_pipeline.setting_specs import SETTINGS, SettingSpec
@@ -70,6 +71,8 @@ class Settings(BaseModel):
     token_table: str
     transaction_version: int
     max_priority_fee: int
+    underpayment_tolerance: Tolerance
+    watch_days: int
     max_spent_per_run: int | None
     max_spent_per_day: int | None
     webhook_url: SecretStr | None

@@ -33,6 +33,9 @@ class Tolerance:
     base_units: int = 0
     percent: Decimal = Decimal(0)
 
+    def __str__(self) -> str:
+        return f"{self.percent}%" if self.percent else str(self.base_units)
+
     def least(self, price: int) -> int:
         """The smallest amount, in base units, that pays `price`. Never below one base unit."""
         share = int((price * self.percent / 100).to_integral_value(rounding=ROUND_FLOOR))

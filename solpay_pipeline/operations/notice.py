@@ -17,7 +17,7 @@ from solpay_pipeline.chain.errors import RateLimited, Transient
 from solpay_pipeline.chain.rpc import Rpc
 from solpay_pipeline.ledger import findings
 from solpay_pipeline.lifecycle.holdings import Mint
-from solpay_pipeline.lifecycle.judgement import covers
+from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.records.database import reading
@@ -59,8 +59,19 @@ class Notice:
     retry_after: float | None = None
 
 
-async def notice(merchant: Merchant, *, after: int, page: int, seconds: float, watch_days: int = 7) -> Notice:
+async def notice(
+    merchant: Merchant,
+    *,
+    after: int,
+    page: int,
+    seconds: float,
+    watch_days: int = 7,
+    tolerance: Tolerance = EXACT,
+) -> Notice:
     """Look at open payments behind payment `after`, `page` at a time, for at most so many `seconds`.
+
+    Looked at are also those that expired at most `watch_days` ago; within the `tolerance` of its price there is enough
+    money for a payment.
 
     Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them.
     """
@@ -69,7 +80,7 @@ async def notice(merchant: Merchant, *, after: int, page: int, seconds: float, w
         try:
             async with asyncio.timeout(seconds):
                 await rpc.check_cluster(merchant.cluster)
-                await _look(merchant, rpc, seen, page, watch_days)
+                await _look(merchant, rpc, seen, page, watch_days, tolerance)
         except TimeoutError:
             seen.is_out_of_time = True
         except Transient as error:
@@ -80,10 +91,12 @@ async def notice(merchant: Merchant, *, after: int, page: int, seconds: float, w
     return seen
 
 
-async def _look(merchant: Merchant, rpc: Rpc, seen: Notice, page: int, watch_days: int) -> None:
+async def _look(
+    merchant: Merchant, rpc: Rpc, seen: Notice, page: int, watch_days: int, tolerance: Tolerance
+) -> None:
     mints: dict[Pubkey, Mint | str] = {}
     for last, wallets, count in _pages(merchant, seen.after, page, watch_days):
-        seen.noticed += await _noticed(merchant, rpc, wallets, mints)
+        seen.noticed += await _noticed(merchant, rpc, wallets, mints, tolerance)
         seen.looked_at += count
         seen.after = last
         if len(seen.noticed) >= MOST_NOTICED:
@@ -120,7 +133,11 @@ def _pages(
 
 
 async def _noticed(
-    merchant: Merchant, rpc: Rpc, wallets: Sequence[Wallet], mints: dict[Pubkey, Mint | str]
+    merchant: Merchant,
+    rpc: Rpc,
+    wallets: Sequence[Wallet],
+    mints: dict[Pubkey, Mint | str],
+    tolerance: Tolerance,
 ) -> list[Noticed]:
     wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
     payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
@@ -136,7 +153,7 @@ async def _noticed(
     covered = [
         (payment.id, held.balances())
         for payment, held in zip(payments, holdings, strict=True)
-        if covers(payment, held.balances(), decimals)
+        if covers(payment, held.balances(), decimals, tolerance)
     ]
     if not covered:
         return []

@@ -98,6 +98,30 @@ def test_options_in_the_launchpad_are_those_of_the_command_line(shop: Shop, laun
     assert (shop.state(first), shop.state(second)) == ("processing_payment", "sent_funds")
 
 
+def test_a_run_that_is_told_nothing_takes_tolerance_and_watch_days_from_the_settings(
+    shop: Shop, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.accept_sol()
+    short, late = shop.new_payment(), shop.new_payment()
+    shop.pay_sol(short, "0.0996")
+    shop.settle_chain()
+    monkeypatch.setenv("SOLPAY_UNDERPAYMENT_TOLERANCE", "0.5%")
+    monkeypatch.setenv("SOLPAY_WATCH_DAYS", "0")
+    assert launch("recheck_job", recheck={"underpayment_tolerance": "0"}).success
+    assert shop.status(short) == "initiated", "what is told stands above the setting"
+    assert launch("recheck_job").success
+    assert shop.status(short) == "confirmed"
+
+    shop.wait(hours=1)
+    assert launch("expire_job").success
+    shop.pay_sol(late)
+    shop.settle_chain()
+    assert launch("expire_job").success
+    assert shop.state(late) == "payment_expired_and_wallet_closed", "nobody watches it"
+    assert launch("expire_job", expire={"watch_days": 1}).success
+    assert shop.state(late) == "received_funds"
+
+
 def test_a_run_in_which_something_was_set_aside_fails_after_all_else_is_done(
     shop: Shop, launch: Launch, instance: dg.DagsterInstance
 ) -> None:

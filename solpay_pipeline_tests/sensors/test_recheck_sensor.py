@@ -41,6 +41,24 @@ def test_a_tick_requests_just_the_payments_that_have_enough_money(
     assert empty.payment_id not in requested(data)
 
 
+def test_what_is_enough_money_and_how_long_it_is_looked_for_the_settings_say(
+    shop: Shop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.accept_sol()
+    short = shop.new_payment()
+    shop.pay_sol(short, "0.0996")
+    over = shop.new_payment(
+        status=PaymentStatus.EXPIRED, state=WalletState.PAYMENT_EXPIRED, lasts=timedelta(days=-8)
+    )
+    shop.pay_sol(over)
+    shop.settle_chain()
+    assert requested(tick(instance)) == []
+    monkeypatch.setenv("SOLPAY_UNDERPAYMENT_TOLERANCE", "0.5%")
+    assert requested(tick(instance)) == [short.payment_id]
+    monkeypatch.setenv("SOLPAY_WATCH_DAYS", "30")
+    assert requested(tick(instance)) == [short.payment_id, over.payment_id]
+
+
 def test_the_requested_run_accepts_and_sweeps_and_the_next_tick_says_why_it_skips(
     shop: Shop, instance: dg.DagsterInstance
 ) -> None:

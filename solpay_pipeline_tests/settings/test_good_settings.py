@@ -1,4 +1,5 @@
 import pickle
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.signer import KeyPlace
+from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.settings import SETTINGS, Settings, bad_settings, parse_settings
 from solpay_pipeline_tests.settings.environments import (
@@ -37,6 +39,8 @@ def test_a_complete_environment_becomes_typed_settings():
     }
     assert (settings.payment_table, settings.token_table) == ("shop_orderpayment", "shop_token")
     assert (settings.transaction_version, settings.max_priority_fee) == (1, 5000)
+    assert (settings.underpayment_tolerance, settings.watch_days) == (Tolerance(percent=Decimal("0.5")), 30)
+    assert settings.shown()["SOLPAY_UNDERPAYMENT_TOLERANCE"] == "0.5%"
     assert (settings.max_spent_per_run, settings.max_spent_per_day) == (1_000_000, 10_000_000)
     assert settings.event_handlers == ("shop.events:on_event", "shop.audit:write")
     assert settings.django_settings == "shop.settings"
@@ -50,6 +54,7 @@ def test_the_six_required_settings_are_enough():
     assert settings.payment_table == "django_solana_payments_solanapayment"
     assert settings.token_table == "django_solana_payments_paymentcryptotoken"
     assert (settings.transaction_version, settings.max_priority_fee) == (0, 10_000)
+    assert (settings.underpayment_tolerance, settings.watch_days) == (EXACT, 7)
     assert settings.webhook_url is settings.rpc_proxy is None
     assert (settings.webhook_secrets, settings.webhook_allow_private, settings.event_tries) == ((), False, 10)
     assert (settings.event_handlers, settings.django_settings) == ((), None)
