@@ -235,7 +235,8 @@ def _rest(results: Results) -> str:
     if results.idle is not None:
         lines.append(
             f"- `solpay maintain` with nothing to do, whole command at {results.idle.latency_ms} ms: "
-            f"{results.idle.seconds:.2f} s, {results.idle.calls} RPC calls."
+            f"{results.idle.median:.2f} s in the middle of {len(results.idle.seconds)} runs "
+            f"({results.idle.seconds[0]:.2f} to {results.idle.seconds[-1]:.2f}), {results.idle.calls} RPC calls."
         )
     lines += [
         f"- `expire --no-check-history` of {one.count:,} unpaid payments among {one.total:,} on {one.database}: "

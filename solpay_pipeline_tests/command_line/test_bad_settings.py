@@ -31,6 +31,8 @@ BAD = {
     "SOLPAY_TOKEN_TABLE": "1shop_token",
     "SOLPAY_TRANSACTION_VERSION": "2",
     "SOLPAY_MAX_PRIORITY_FEE": "1.5",
+    "SOLPAY_UNDERPAYMENT_TOLERANCE": "a bit",
+    "SOLPAY_WATCH_DAYS": "a week",
     "SOLPAY_WEBHOOK_URL": "ftp://hooks.test",
     "SOLPAY_WEBHOOK_SECRET": "whsec_!!!",
     "SOLPAY_WEBHOOK_ALLOW_PRIVATE": "perhaps",
