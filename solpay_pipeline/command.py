@@ -30,7 +30,7 @@ def check_options(ops: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises `BadOption` before a run is made of what cannot be meant."""
     for config in ops.values():
         told = _without_none(config)
-        parse_tolerance(str(told.get("underpayment_tolerance", "0")))
+        parse_tolerance(str(told.get("underpayment_tolerance") or "0"))
         Options(**{name: told[name] for name in _CHECKED if name in told})
 
 

@@ -62,14 +62,14 @@ class OperationConfig(dg.Config):
 
     def options(self, settings: Settings, **more: object) -> Options:
         """The operation's options; what is not told here the settings tell. Raises `BadOption`."""
-        told = self.underpayment_tolerance
+        told = (self.underpayment_tolerance or "").strip()
         return Options(
             dry_run=self.dry_run,
             sleep=self.sleep,
             payment_ids=frozenset(self.payment_ids) or None,
             max_runtime_seconds=self.max_runtime_seconds,
             discover_accounts=self.discover_accounts,
-            tolerance=settings.underpayment_tolerance if told is None else parse_tolerance(told),
+            tolerance=parse_tolerance(told) if told else settings.underpayment_tolerance,
             **{"watch_days": settings.watch_days, **more},  # type: ignore[arg-type]
         )
 

@@ -5,10 +5,10 @@ legal). A refused batch is halved until it passes, and the size that passed is k
 client.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
+from solpay_pipeline.chain.concurrently import all_of
 from solpay_pipeline.chain.errors import RpcRejected
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Batcher:
             items = items[len(first) :]
             self._proven = True
         chunks = [items[start : start + self.size] for start in range(0, len(items), self.size)]
-        for batches in await _all([self._fitting(chunk, reader) for chunk in chunks]):
+        for batches in await all_of(self._fitting(chunk, reader) for chunk in chunks):
             found += batches
         return found
 
@@ -61,15 +61,3 @@ class Batcher:
         self.size = min(self.size, half)
         self._proven = True
         return found + await self._batches(items[half:], reader)
-
-
-async def _all(calls: Sequence[Coroutine[Any, Any, A]]) -> list[A]:
-    """The answers of concurrent calls in order; the first error ends them all, and is raised as it is."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

@@ -5,7 +5,6 @@ other. A history that is longer than the limit (`HistoryTooLong`) or has a hole 
 error, not a short list.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.answers import SignatureRecord, TokenBalance, TransactionRecord
+from solpay_pipeline.chain.concurrently import all_of
 from solpay_pipeline.chain.errors import (
     MalformedAnswer,
     Permanent,
@@ -104,7 +104,7 @@ async def read(
     found: list[TransactionRecord] = []
     for start in range(0, len(succeeded), TRANSACTIONS_AT_ONCE):
         batch = succeeded[start : start + TRANSACTIONS_AT_ONCE]
-        found.extend(await asyncio.gather(*(_transaction(rpc, each, commitment) for each in batch)))
+        found.extend(await all_of(_transaction(rpc, each, commitment) for each in batch))
     # Listed newest first; within a slot that order is all there is to go by.
     found.reverse()
     found.sort(key=lambda record: record.slot)

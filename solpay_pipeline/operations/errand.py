@@ -6,7 +6,7 @@ anything is signed.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,13 +14,14 @@ from solders.account import Account
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
 from solpay_pipeline.chain.accounts import usable_mints
 from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS
 from solpay_pipeline.chain.answers import RecentBlockhash
 from solpay_pipeline.chain.clock import CLOCK_SYSVAR, time_of_slot
-from solpay_pipeline.chain.errors import MalformedAnswer
+from solpay_pipeline.chain.concurrently import both
+from solpay_pipeline.chain.errors import ChainError, MalformedAnswer
 from solpay_pipeline.chain.rpc import Rpc
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.entries import RunRef
@@ -88,14 +89,20 @@ class Errand:
         if self._signature_fee is None:
             payer = self.merchant.fee_payer.pubkey
             nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
+            asked_at = _seconds()
             recent = await self.rpc.latest_blockhash(self.merchant.commitment)
             message = MessageV0.try_compile(payer, [nothing], [], recent.blockhash)
-            fee, self.fee_payer_floor = await asyncio.gather(
+            fee, self.fee_payer_floor = await both(
                 self.rpc.fee_for_message(message, self.merchant.commitment), self.rpc.minimum_balance(0)
             )
             self._signature_fee = fee
-            self._unused_blockhash = recent, _seconds()
+            self._unused_blockhash = recent, asked_at
         return self._signature_fee
+
+    async def ask_fee_early(self) -> None:
+        """Ask while something else is read; where the node fails to tell the fee, whoever needs it asks again."""
+        with suppress(ChainError):
+            await self.signature_fee()
 
     async def blockhash(self) -> RecentBlockhash:
         """One to sign with: that which the fee was asked with, once and while it is fresh, else the newest."""
@@ -170,6 +177,12 @@ async def open_errand(
             await merchant.fee_payer.aclose()
 
 
+def check_ledger(connection: Connection) -> None:
+    """Raise `Blocked` where our own tables are not as this version needs them."""
+    if not migrate.is_current(connection):
+        raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
+
+
 def _check_receiver(merchant: Merchant, account: Account | None) -> None:
     """What is sent to a token account's own ATA is recovered with trouble, to a program's or a mint's never."""
     if account is None or not (account.executable or account.owner in TOKEN_PROGRAMS):
@@ -192,8 +205,7 @@ def _check_records(merchant: Merchant) -> list[Pubkey]:
                 f"the database has no table {missing[0]}: run `solpay init`, or the shop's own migrations, "
                 "or set SOLPAY_PAYMENT_TABLE and SOLPAY_TOKEN_TABLE"
             )
-        if not migrate.is_current(connection):
-            raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
+        check_ledger(connection)
         ours = wallet_addresses_exist(connection, merchant.tables, [receiver, fee_payer])
         if fee_payer in ours:
             raise Blocked(

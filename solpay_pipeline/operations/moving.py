@@ -14,6 +14,7 @@ from solders.keypair import Keypair
 
 from solpay_pipeline.chain import packing
 from solpay_pipeline.chain.compute import ComputeTable, Kind, calibrate, kind_of, priority_price
+from solpay_pipeline.chain.concurrently import both
 from solpay_pipeline.chain.courier import Fate, Receipt
 from solpay_pipeline.chain.packing import Parcel
 from solpay_pipeline.chain.wire import TransactionShape
@@ -114,7 +115,7 @@ class Mover:
         """
         shape = await self.shape()
         # While a node simulates, keys are opened.
-        _, (keys, results) = await asyncio.gather(self._calibrate(jobs, shape), self._open_keys(jobs))
+        _, (keys, results) = await both(self._calibrate(jobs, shape), self._open_keys(jobs))
         ready = {job.wallet.id: job for job in jobs if job.wallet.id in keys}
         parcels, too_large = self._packed(list(ready.values()), shape, alone)
         results += [

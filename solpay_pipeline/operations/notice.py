@@ -19,6 +19,7 @@ from solpay_pipeline.ledger import findings
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.operations.errand import check_ledger
 from solpay_pipeline.operations.merchant import Merchant
 from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import watched_page
@@ -73,8 +74,11 @@ async def notice(
     Looked at are also those that expired at most `watch_days` ago; within the `tolerance` of its price there is enough
     money for a payment.
 
-    Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them.
+    Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them, and `Blocked`
+    where our own tables are missing.
     """
+    with reading(merchant.engine) as connection:
+        check_ledger(connection)
     seen = Notice(after)
     async with merchant.open_rpc(0.0) as rpc:
         try:

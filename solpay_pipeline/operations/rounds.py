@@ -4,10 +4,10 @@ A wallet's final state is only ever written on what a read of the chain shows, n
 so the last look of every wallet is the proof.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from solpay_pipeline.chain.concurrently import both
 from solpay_pipeline.ledger import entries
 from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.terms import Wallet
@@ -46,10 +46,9 @@ async def work_through(
         pending = without_busy(errand, pending)
         if not pending or errand.must_stop():
             break
-        # What a signature costs is asked meanwhile, for all that is decided on what is seen.
-        sights, _ = await asyncio.gather(
+        sights, _ = await both(
             survey(errand, pending, commitment=errand.merchant.commitment, min_context_slot=min_slot),
-            errand.signature_fee(),
+            errand.ask_fee_early(),
         )
         decision = await decide(sights)
         if errand.options.dry_run:

@@ -1,12 +1,12 @@
 """Where everything goes: the receiver's token accounts, created where they are missing, once a run and mint."""
 
-import asyncio
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain import packing
+from solpay_pipeline.chain.concurrently import both
 from solpay_pipeline.chain.courier import Fate
 from solpay_pipeline.chain.destinations import Destination, read_destinations
 from solpay_pipeline.chain.instructions import create_ata_idempotent
@@ -49,8 +49,8 @@ class Router:
         unknown = [mint for address, mint in held.items() if address not in self._destinations]
         merchant = self.errand.merchant
         # The price of priority, which `move` asks for next, is one more that needs no other answer.
-        found, minimum, leg_cost, _ = await asyncio.gather(
-            self._look_up(unknown), self._minimum(), self._leg_cost(), self.mover.shape()
+        (found, minimum), (leg_cost, _) = await both(
+            both(self._look_up(unknown), self._minimum()), both(self._leg_cost(), self.mover.shape())
         )
         await self._learn(unknown, found, priced)
         return Route(

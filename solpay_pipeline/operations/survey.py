@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain import accounts, history
 from solpay_pipeline.chain.addresses import TOKEN_PROGRAMS, associated_token_address
+from solpay_pipeline.chain.concurrently import all_of
 from solpay_pipeline.chain.history import History
 from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint
@@ -53,8 +54,8 @@ async def survey(
     )
     errand.mints |= {address: mint for address, mint in mints.items() if isinstance(mint, Mint)}
     if errand.options.discover_accounts:
-        all_holdings = await asyncio.gather(
-            *(accounts.discover(errand.rpc, one, mints, commitment=commitment) for one in all_holdings)
+        all_holdings = await all_of(
+            accounts.discover(errand.rpc, one, mints, commitment=commitment) for one in all_holdings
         )
     errand.progress("read", len(owned))
     return [
@@ -79,7 +80,7 @@ async def judge_sights(errand: Errand, sights: Sequence[Sight]) -> list[tuple[Si
         async with gate:
             return sight, await _judge(errand, sight)
 
-    return list(await asyncio.gather(*(one(sight) for sight in sights)))
+    return await all_of(one(sight) for sight in sights)
 
 
 async def wallet_history(errand: Errand, sight: Sight) -> History:

@@ -4,6 +4,7 @@ import asyncio
 
 from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline.operations import errand as errands
 from solpay_pipeline.operations.errand import Errand, open_errand
 from solpay_pipeline.operations.options import Options
@@ -36,9 +37,20 @@ def test_the_blockhash_that_the_fee_was_asked_with_is_signed_with_once(tmp_path)
 
 
 def test_a_blockhash_that_has_waited_too_long_is_not_signed_with(tmp_path, monkeypatch):
-    monkeypatch.setattr(errands, "_FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(errands, "_FRESH_SECONDS", 0.4)
     with open_shop(tmp_path) as shop:
-        assert blockhashes_asked(shop, then=1) == 2
+        shop.node.faults.add(Fault("latency", seconds=0.5, methods=frozenset({"getFeeForMessage"})))
+        assert blockhashes_asked(shop, then=1) == 2, "it is as old as the question for it"
+
+
+def test_a_run_that_pays_nothing_goes_on_where_nobody_tells_what_a_signature_costs(tmp_path):
+    with open_shop(tmp_path) as shop:
+        shop.accept_sol()
+        customer = shop.new_payment(status=PaymentStatus.EXPIRED, state=WalletState.PAYMENT_EXPIRED)
+        shop.settle_chain()
+        shop.node.faults.add(Fault("rpc_error", code=-32601, methods=frozenset({"getFeeForMessage"})))
+        assert not shop.run("reclaim").set_aside
+        assert shop.state(customer) == "payment_expired_and_wallet_closed"
 
 
 def test_a_sweep_reads_the_shops_mints_along_with_everything_else(tmp_path):

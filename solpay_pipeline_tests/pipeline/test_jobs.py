@@ -109,7 +109,7 @@ def test_a_run_that_is_told_nothing_takes_tolerance_and_watch_days_from_the_sett
     monkeypatch.setenv("SOLPAY_WATCH_DAYS", "0")
     assert launch("recheck_job", recheck={"underpayment_tolerance": "0"}).success
     assert shop.status(short) == "initiated", "what is told stands above the setting"
-    assert launch("recheck_job").success
+    assert launch("recheck_job", recheck={"underpayment_tolerance": ""}).success
     assert shop.status(short) == "confirmed"
 
     shop.wait(hours=1)

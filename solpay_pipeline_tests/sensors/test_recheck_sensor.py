@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from solders.account import Account
 
 from solpay_pipeline import recheck_requests, sensors
 from solpay_pipeline.chain.addresses import SYSTEM_PROGRAM_ID
+from solpay_pipeline.ledger.migrate import VERSION_TABLE
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.faults import Fault
 from solpay_pipeline.operations import notice as notice_module
@@ -248,4 +250,13 @@ def test_what_a_person_must_mend_fails_the_tick_with_one_line(
     shop.accept_sol()
     monkeypatch.setenv("SOLPAY_CLUSTER", "devnet")
     with pytest.raises(Exception, match="not devnet"):
+        tick(instance)
+
+
+def test_a_shop_that_has_not_been_set_up_is_told_what_to_do(shop: Shop, instance: dg.DagsterInstance) -> None:
+    shop.accept_sol()
+    pay(shop)
+    with shop.merchant.engine.begin() as connection:
+        connection.execute(sa.delete(sa.table(VERSION_TABLE)))
+    with pytest.raises(Exception, match="run `solpay init`"):
         tick(instance)
