@@ -1,6 +1,8 @@
 """Fixtures that every test may ask for."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +12,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 pytest_plugins = ["solpay_pipeline_tests.postgres"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ears_for_ctrl_c() -> None:
+    """A shell makes what it puts into the background deaf to SIGINT, and so all that tests start and then end by it."""
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

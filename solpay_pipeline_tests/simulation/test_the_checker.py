@@ -1,6 +1,7 @@
 """The simulation can fail: known defects, put back into our code, break the promise that they break."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -92,7 +93,11 @@ def test_a_transaction_that_is_called_dead_too_soon_is_found(
             self._settle(each, courier.Fate.DEAD)
 
     monkeypatch.setattr(courier._Delivery, "_bury", bury_what_is_not_seen)
-    told = _live(database, SOL_FOR_AN_HOUR, PAID, Wait(15), Weather("late"), *[Run("recheck")] * 6)
+    # Three in ten land at once: a sweep for each of eight customers.
+    customers = [
+        (SOL_FOR_AN_HOUR, Pay(number, 1, "all", "plain"), Wait(15), Run("recheck")) for number in range(8)
+    ]
+    told = _live(database, Weather("late"), *chain.from_iterable(customers))
     assert _broken(told) == "what may land is never called dead"
 
 
