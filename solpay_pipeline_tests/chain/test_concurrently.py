@@ -15,6 +15,15 @@ async def answer(value: object, after: float = 0.0) -> object:
     return value
 
 
+async def go_on(ended: list[bool]) -> None:
+    """Much longer than any test lasts; its end is noted once it could have said good-bye."""
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0)
+        ended.append(True)
+
+
 async def test_answers_come_in_the_order_of_the_questions():
     assert await all_of(answer(each, after=0.02 - each / 100) for each in range(3)) == [0, 1, 2]
     assert await both(answer("slow", after=0.01), answer(2)) == ("slow", 2)
@@ -22,34 +31,20 @@ async def test_answers_come_in_the_order_of_the_questions():
 
 
 async def test_the_first_error_ends_the_others_before_it_is_raised():
-    ended = []
-
-    async def go_on() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            await asyncio.sleep(0)
-            ended.append(True)
+    ended: list[bool] = []
 
     async def fail() -> None:
         await asyncio.sleep(0.01)
         raise Unreachable("the node is gone")
 
     with pytest.raises(Unreachable, match="the node is gone"):
-        await both(both(go_on(), fail()), go_on())
+        await both(both(go_on(ended), fail()), go_on(ended))
     assert ended == [True, True]
 
 
 async def test_whoever_is_cancelled_cancels_what_it_asks():
-    ended = []
-
-    async def go_on() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append(True)
-
-    asking = asyncio.ensure_future(all_of([go_on(), go_on()]))
+    ended: list[bool] = []
+    asking = asyncio.ensure_future(all_of([go_on(ended), go_on(ended)]))
     await asyncio.sleep(0.01)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
