@@ -19,9 +19,9 @@ from typing import Any
 import orjson
 
 from benchmarks.processes import ROOT, cpu_seconds
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.server import serve
-from solpay_pipeline.localnet.snapshot import Snapshot
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.snapshot import Snapshot
+from solpay_pipeline.localnet.server.server import serve
 
 START_SECONDS = 120.0
 ACCOUNTS_A_CALL = 100

@@ -20,11 +20,11 @@ from solders.pubkey import Pubkey
 from benchmarks.chain import started
 from benchmarks.processes import run
 from benchmarks.shops import PEER_MOST, shop_of
+from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.ledger import migrate
-from solpay_pipeline.records.database import open_engine
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables, peer_tables
-from solpay_pipeline.records.writing import add_token
+from solpay_pipeline.testing.writing import add_token
 
 AT_ONCE = 10_000
 """Rows written together."""

@@ -33,7 +33,7 @@ SOL = 1_000_000_000
 def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    script = "from solpay_pipeline.cli import main; main()"
+    script = "from solpay_pipeline.cli.app import main; main()"
     options = ["localnet", "--port", str(port), "--history-slots", "1000"]
     server = subprocess.Popen([sys.executable, "-c", script, *options], stderr=subprocess.DEVNULL)
     try:

@@ -75,7 +75,7 @@ def main() -> None:
         paid = fill(shop, count)
         os.environ |= shop.environment()
         from solpay_pipeline.definitions import defs
-        from solpay_pipeline.sensors import recheck_sensor
+        from solpay_pipeline.defs.sensors import recheck_sensor
 
         seconds, cursor, found, calls = [], None, 0, 0
         with dg.DagsterInstance.ephemeral() as instance:

@@ -11,9 +11,9 @@ from solders.pubkey import Pubkey
 
 from benchmarks.chain import LocalChain
 from benchmarks.shops import PAID_LAMPORTS, PAID_UNITS, Shop, addresses
+from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.ledger import migrate
-from solpay_pipeline.localnet.token_layout import TOKEN_PROGRAM, ata_address
-from solpay_pipeline.records.database import open_engine
+from solpay_pipeline.localnet.chain.token_layout import TOKEN_PROGRAM, ata_address
 
 PAYMENT = "django_solana_payments_solanapayment"
 WALLET = "django_solana_payments_onetimepaymentwallet"

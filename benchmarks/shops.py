@@ -21,16 +21,16 @@ from solders.pubkey import Pubkey
 
 from benchmarks.chain import AT_ONCE
 from benchmarks.processes import CACHE, ROOT, peer_python, run
-from solpay_pipeline.localnet import state_file
-from solpay_pipeline.localnet.config import ChainConfig
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.server import running
-from solpay_pipeline.records.database import open_engine
+from solpay_pipeline.base.database import open_engine
+from solpay_pipeline.localnet.chain.config import ChainConfig
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.server import state_file
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.records.writing import add_payment, add_token
+from solpay_pipeline.testing.writing import add_payment, add_token
 
 FORMAT = 2
 """Of the files; others are made anew."""

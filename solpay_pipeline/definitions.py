@@ -2,17 +2,17 @@
 
 import dagster as dg
 
-from solpay_pipeline.assets import REPORT_ASSETS, reports_job
-from solpay_pipeline.checks import REPORT_CHECKS
-from solpay_pipeline.jobs import OPERATION_JOBS
-from solpay_pipeline.resources import (
+from solpay_pipeline.defs.assets import REPORT_ASSETS, reports_job
+from solpay_pipeline.defs.checks import REPORT_CHECKS
+from solpay_pipeline.defs.jobs import OPERATION_JOBS
+from solpay_pipeline.defs.resources import (
     DatabaseResource,
     EventSinkResource,
     SolanaRpcResource,
     WalletVaultResource,
 )
-from solpay_pipeline.schedules import maintenance_schedule, reports_schedule
-from solpay_pipeline.sensors import deliver_events_sensor, recheck_sensor, run_failed_sensor
+from solpay_pipeline.defs.schedules import maintenance_schedule, reports_schedule
+from solpay_pipeline.defs.sensors import deliver_events_sensor, recheck_sensor, run_failed_sensor
 
 defs = dg.Definitions(
     assets=REPORT_ASSETS,

@@ -19,26 +19,26 @@ from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.ledger import findings, migrate
 from solpay_pipeline.ledger.findings import StandingFinding
 from solpay_pipeline.ledger.tables import event as event_table
 from solpay_pipeline.ledger.tables import transaction as transaction_table
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.server import Node, running
-from solpay_pipeline.operations.merchant import Merchant
-from solpay_pipeline.operations.options import Options
-from solpay_pipeline.operations.outcome import Outcome
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.server.server import Node, running
+from solpay_pipeline.localnet.tools.seed import Seed
+from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.operations.run import run_operation
-from solpay_pipeline.records.database import open_engine, reading
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.records.writing import add_payment, add_token
-from solpay_pipeline.secret import SecretKeypair
+from solpay_pipeline.settings.secret import SecretKeypair
+from solpay_pipeline.testing.writing import add_payment, add_token
 
 SOL = 10**9
 FEE_PAYER_LAMPORTS = 10 * SOL

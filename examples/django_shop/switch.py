@@ -27,9 +27,9 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import Seed
 
 HERE = Path(__file__).parent
 SECRET = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="

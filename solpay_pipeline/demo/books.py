@@ -10,12 +10,17 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.demo.history_sums import HistorySums, read_history
 from solpay_pipeline.demo.shop import FEE_PAYER_LAMPORTS, RECEIVER_LAMPORTS, Shop
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState, leg, movement, transaction
 from solpay_pipeline.lifecycle.terms import WalletState
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT, TokenAccount, read_mint, read_token_account
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.localnet.chain.token_layout import (
+    NATIVE_MINT,
+    TokenAccount,
+    read_mint,
+    read_token_account,
+)
 
 # Token-2022's TLV entries that hold withheld fees (spl-token-2022-interface extension/transfer_fee): in a mint after
 # two authorities of 32 bytes, in an account alone.

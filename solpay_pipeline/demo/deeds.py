@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.instructions import create_ata_idempotent, lower
+from solpay_pipeline.chain.sending.instructions import create_ata_idempotent, lower
 from solpay_pipeline.demo.shop import Case, Shop
 from solpay_pipeline.demo.tokens import FEE_BASIS_POINTS
 from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from solpay_pipeline.settings import PREFIX
+from solpay_pipeline.settings.model import PREFIX
 
 MARKER = ".solpay-demo"
 HOME = "dagster_home"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.demo.shop import Shop
-from solpay_pipeline.localnet.history import TransactionRecord
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
+from solpay_pipeline.localnet.chain.history import TransactionRecord
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 
 
 @dataclass(slots=True)

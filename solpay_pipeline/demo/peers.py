@@ -2,7 +2,7 @@
 
 from solpay_pipeline.demo.deeds import accounts_are_closed, goes_home, is_accepted, is_left, pays, receives
 from solpay_pipeline.demo.situation import Age, Situation
-from solpay_pipeline.lifecycle.reasons import Code
+from solpay_pipeline.lifecycle.findings import Code
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
 _INITIATED, _CONFIRMED, _EXPIRED = PaymentStatus.INITIATED, PaymentStatus.CONFIRMED, PaymentStatus.EXPIRED

@@ -24,7 +24,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from solpay_pipeline.command import execute
+from solpay_pipeline.defs.ops import JsonOutcome
 from solpay_pipeline.demo.books import keep_books
 from solpay_pipeline.demo.folder import CHAIN_FILE, dagster_home, fresh_folder, only_with, write_environment
 from solpay_pipeline.demo.population import GENESIS_AGO, populate
@@ -34,10 +34,10 @@ from solpay_pipeline.demo.situation import Situation
 from solpay_pipeline.demo.situations import SITUATIONS
 from solpay_pipeline.demo.story import Story
 from solpay_pipeline.demo.verdicts import differences, read_rows
-from solpay_pipeline.localnet import state_file
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.server import running
-from solpay_pipeline.ops import JsonOutcome
+from solpay_pipeline.in_process import execute
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server import state_file
+from solpay_pipeline.localnet.server.server import running
 
 # Short enough that nobody waits for confirmations, long enough for two cores to keep up.
 _SLOT_SECONDS = 0.05

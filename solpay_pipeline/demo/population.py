@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from solpay_pipeline.demo.shop import Case, Shop
 from solpay_pipeline.demo.situation import Age, Situation
-from solpay_pipeline.localnet.engine import Chain
+from solpay_pipeline.localnet.chain.engine import Chain
 
 # Long before the watched week of seven days; the chain begins a little earlier.
 ANCIENT_AGO = timedelta(days=10)

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from solpay_pipeline.demo.folder import CHAIN_FILE, only_with, read_environment
 from solpay_pipeline.demo.live import keep_paying
 from solpay_pipeline.demo.shop import reopen_shop
-from solpay_pipeline.localnet import state_file
-from solpay_pipeline.localnet.config import ChainConfig
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.config import ChainConfig
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.server import state_file
+from solpay_pipeline.localnet.server.server import running
 
 # As fast as a real chain is: nobody waits for a demo's jobs in a browser.
 _SLOT_SECONDS = 0.3

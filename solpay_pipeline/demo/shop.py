@@ -21,17 +21,17 @@ from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.instructions import create_ata_idempotent
+from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.chain.sending.instructions import create_ata_idempotent
 from solpay_pipeline.demo.tokens import Token, known_tokens, make_tokens
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.lifecycle.terms import LAMPORTS_PER_SOL, SOL_DECIMALS, PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.records.database import open_engine, reading
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import PeerTables, peer_tables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.records.writing import add_payment
+from solpay_pipeline.testing.writing import add_payment
 
 FEE_PAYER_LAMPORTS = 10 * LAMPORTS_PER_SOL
 RECEIVER_LAMPORTS = LAMPORTS_PER_SOL

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from solpay_pipeline.demo.story import Story
-from solpay_pipeline.lifecycle.reasons import HELD, Code
+from solpay_pipeline.lifecycle.findings import HELD, Code
 
 
 def show(story: Story, console: Console) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from solpay_pipeline.demo.deeds import Deed
-from solpay_pipeline.lifecycle.reasons import Code
+from solpay_pipeline.lifecycle.findings import Code
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
 USUAL = ("SOL", "USDC", "EURC")

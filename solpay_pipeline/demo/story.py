@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from solpay_pipeline.defs.ops import JsonOutcome
 from solpay_pipeline.demo.books import Books
 from solpay_pipeline.demo.shop import Case
 from solpay_pipeline.demo.situation import Situation
 from solpay_pipeline.demo.verdicts import Difference, Rows
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.ops import JsonOutcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from solpay_pipeline.demo.deeds import (
     prices_are_deleted,
 )
 from solpay_pipeline.demo.situation import USUAL, Age, Situation
-from solpay_pipeline.lifecycle.reasons import Code
+from solpay_pipeline.lifecycle.findings import Code
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
 

@@ -7,13 +7,13 @@ from decimal import Decimal
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT, read_mint
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT, read_mint
+from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline.records.tables import PeerTables
-from solpay_pipeline.records.writing import add_token
+from solpay_pipeline.testing.writing import add_token
 
 # Base units that the customer can spend of each mint: far more than all prices together.
 _PURSE = 10**13

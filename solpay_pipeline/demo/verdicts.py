@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.demo.shop import Case, Shop
 from solpay_pipeline.demo.situation import Situation
 from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.findings import StandingFinding
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.records.database import reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from solpay_pipeline.bulk import among
+from solpay_pipeline.base.sql import among
 from solpay_pipeline.ledger.deliveries import Ending, add_missing
 from solpay_pipeline.ledger.tables import delivery, event
 

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
-from solpay_pipeline.bulk import among
-from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.base.sql import among
+from solpay_pipeline.base.upsert import upsert
 from solpay_pipeline.ledger.tables import finding
-from solpay_pipeline.ledger.upsert import upsert
-from solpay_pipeline.lifecycle.reasons import HELD, TOLD, Code, Finding
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.lifecycle.findings import HELD, TOLD, Code, Finding
 
 _STANDS_ASIDE = (
     finding.c.standing_key.is_not(None),

@@ -17,8 +17,8 @@ from solpay_pipeline.lifecycle.actions import (
     MoveLamports,
     MoveTokens,
 )
+from solpay_pipeline.lifecycle.findings import Code, Finding
 from solpay_pipeline.lifecycle.holdings import Holdings, TokenHolding
-from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.terms import Wallet
 
 

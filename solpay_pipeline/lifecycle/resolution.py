@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from solpay_pipeline.lifecycle.findings import Code
 from solpay_pipeline.lifecycle.holdings import Holdings
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
-from solpay_pipeline.lifecycle.reasons import Code
 from solpay_pipeline.lifecycle.terms import ACCEPTED, Payment, PaymentStatus
 
 

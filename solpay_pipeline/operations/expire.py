@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations import transitions
-from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.errors import Blocked
-from solpay_pipeline.operations.judging import judge_expired
-from solpay_pipeline.operations.paging import due_pages, wallet_pages
+from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.errors import Blocked
+from solpay_pipeline.operations.late_money import watch
+from solpay_pipeline.operations.looking.judging import judge_expired
+from solpay_pipeline.operations.looking.pages import due_pages, wallet_pages
+from solpay_pipeline.operations.looking.snapshots import Sight, survey
+from solpay_pipeline.operations.moving.reconcile import without_busy
 from solpay_pipeline.operations.reclaim import Closer
-from solpay_pipeline.operations.rounds import without_busy
-from solpay_pipeline.operations.survey import Sight, survey
-from solpay_pipeline.operations.watch import watch
 
 
 async def expire(errand: Errand) -> None:

@@ -6,17 +6,17 @@ not paid is not changed, and nothing is created on chain.
 
 from collections.abc import Sequence
 
-from solpay_pipeline.ledger import looks
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.ledger import recheck_queue
+from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing, covers
-from solpay_pipeline.lifecycle.reasons import Finding
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations import transitions
-from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.judging import unclear
-from solpay_pipeline.operations.rounds import readable, without_busy
-from solpay_pipeline.operations.survey import Sight, judge_sights, survey
+from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.looking.judging import unclear
+from solpay_pipeline.operations.looking.snapshots import Sight, judge_sights, survey
+from solpay_pipeline.operations.moving.reconcile import readable, without_busy
 from solpay_pipeline.operations.sweep import Sweeper
-from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import payment_ids_with_status, wallets_of_payments
 
 
@@ -33,7 +33,7 @@ async def recheck(errand: Errand) -> None:
         accepted = await _look(errand, without_busy(errand, readable(errand, rows)))
         if not errand.options.dry_run:
             with errand.merchant.engine.begin() as connection:
-                looks.looked_at(connection, page, errand.now())
+                recheck_queue.looked_at(connection, page, errand.now())
         if errand.options.forward_funds:
             await sweeper.sweep(accepted)
 
@@ -57,7 +57,7 @@ def _chosen(errand: Errand) -> list[int]:
             created_until=options.created_until,
             payment_ids=options.payment_ids,
         )
-        return looks.longest_unseen(connection, candidates, options.limit)
+        return recheck_queue.longest_unseen(connection, candidates, options.limit)
 
 
 async def _look(errand: Errand, wallets: Sequence[Wallet]) -> list[Wallet]:

@@ -8,17 +8,17 @@ the money came in time and was sent on in a request that failed afterwards.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.planning import plan_close
-from solpay_pipeline.lifecycle.reasons import Finding
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations import transitions
-from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.judging import expired_by_others, judge_expired
-from solpay_pipeline.operations.moving import Job, Mover
-from solpay_pipeline.operations.paging import wallet_pages
-from solpay_pipeline.operations.rounds import Decision, work_through
-from solpay_pipeline.operations.routing import Router
-from solpay_pipeline.operations.survey import Sight
+from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.looking.judging import expired_by_others, judge_expired
+from solpay_pipeline.operations.looking.pages import wallet_pages
+from solpay_pipeline.operations.looking.snapshots import Sight
+from solpay_pipeline.operations.moving.execution import Job, Mover
+from solpay_pipeline.operations.moving.receiver_accounts import Router
+from solpay_pipeline.operations.moving.reconcile import Decision, work_through
 
 
 async def reclaim(errand: Errand) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.operations.merchant import Merchant
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.operations.context.deployment import Merchant
 from solpay_pipeline.records.changes import replace_sealed
-from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable, Sealed
 

@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
-from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.summary import summarize
-from solpay_pipeline.operations.elsewhere import tell_accepted_elsewhere
-from solpay_pipeline.operations.errand import Errand, Progress, open_errand
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.operations.context.context import Errand, Progress, open_errand
+from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.context.outcome import Outcome, outcome_of
 from solpay_pipeline.operations.expire import expire
-from solpay_pipeline.operations.merchant import Merchant
-from solpay_pipeline.operations.options import Options
-from solpay_pipeline.operations.outcome import Outcome, outcome_of
+from solpay_pipeline.operations.external_acceptances import tell_accepted_elsewhere
+from solpay_pipeline.operations.moving.settle import settle
 from solpay_pipeline.operations.recheck import recheck
 from solpay_pipeline.operations.reclaim import reclaim
-from solpay_pipeline.operations.settle import settle
 from solpay_pipeline.operations.sweep import sweep
-from solpay_pipeline.records.database import reading
 
 OPERATIONS: Final = MappingProxyType[str, Callable[[Errand], Awaitable[None]]](
     {"expire": expire, "sweep": sweep, "reclaim": reclaim, "recheck": recheck}

@@ -6,22 +6,22 @@ A wallet in a sweepable state whose payment was never accepted is judged first, 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from solpay_pipeline.ledger import entries
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.ledger import transactions
+from solpay_pipeline.lifecycle.findings import Code, Finding
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.planning import plan_sweep
-from solpay_pipeline.lifecycle.reasons import Code, Finding
 from solpay_pipeline.lifecycle.resolution import Step, resolve
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE, Wallet, WalletState
-from solpay_pipeline.operations import transitions
-from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.foreign import went_home
-from solpay_pipeline.operations.judging import unclear
-from solpay_pipeline.operations.moving import Job, Mover
-from solpay_pipeline.operations.paging import wallet_pages
-from solpay_pipeline.operations.rounds import Decision, work_through
-from solpay_pipeline.operations.routing import Router
-from solpay_pipeline.operations.survey import Sight, judge_sights
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.looking.external_movements import went_home
+from solpay_pipeline.operations.looking.judging import unclear
+from solpay_pipeline.operations.looking.pages import wallet_pages
+from solpay_pipeline.operations.looking.snapshots import Sight, judge_sights
+from solpay_pipeline.operations.moving.execution import Job, Mover
+from solpay_pipeline.operations.moving.receiver_accounts import Router
+from solpay_pipeline.operations.moving.reconcile import Decision, work_through
 
 _NOT_YET_SWEEPABLE = (WalletState.CREATED, WalletState.RECEIVED_FUNDS, WalletState.PAYMENT_EXPIRED)
 
@@ -84,7 +84,7 @@ class Sweeper:
         if not sights:
             return []
         with reading(self.errand.merchant.engine) as connection:
-            ours = entries.gone_home(connection, [sight.wallet.id for sight in sights])
+            ours = transactions.gone_home(connection, [sight.wallet.id for sight in sights])
         return [sight for sight in sights if sight.wallet.id in ours or await self._went_home(sight)]
 
     async def _went_home(self, sight: Sight) -> bool:
@@ -130,7 +130,7 @@ class Sweeper:
     def _leave_to_reclaim(self, sight: Sight) -> None:
         """Expired and empty: swept before if the ledger says so, else its accounts are to be closed."""
         with reading(self.errand.merchant.engine) as connection:
-            ours = entries.gone_home(connection, [sight.wallet.id])
+            ours = transactions.gone_home(connection, [sight.wallet.id])
         if ours:
             transitions.mark_swept(self.errand, [sight])
         else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
-from solpay_pipeline.bulk import among
+from solpay_pipeline.base.sql import among
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import Sealed

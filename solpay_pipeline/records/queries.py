@@ -13,7 +13,7 @@ from typing import Any
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
-from solpay_pipeline.bulk import among
+from solpay_pipeline.base.sql import among
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.rows import PriceRow, UnreadableRow, WalletRow, wallet_of
 from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables

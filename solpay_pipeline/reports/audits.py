@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from solpay_pipeline.chain.answers import TransactionRecord
-from solpay_pipeline.chain.rpc import Rpc
+from solpay_pipeline.chain.rpc.answers import TransactionRecord
+from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import LANDED

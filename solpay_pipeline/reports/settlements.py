@@ -23,7 +23,7 @@ from solpay_pipeline.ledger.tables import (
     movement,
     transaction,
 )
-from solpay_pipeline.lifecycle.reasons import HELD, TOLD
+from solpay_pipeline.lifecycle.findings import HELD, TOLD
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SOL_DECIMALS, PaymentOption
 from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables
 from solpay_pipeline.reports.window import Window

@@ -7,10 +7,10 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.chain.instructions import lower
+from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import MoveTokens
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
-from solpay_pipeline.records.writing import add_token
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
+from solpay_pipeline.testing.writing import add_token
 from solpay_pipeline_tests.shop import Customer, Shop
 
 

@@ -10,9 +10,9 @@ import pytest
 from solders.pubkey import Pubkey
 from sqlalchemy import QueuePool
 
-from solpay_pipeline.chain.rpc import Rpc
+from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.operations.options import Options
+from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import OPERATIONS, run_operation
 from solpay_pipeline_tests.shop import SOL, Shop, open_shop
 

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.tables import metadata
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import ChainConfig
-from solpay_pipeline.localnet.seed import TOKEN_2022
-from solpay_pipeline.operations.merchant import Merchant
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.localnet.chain.engine import ChainConfig
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022
+from solpay_pipeline.operations.context.deployment import Merchant
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
 OPERATIONS = ("expire", "sweep", "reclaim", "recheck")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import ChainConfig
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.chain.engine import ChainConfig
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.attacks.moves import take_sol
 from solpay_pipeline_tests.shop import open_shop
 

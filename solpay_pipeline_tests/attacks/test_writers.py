@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from solpay_pipeline.ledger import findings, looks, migrate
-from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.ledger import findings, migrate, recheck_queue
 from solpay_pipeline.ledger.tables import finding, look
-from solpay_pipeline.lifecycle.reasons import Code, Finding
-from solpay_pipeline.records.database import open_engine, reading
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.lifecycle.findings import Code, Finding
 
 NOW: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER: Final = NOW + timedelta(minutes=1)
@@ -34,7 +34,7 @@ def _note(connection: Connection, now: datetime) -> None:
 
 
 def _look(connection: Connection, now: datetime) -> None:
-    looks.looked_at(connection, [3, 1, 2], now)
+    recheck_queue.looked_at(connection, [3, 1, 2], now)
 
 
 @pytest.mark.parametrize(("write", "table"), [(_note, finding), (_look, look)])

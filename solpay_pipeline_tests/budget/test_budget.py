@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import ChainConfig
+from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 
 WALLETS = 200

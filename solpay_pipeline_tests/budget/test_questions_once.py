@@ -2,12 +2,12 @@
 
 import asyncio
 
-from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.operations import errand as errands
-from solpay_pipeline.operations.errand import Errand, open_errand
-from solpay_pipeline.operations.options import Options
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.operations.context import context as errands
+from solpay_pipeline.operations.context.context import Errand, open_errand
+from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import silent
 from solpay_pipeline_tests.shop import Shop, open_shop
 

@@ -14,18 +14,18 @@ from solders.transaction import VersionedTransaction
 from spl.token import instructions as token
 from spl.token import models
 
-from solpay_pipeline.chain.addresses import (
+from solpay_pipeline.chain.reading.addresses import (
     SYSTEM_PROGRAM_ID,
     TOKEN_2022_PROGRAM_ID,
     TOKEN_PROGRAM_ID,
     WRAPPED_SOL_MINT,
     associated_token_address,
 )
-from solpay_pipeline.chain.instructions import create_ata_idempotent
-from solpay_pipeline.chain.token_state import parse_mint
+from solpay_pipeline.chain.reading.token_state import parse_mint
+from solpay_pipeline.chain.sending.instructions import create_ata_idempotent
 from solpay_pipeline.lifecycle.holdings import Mint
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.history import TransactionRecord
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.chain.history import TransactionRecord
 
 TRANSFER_FEE = 1
 MINT_CLOSE_AUTHORITY = 3

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SecretStr
 
-from solpay_pipeline.chain.rpc import Endpoint
+from solpay_pipeline.chain.rpc.client import Endpoint
 
 if TYPE_CHECKING:
-    from solpay_pipeline.localnet.engine import Chain
+    from solpay_pipeline.localnet.chain.engine import Chain
 
 
 @dataclass(frozen=True, slots=True)

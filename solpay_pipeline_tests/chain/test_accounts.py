@@ -9,14 +9,14 @@ from solders.account import Account
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.accounts import (
+from solpay_pipeline.chain.reading.accounts import (
     discover,
     read_holdings,
     read_holdings_and_mints,
     read_mints,
     usable_mints,
 )
-from solpay_pipeline.chain.addresses import (
+from solpay_pipeline.chain.reading.addresses import (
     SYSTEM_PROGRAM_ID,
     TOKEN_2022_PROGRAM_ID,
     TOKEN_PROGRAM_ID,
@@ -24,13 +24,13 @@ from solpay_pipeline.chain.addresses import (
     associated_token_address,
     can_sign,
 )
-from solpay_pipeline.chain.destinations import read_destinations, receiver_fault
-from solpay_pipeline.chain.errors import ChainError
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.reading.destinations import read_destinations, receiver_fault
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.server import Node, running
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.server.server import Node, running
 from solpay_pipeline_tests.chain import ground as at
 from solpay_pipeline_tests.chain.ground import Ground
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solpay_pipeline.chain.allowance import FEWEST, Allowance
-from solpay_pipeline.chain.rpc import Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.allowance import FEWEST, Allowance
+from solpay_pipeline.chain.rpc.client import Rpc, RpcOptions
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline_tests.chain.scripted import FakeTime, Reply, ScriptedNode, result, verbatim
 

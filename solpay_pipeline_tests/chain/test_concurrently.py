@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from solpay_pipeline.chain.concurrently import all_of, both
-from solpay_pipeline.chain.errors import Unreachable
+from solpay_pipeline.base.concurrently import all_of, both
+from solpay_pipeline.chain.rpc.errors import Unreachable
 
 pytestmark = pytest.mark.anyio
 

@@ -15,13 +15,13 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.chain.courier import Fate, Receipt, Signed, deliver
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, deliver
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.faults import Fault, FaultKind
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.faults import Fault, FaultKind
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.server.server import running
 from solpay_pipeline_tests.chain.scripted import FakeTime, Reply, ScriptedNode, result
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.courier import REFUSED_AS_SUCH, Fate, Receipt, Signed, deliver
-from solpay_pipeline.chain.rpc import Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import Rpc, RpcOptions
+from solpay_pipeline.chain.sending.broadcast import REFUSED_AS_SUCH, Fate, Receipt, Signed, deliver
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline_tests.chain.scripted import Answer, FakeTime, ScriptedNode, error, result
 

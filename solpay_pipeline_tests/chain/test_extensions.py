@@ -9,8 +9,8 @@ from solders.account import Account
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.addresses import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID, TOKEN_PROGRAMS
-from solpay_pipeline.chain.extensions import (
+from solpay_pipeline.chain.reading.addresses import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID, TOKEN_PROGRAMS
+from solpay_pipeline.chain.reading.extensions import (
     Extension,
     MintExtensions,
     TransferFee,
@@ -19,7 +19,7 @@ from solpay_pipeline.chain.extensions import (
     read_account_extensions,
     read_mint_extensions,
 )
-from solpay_pipeline.chain.token_state import parse_account, parse_extended_mint, parse_mint
+from solpay_pipeline.chain.reading.token_state import parse_account, parse_extended_mint, parse_mint
 from solpay_pipeline.lifecycle.holdings import Obstacle
 from solpay_pipeline_tests.chain import ground as at
 from solpay_pipeline_tests.chain.ground import Ground

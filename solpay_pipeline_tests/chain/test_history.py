@@ -12,17 +12,21 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.chain.addresses import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID, associated_token_address
-from solpay_pipeline.chain.answers import HistoryPage, SignatureRecord, TokenBalance, TransactionRecord
-from solpay_pipeline.chain.errors import ChainError, NodeBehind, UnknownCursor
-from solpay_pipeline.chain.history import HistoryIncomplete, HistoryTooLong, flows_of, read
-from solpay_pipeline.chain.instructions import lower
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.reading.addresses import (
+    TOKEN_2022_PROGRAM_ID,
+    TOKEN_PROGRAM_ID,
+    associated_token_address,
+)
+from solpay_pipeline.chain.reading.history import HistoryIncomplete, HistoryTooLong, flows_of, read
+from solpay_pipeline.chain.rpc.answers import HistoryPage, SignatureRecord, TokenBalance, TransactionRecord
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import ChainError, NodeBehind, UnknownCursor
+from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveTokens
 from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.server import Node, running
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.server.server import Node, running
 from solpay_pipeline_tests.chain import ground as at
 from solpay_pipeline_tests.chain.ground import Ground
 

@@ -12,15 +12,16 @@ from solders.system_program import AssignParams, TransferParams, assign, transfe
 from spl.token import instructions as token
 from spl.token import models
 
-from solpay_pipeline.chain.addresses import (
+from solpay_pipeline.chain.reading.addresses import (
     MEMO_PROGRAM_ID,
     TOKEN_2022_PROGRAM_ID,
     TOKEN_PROGRAM_ID,
     WRAPPED_SOL_MINT,
     associated_token_address,
 )
-from solpay_pipeline.chain.compute import ComputeTable
-from solpay_pipeline.chain.instructions import (
+from solpay_pipeline.chain.reading.token_state import parse_account, parse_token_account
+from solpay_pipeline.chain.sending.compute import ComputeTable
+from solpay_pipeline.chain.sending.instructions import (
     MOST_RENT,
     ForbiddenInstruction,
     assert_destinations,
@@ -28,9 +29,8 @@ from solpay_pipeline.chain.instructions import (
     create_ata_idempotent,
     lower,
 )
-from solpay_pipeline.chain.packing import build, pack
-from solpay_pipeline.chain.token_state import parse_account, parse_token_account
-from solpay_pipeline.chain.wire import TransactionShape, sign
+from solpay_pipeline.chain.sending.packing import build, pack
+from solpay_pipeline.chain.sending.wire import TransactionShape, sign
 from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, Leg, MoveLamports, MoveTokens
 from solpay_pipeline.lifecycle.holdings import Mint, TokenHolding
 from solpay_pipeline_tests.chain import ground as at

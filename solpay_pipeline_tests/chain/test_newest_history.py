@@ -9,14 +9,14 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
-from solpay_pipeline.chain.addresses import associated_token_address
-from solpay_pipeline.chain.history import NEWEST, History, read_newest
-from solpay_pipeline.chain.instructions import create_ata_idempotent
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.reading.addresses import associated_token_address
+from solpay_pipeline.chain.reading.history import NEWEST, History, read_newest
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.sending.instructions import create_ata_idempotent
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.history import TransactionRecord
-from solpay_pipeline.localnet.server import Node, running
+from solpay_pipeline.localnet.chain.history import TransactionRecord
+from solpay_pipeline.localnet.server.server import Node, running
 from solpay_pipeline_tests.chain.ground import Ground
 
 pytestmark = pytest.mark.anyio

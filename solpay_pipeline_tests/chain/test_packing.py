@@ -12,17 +12,23 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.chain.addresses import (
+from solpay_pipeline.chain.reading.addresses import (
     COMPUTE_BUDGET_PROGRAM_ID,
     TOKEN_2022_PROGRAM_ID,
     TOKEN_PROGRAM_ID,
     WRAPPED_SOL_MINT,
     associated_token_address,
 )
-from solpay_pipeline.chain.compute import MAX_UNITS, ComputeTable
-from solpay_pipeline.chain.instructions import create_ata_idempotent, lower
-from solpay_pipeline.chain.packing import Packed, Parcel, build, pack, pack_creations, samples
-from solpay_pipeline.chain.wire import CannotSign, TransactionShape, TransactionTooLarge, sign, unsigned_wire
+from solpay_pipeline.chain.sending.compute import MAX_UNITS, ComputeTable
+from solpay_pipeline.chain.sending.instructions import create_ata_idempotent, lower
+from solpay_pipeline.chain.sending.packing import Packed, Parcel, build, pack, pack_creations, samples
+from solpay_pipeline.chain.sending.wire import (
+    CannotSign,
+    TransactionShape,
+    TransactionTooLarge,
+    sign,
+    unsigned_wire,
+)
 from solpay_pipeline.lifecycle.actions import (
     Action,
     CloseAccount,

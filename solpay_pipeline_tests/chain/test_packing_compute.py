@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from solpay_pipeline.chain.addresses import (
+from solpay_pipeline.chain.reading.addresses import (
     SYSTEM_PROGRAM_ID,
     TOKEN_2022_PROGRAM_ID,
     TOKEN_PROGRAM_ID,
     associated_token_address,
 )
-from solpay_pipeline.chain.compute import ComputeTable, calibrate, percentile_of, priority_price
-from solpay_pipeline.chain.packing import Packed, build, pack, samples
-from solpay_pipeline.chain.rpc import Endpoint, Rpc
-from solpay_pipeline.chain.wire import TransactionShape, sign
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc
+from solpay_pipeline.chain.sending.compute import ComputeTable, calibrate, percentile_of, priority_price
+from solpay_pipeline.chain.sending.packing import Packed, build, pack, samples
+from solpay_pipeline.chain.sending.wire import TransactionShape, sign
 from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, Leg, MoveLamports, MoveTokens
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.server import Node, running
+from solpay_pipeline.localnet.server.server import Node, running
 from solpay_pipeline_tests.chain import ground as at
 from solpay_pipeline_tests.chain.ground import Ground
 

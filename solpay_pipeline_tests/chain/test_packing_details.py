@@ -8,12 +8,22 @@ from solders.message import MessageV1
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.chain import packing
-from solpay_pipeline.chain.addresses import COMPUTE_BUDGET_PROGRAM_ID, SYSTEM_PROGRAM_ID, TOKEN_PROGRAM_ID
-from solpay_pipeline.chain.compute import CREATE_ATA, MAX_UNITS, UNITS_OF_BUDGET, ComputeTable, kind_of
-from solpay_pipeline.chain.instructions import create_ata_idempotent, lower
-from solpay_pipeline.chain.packing import Parcel, build, pack_creations, samples
-from solpay_pipeline.chain.wire import LIMITS, PackingLimits, TransactionShape
+from solpay_pipeline.chain.reading.addresses import (
+    COMPUTE_BUDGET_PROGRAM_ID,
+    SYSTEM_PROGRAM_ID,
+    TOKEN_PROGRAM_ID,
+)
+from solpay_pipeline.chain.sending import packing
+from solpay_pipeline.chain.sending.compute import (
+    CREATE_ATA,
+    MAX_UNITS,
+    UNITS_OF_BUDGET,
+    ComputeTable,
+    kind_of,
+)
+from solpay_pipeline.chain.sending.instructions import create_ata_idempotent, lower
+from solpay_pipeline.chain.sending.packing import Parcel, build, pack_creations, samples
+from solpay_pipeline.chain.sending.wire import LIMITS, PackingLimits, TransactionShape
 from solpay_pipeline.lifecycle.actions import CloseAccount, Leg, MoveLamports, MoveTokens
 from solpay_pipeline_tests.chain.test_packing import (
     FEE_PAYER,

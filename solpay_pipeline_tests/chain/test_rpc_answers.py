@@ -10,13 +10,13 @@ from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.errors import MalformedAnswer, NodeBehind
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import MalformedAnswer, NodeBehind
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline_tests.chain.scripted import ScriptedNode, error, result
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.errors import (
+from solpay_pipeline.chain.rpc.client import Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import (
     Forbidden,
     MalformedAnswer,
     RateLimited,
@@ -14,9 +15,8 @@ from solpay_pipeline.chain.errors import (
     Unreachable,
     WrongCluster,
 )
-from solpay_pipeline.chain.failover import GENESIS
-from solpay_pipeline.chain.limiter import Limiter
-from solpay_pipeline.chain.rpc import Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.failover import GENESIS
+from solpay_pipeline.chain.rpc.pace import Limiter
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline_tests.chain.scripted import (
     Answer,

@@ -11,7 +11,8 @@ import pytest
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.errors import (
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import (
     ChainError,
     Forbidden,
     MalformedAnswer,
@@ -25,7 +26,6 @@ from solpay_pipeline.chain.errors import (
     UnsupportedVersion,
     WrongCluster,
 )
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline_tests.chain.scripted import Answer, ScriptedNode, error, result, verbatim
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from solpay_pipeline.chain import provider
-from solpay_pipeline.chain.errors import Unreachable
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc import transport
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import Unreachable
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline_tests.chain.scripted import ScriptedNode, result
 
@@ -35,7 +35,7 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def certificates(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
     """A server's side of TLS for 127.0.0.1, and the file of the one authority that vouches for it."""
-    provider._certificates.cache_clear()
+    transport._certificates.cache_clear()
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a node")])
     certificate = (
@@ -54,7 +54,7 @@ def certificates(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(authority, secret)
     yield tls, authority
-    provider._certificates.cache_clear()
+    transport._certificates.cache_clear()
 
 
 async def test_the_proxy_of_the_settings_is_asked_with_its_password_for_the_endpoint_as_it_is_written() -> (

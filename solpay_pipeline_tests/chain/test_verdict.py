@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.answers import SignatureStatus
-from solpay_pipeline.chain.failover import GENESIS
-from solpay_pipeline.chain.rpc import Rpc, RpcOptions
-from solpay_pipeline.chain.verdict import (
+from solpay_pipeline.chain.rpc.answers import SignatureStatus
+from solpay_pipeline.chain.rpc.client import Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.failover import GENESIS
+from solpay_pipeline.chain.sending.expiry import (
     Alive,
     Claim,
     Clocks,

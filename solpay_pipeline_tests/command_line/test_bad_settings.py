@@ -5,7 +5,7 @@ import itertools
 import pytest
 from solders.keypair import Keypair
 
-from solpay_pipeline.settings import SETTINGS
+from solpay_pipeline.settings.model import SETTINGS
 from solpay_pipeline_tests.command_line.warm import Ended, Warm, solpay
 from solpay_pipeline_tests.settings.environments import COMPLETE, SMALLEST, secrets_in
 

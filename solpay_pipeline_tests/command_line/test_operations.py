@@ -10,7 +10,7 @@ import pytest
 from solders.keypair import Keypair
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.command_line.warm import Warm
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from solpay_pipeline.start import importing, leaving
+from solpay_pipeline.base.startup import importing, leaving
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from typing import Any
 import dagster as dg
 
 REPOSITORY = Path(__file__).parents[2]
-SOLPAY = [sys.executable, "-c", "from solpay_pipeline.cli import main; main()"]
+SOLPAY = [sys.executable, "-c", "from solpay_pipeline.cli.app import main; main()"]
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,10 @@ def _nothing() -> None:
 
 
 def _serve() -> None:
-    import solpay_pipeline.cli
-    import solpay_pipeline.command
-    import solpay_pipeline.doctor
-    import solpay_pipeline.show
+    import solpay_pipeline.cli.app
+    import solpay_pipeline.cli.doctor
+    import solpay_pipeline.cli.render
+    import solpay_pipeline.in_process
 
     with dg.DagsterInstance.ephemeral() as instance:
         # What Dagster imports and caches on its first run, no child has to.
@@ -160,7 +160,7 @@ def _serve() -> None:
                 if order["death"]:
                     _arm(Death(**order["death"]))
                 sys.argv = ["solpay", *order["args"]]
-                solpay_pipeline.cli.main()
+                solpay_pipeline.cli.app.main()
                 raise SystemExit(0)
             _, status = os.waitpid(child, 0)
             out.seek(0)
@@ -170,7 +170,7 @@ def _serve() -> None:
 
 
 def _hurry() -> None:
-    from solpay_pipeline import resources
+    from solpay_pipeline.defs import resources
 
     dg.RetryPolicy.calculate_delay = lambda _self, _attempt: 0.1  # type: ignore[method-assign]
     resources.RETRY_WINDOW_SECONDS = 0.5

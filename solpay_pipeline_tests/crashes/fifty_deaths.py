@@ -28,15 +28,15 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.ledger.tables import event, leg, transaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet import state_file
-from solpay_pipeline.localnet.config import BLOCKHASH_LIFE_BLOCKS
-from solpay_pipeline.localnet.engine import ChainConfig
-from solpay_pipeline.localnet.seed import TOKEN_2022, Seed
-from solpay_pipeline.localnet.server import running
-from solpay_pipeline.records.database import open_engine, reading
+from solpay_pipeline.localnet.chain.config import BLOCKHASH_LIFE_BLOCKS
+from solpay_pipeline.localnet.chain.engine import ChainConfig
+from solpay_pipeline.localnet.server import state_file
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022, Seed
 from solpay_pipeline_tests.command_line.warm import Ended, Warm, warm_solpay
 from solpay_pipeline_tests.crashes.ground import (
     NEVER_LANDED,

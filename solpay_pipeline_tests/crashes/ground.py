@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.tables import leg, movement
-from solpay_pipeline.localnet.history import TransactionRecord
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.localnet.chain.history import TransactionRecord
 from solpay_pipeline_tests.shop import Customer, Shop
 
 OVER = {"confirmed", "finalized"}

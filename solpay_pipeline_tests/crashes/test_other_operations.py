@@ -21,7 +21,7 @@ from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 pytestmark = pytest.mark.slow
 
 HOME = "solpay_pipeline.operations"
-RPC = "solpay_pipeline.chain.rpc:Rpc"
+RPC = "solpay_pipeline.chain.rpc.client:Rpc"
 WALLETS = 6
 
 EXPIRE_MOMENTS = {

@@ -9,8 +9,8 @@ import pytest
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.seed import TOKEN_2022
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022
 from solpay_pipeline_tests.command_line.warm import Death, Ended, Warm, solpay
 from solpay_pipeline_tests.crashes.ground import (
     assert_ledger_complete,
@@ -25,7 +25,7 @@ from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 pytestmark = pytest.mark.slow
 
 HOME = "solpay_pipeline.operations"
-RPC = "solpay_pipeline.chain.rpc:Rpc"
+RPC = "solpay_pipeline.chain.rpc.client:Rpc"
 
 # In the order in which a sweep comes to them. The first send, record and apply are those of the receiver's accounts.
 MOMENTS = {

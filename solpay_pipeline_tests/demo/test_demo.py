@@ -25,7 +25,7 @@ from solpay_pipeline.demo.situations import SITUATIONS
 from solpay_pipeline.demo.story import Story
 from solpay_pipeline.demo.verdicts import differences, read_rows
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 
 SEED = 11
 # One payment of each situation: 60 instead of 208.
@@ -161,7 +161,7 @@ def test_the_demo_passes_and_its_runs_stay_on_the_instance(
 
     # The chain goes on where it was, for whatever is run beside it.
     sweep = [sys.executable, "-m", "solpay_pipeline.demo", str(tmp_path / "demo")]
-    sweep += [sys.executable, "-c", "from solpay_pipeline.cli import main; main()"]
+    sweep += [sys.executable, "-c", "from solpay_pipeline.cli.app import main; main()"]
     sweep += ["sweep", "--discover-accounts", "--json"]
     again = subprocess.run(sweep, capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 1, again.stderr

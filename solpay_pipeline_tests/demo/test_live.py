@@ -13,16 +13,16 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from solpay_pipeline.cli import app
+from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.cli.app import app
 from solpay_pipeline.demo.folder import CHAIN_FILE, HOME, MARKER, is_played, write_environment
 from solpay_pipeline.demo.habits import HABITS
 from solpay_pipeline.demo.population import populate
 from solpay_pipeline.demo.shop import Shop, database_url, open_shop, reopen_shop
 from solpay_pipeline.demo.situations import SITUATIONS
-from solpay_pipeline.localnet import state_file
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.server import running
-from solpay_pipeline.records.database import open_engine, reading
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server import state_file
+from solpay_pipeline.localnet.server.server import running
 
 CONFIG = ChainConfig(slot_seconds=0.05, seed=5)
 TWO = tuple(replace(one, count=1) for one in SITUATIONS if one.name in ("unpaid_live", "paid_sol"))
@@ -101,7 +101,7 @@ def test_customers_keep_paying_until_ctrl_c_and_what_they_did_is_kept(played: Pa
     settings.write_text(settings.read_text().replace(str(played), str(folder)))
     landed = state_file.load(folder / CHAIN_FILE, CONFIG).history.count()
     log = tmp_path / "live.log"
-    command = [sys.executable, "-c", "from solpay_pipeline.cli import main; main()", "demo", "--live"]
+    command = [sys.executable, "-c", "from solpay_pipeline.cli.app import main; main()", "demo", "--live"]
     with log.open("w") as file:
         process = subprocess.Popen([*command, "--folder", str(folder)], stderr=file, stdout=file)
         deadline = time.monotonic() + 120

@@ -18,9 +18,9 @@ import pytest
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.tables import acceptance
-from solpay_pipeline.localnet.engine import ChainConfig
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline_tests.drop_in.conftest import project_of
 from solpay_pipeline_tests.drop_in.project import Project

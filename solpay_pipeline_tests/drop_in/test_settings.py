@@ -30,7 +30,7 @@ POSTGRES = {
 PROJECT = {"SOLANA_PAYMENTS": PEER, "DATABASES": {"default": POSTGRES}, "SOLPAY": {"CLUSTER": "devnet"}}
 READ = """
 import json, os
-from solpay_pipeline.settings import Settings, BadSetting
+from solpay_pipeline.settings.model import Settings, BadSetting
 try:
     settings = Settings.from_environment(os.environ)
 except BadSetting as bad:
@@ -182,7 +182,7 @@ def test_a_project_that_is_not_there_is_told():
 
 
 def test_a_project_is_not_loaded_where_nothing_is_left_for_it_to_give():
-    from solpay_pipeline.settings import Settings
+    from solpay_pipeline.settings.model import Settings
     from solpay_pipeline_tests.settings.environments import COMPLETE
 
     assert Settings.from_environment(COMPLETE).django_settings == "shop.settings"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.ledger import migrate
-from solpay_pipeline.records.database import open_engine
 from solpay_pipeline_tests.events.ground import Outbox, Receiver, receiving
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from solpay_pipeline.events.bodies import BODIES, schema_of
 from solpay_pipeline.events.message import Message
-from solpay_pipeline.events.schemas import BODIES, schema_of
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "events.md"

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 from standardwebhooks import Webhook
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.events.message import Message, Report, Sink, Undelivered
+from solpay_pipeline.events.relay import DeliveryOptions, DeliveryOutcome, deliver_events
 from solpay_pipeline.ledger import event_log, outbox
-from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.event_log import EventRecord
 from solpay_pipeline.ledger.outbox import Event, EventKind
-from solpay_pipeline.operations.deliver import DeliveryOptions, DeliveryOutcome, deliver_events
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.ledger.transactions import RunRef
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 OLD_SECRET = "whsec_" + "b2xkIG9sZCBvbGQgb2xkIG9sZCBvbGQgb2xkIG9sZCE="

@@ -2,8 +2,8 @@
 
 import pytest
 
-from solpay_pipeline.events.callables import CallableSink
 from solpay_pipeline.events.message import BadSink
+from solpay_pipeline.events.sinks.callables import CallableSink
 from solpay_pipeline_tests.events import handlers
 from solpay_pipeline_tests.events.ground import ListSink, Outbox
 

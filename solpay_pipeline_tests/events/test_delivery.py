@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.events.message import Undelivered
+from solpay_pipeline.events.relay import DELAYS
 from solpay_pipeline.ledger import deliveries
-from solpay_pipeline.operations.deliver import DELAYS
-from solpay_pipeline.records.database import reading
 from solpay_pipeline_tests.events.ground import START, ListSink, Outbox
 
 

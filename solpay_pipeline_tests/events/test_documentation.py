@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from solpay_pipeline.events.schemas import BODIES
+from solpay_pipeline.events.bodies import BODIES
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline_tests.events.documentation import PAGE, START, happened, rendered
 from solpay_pipeline_tests.shop import open_shop

@@ -11,9 +11,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.tables import metadata
-from solpay_pipeline.records.database import open_engine, reading
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from solpay_pipeline.sensors import deliver_events_sensor
+from solpay_pipeline.defs.sensors import deliver_events_sensor
 from solpay_pipeline_tests.command_line.warm import Death, Warm, warm_solpay
 from solpay_pipeline_tests.events.ground import SECRET, Receiver
 from solpay_pipeline_tests.shop import Shop, open_shop
 
-AFTER_POST = Death("solpay_pipeline.events.webhook:WebhookSink._exchange", "after")
+AFTER_POST = Death("solpay_pipeline.events.sinks.webhook:WebhookSink._exchange", "after")
 
 
 @pytest.fixture(scope="module")

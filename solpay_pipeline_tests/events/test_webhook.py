@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
-from solpay_pipeline.events.addresses import is_public
 from solpay_pipeline.events.message import Message, Undelivered
-from solpay_pipeline.events.webhook import WebhookSink
+from solpay_pipeline.events.sinks.addresses import is_public
+from solpay_pipeline.events.sinks.webhook import WebhookSink
 from solpay_pipeline_tests.events.ground import OLD_SECRET, SECRET, START, Receiver, receiving
 
 MESSAGE = Message("evt_1", "payment.accepted", START, {"payment_id": 7, "received": {"SOL": "100000000"}})

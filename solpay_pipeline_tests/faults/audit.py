@@ -13,9 +13,9 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState
-from solpay_pipeline.lifecycle.reasons import Code
+from solpay_pipeline.lifecycle.findings import Code
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, WalletState
-from solpay_pipeline.localnet.token_layout import read_mint, read_token_account
+from solpay_pipeline.localnet.chain.token_layout import read_mint, read_token_account
 from solpay_pipeline_tests.crashes.ground import moved_by_ledger, our_transactions
 from solpay_pipeline_tests.peer_rows.books import (
     AT_REST,

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.history import TransactionRecord
+from solpay_pipeline.localnet.chain.history import TransactionRecord
 from solpay_pipeline_tests.crashes.ground import our_transactions
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 

@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from solpay_pipeline.records.database import open_engine
+from solpay_pipeline.base.database import open_engine
 from solpay_pipeline_tests.crashes.ground import our_transactions
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import PRICE, Database, landed_for

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.config import ChainConfig
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.history import Executed, TransactionRecord
-from solpay_pipeline.localnet.seed import TOKEN_2022
-from solpay_pipeline.operations import moving
+from solpay_pipeline.localnet.chain.config import ChainConfig
+from solpay_pipeline.localnet.chain.history import Executed, TransactionRecord
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022
+from solpay_pipeline.operations.moving import execution
 from solpay_pipeline_tests.attacks.moves import accept_wrapped_sol
 from solpay_pipeline_tests.crashes.ground import our_transactions
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
@@ -43,7 +43,7 @@ CODES = {
 
 def before_sending(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:
     """Let something happen once, after the wallets were read and planned and before anything leaves."""
-    ship = moving.ship
+    ship = execution.ship
     waiting = [deed]
 
     async def after_deed(*args: Any) -> Any:
@@ -51,7 +51,7 @@ def before_sending(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> 
             waiting.pop()()
         return await ship(*args)
 
-    monkeypatch.setattr(moving, "ship", after_deed)
+    monkeypatch.setattr(execution, "ship", after_deed)
 
 
 def test_f06_a_transaction_that_landed_with_an_error_is_told_by_its_code_and_made_anew(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.operations import transitions
-from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.survey import Sight
+from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.looking.snapshots import Sight
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import PRICE, Database
 from solpay_pipeline_tests.shop import SOL, Customer, Shop

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from solpay_pipeline.chain.courier import POLL_SECONDS
-from solpay_pipeline.chain.rpc import RpcOptions
+from solpay_pipeline.chain.rpc.client import RpcOptions
+from solpay_pipeline.chain.sending.broadcast import POLL_SECONDS
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.config import ChainConfig
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.chain.config import ChainConfig
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.command_line.warm import Death, Warm
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import (
@@ -25,7 +25,7 @@ from solpay_pipeline_tests.shop import SOL, Shop, weather
 pytestmark = pytest.mark.slow
 
 HOME = "solpay_pipeline.operations"
-RPC = "solpay_pipeline.chain.rpc:Rpc"
+RPC = "solpay_pipeline.chain.rpc.client:Rpc"
 
 MOMENTS = {
     "planned": Death(f"{HOME}.moving:ship", "before"),

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from solpay_pipeline.events.webhook import WebhookSink
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.operations.merchant import utc_now
+from solpay_pipeline.events.sinks.webhook import WebhookSink
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.operations.context.deployment import utc_now
 from solpay_pipeline_tests.command_line.warm import Death, Warm
 from solpay_pipeline_tests.events.ground import SECRET, Outbox, Receiver, receiving
 from solpay_pipeline_tests.faults.ground import Database
@@ -18,7 +18,7 @@ from solpay_pipeline_tests.shop import Shop
 
 pytestmark = pytest.mark.slow
 
-AFTER_POST = Death("solpay_pipeline.events.webhook:WebhookSink._exchange", "after", 2)
+AFTER_POST = Death("solpay_pipeline.events.sinks.webhook:WebhookSink._exchange", "after", 2)
 
 HOURS_DOWN = 24
 MOST_HOURS = 24 * 5

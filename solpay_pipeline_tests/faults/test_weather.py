@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from solpay_pipeline.chain.errors import ChainError
-from solpay_pipeline.chain.rpc import RpcOptions
+from solpay_pipeline.chain.rpc.client import RpcOptions
+from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.localnet.config import ChainConfig
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.server import Node, running
-from solpay_pipeline.localnet.view import View
+from solpay_pipeline.localnet.chain.config import ChainConfig
+from solpay_pipeline.localnet.rpc.view import View
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.server.server import Node, running
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import (
     PRICE,

@@ -8,9 +8,9 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus
-from solpay_pipeline.localnet.config import ChainConfig
-from solpay_pipeline.localnet.token_layout import ATA_PROGRAM, TOKEN_PROGRAM
-from solpay_pipeline.operations import transitions
+from solpay_pipeline.localnet.chain.config import ChainConfig
+from solpay_pipeline.localnet.chain.token_layout import ATA_PROGRAM, TOKEN_PROGRAM
+from solpay_pipeline.operations.changes import transitions
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import PRICE, Database, landed_for
 from solpay_pipeline_tests.shop import SOL, Customer, Shop

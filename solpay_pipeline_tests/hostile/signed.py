@@ -10,8 +10,8 @@ from typing import Any
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022
-from solpay_pipeline.localnet.token_layout import ATA_PROGRAM, ata_address
+from solpay_pipeline.localnet.chain.token_layout import ATA_PROGRAM, ata_address
+from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022
 from solpay_pipeline_tests.shop import Shop
 
 _SYSTEM = Pubkey.default()

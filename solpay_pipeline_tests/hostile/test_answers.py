@@ -15,10 +15,10 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
-from solpay_pipeline.chain.errors import ChainError, MalformedAnswer
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import ChainError, MalformedAnswer
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.seed import TOKEN
+from solpay_pipeline.localnet.tools.seed import TOKEN
 from solpay_pipeline_tests.hostile.between import Between, Told, between
 from solpay_pipeline_tests.hostile.lies import lies
 from solpay_pipeline_tests.shop import Shop, open_shop

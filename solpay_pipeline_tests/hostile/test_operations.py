@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.errors import ChainError
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.operations.errors import Blocked
-from solpay_pipeline.operations.options import Options
+from solpay_pipeline.operations.context.errors import Blocked
+from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline_tests.hostile.between import Between, between
 from solpay_pipeline_tests.hostile.lies import lies

@@ -13,9 +13,9 @@ from hypothesis import example, given, seed, settings
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.seed import TOKEN
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.localnet.tools.seed import TOKEN
 from solpay_pipeline.records.queries import unknown_values
 from solpay_pipeline_tests.hostile.signed import assert_money_goes_home_only, signed_by_us
 from solpay_pipeline_tests.hostile.test_answers import EXAMPLES

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import ChainConfig
+from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, bare_environment
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 

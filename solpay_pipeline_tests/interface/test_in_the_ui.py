@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from solpay_pipeline.localnet.engine import ChainConfig
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.chain.engine import ChainConfig
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.interface import remote
 from solpay_pipeline_tests.interface.browser import browsing, picture
 from solpay_pipeline_tests.pipeline.webserver import Webserver, serving

@@ -12,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.demo.habits import UNNOTICED
 from solpay_pipeline.demo.play import play
 from solpay_pipeline.demo.shop import database_url
 from solpay_pipeline.demo.situations import SITUATIONS
 from solpay_pipeline.ledger.tables import leg, transaction
 from solpay_pipeline.lifecycle.terms import ACCEPTED
-from solpay_pipeline.records.database import open_engine, reading
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline_tests.interface import remote
 from solpay_pipeline_tests.interface.browser import browsing, picture
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[Webserver]:
     """What `make dev` starts."""
-    solpay = [sys.executable, "-c", "from solpay_pipeline.cli import main; main()"]
+    solpay = [sys.executable, "-c", "from solpay_pipeline.cli.app import main; main()"]
     with serving(folder, {}, by=[*solpay, "demo", "--live", "--folder", str(folder), "--"]) as made:
         yield made
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from solpay_pipeline.doctor import Check, examine
+from solpay_pipeline.cli.doctor import Check, examine
 from solpay_pipeline_tests.events.ground import SECRET, receiving
 from solpay_pipeline_tests.keys.vault_server import TOKEN, running_vault
 from solpay_pipeline_tests.shop import Shop, open_shop

@@ -13,13 +13,13 @@ from cryptography.fernet import Fernet
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.ledger import migrate
-from solpay_pipeline.records.database import open_engine, reading
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import KeyUnreadable, Sealed, WalletVault
-from solpay_pipeline.records.writing import add_payment, add_token
+from solpay_pipeline.testing.writing import add_payment, add_token
 from solpay_pipeline_tests.command_line.warm import Death, Warm
 
 ROWS = 1_000

@@ -15,7 +15,7 @@ from solders.signature import Signature
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.chain.signer import (
+from solpay_pipeline.chain.sending.signing import (
     KeyPlace,
     RemoteSigner,
     SignerRefused,
@@ -23,8 +23,8 @@ from solpay_pipeline.chain.signer import (
     WrongSignature,
     sign_for,
 )
-from solpay_pipeline.resources import merchant_of
-from solpay_pipeline.settings import Settings, bad_settings
+from solpay_pipeline.defs.resources import merchant_of
+from solpay_pipeline.settings.model import Settings, bad_settings
 from solpay_pipeline_tests.keys.vault_server import KEY, TOKEN, Vault, running_vault
 from solpay_pipeline_tests.shop import SOL, Shop, open_shop
 

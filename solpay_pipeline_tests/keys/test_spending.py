@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from solders.signature import Signature
 
-from solpay_pipeline.ledger import entries, spending
-from solpay_pipeline.ledger.entries import Entry, RunRef
+from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.ledger import spending, transactions
 from solpay_pipeline.ledger.spending import LimitReached, SpendingLimits
 from solpay_pipeline.ledger.tables import TransactionState
+from solpay_pipeline.ledger.transactions import Entry, RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.records.database import open_engine, reading
-from solpay_pipeline.secret import SecretKeypair
+from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -126,9 +126,9 @@ def test_what_may_still_land_counts_from_its_record_on_and_what_never_will_does_
     limits = SpendingLimits(per_run=None, per_day=1_000)
     run = RunRef("a", "sweep")
     with engine.begin() as connection:
-        entries.record(connection, entry(1, 900), run, NOON - timedelta(days=1))
-        entries.record(connection, entry(2, 300, 400), run, NOON)
-        entries.record(connection, entry(3, 300), RunRef("b", "sweep"), NOON)
+        transactions.record(connection, entry(1, 900), run, NOON - timedelta(days=1))
+        transactions.record(connection, entry(2, 300, 400), run, NOON)
+        transactions.record(connection, entry(3, 300), RunRef("b", "sweep"), NOON)
 
     def spent_with(more: int) -> None:
         with reading(engine) as connection:
@@ -142,7 +142,7 @@ def test_what_may_still_land_counts_from_its_record_on_and_what_never_will_does_
 
     for number, state, left in ((2, TransactionState.FAILED, 400), (3, TransactionState.DEAD, 700)):
         with engine.begin() as connection:
-            entries.close(
+            transactions.close(
                 connection,
                 str(Signature(bytes([number]) * 64)),
                 from_state=TransactionState.RECORDED,
@@ -166,7 +166,7 @@ def test_processes_that_overlap_share_the_day_to_the_last_lamport(engine: sa.Eng
             try:
                 with engine.begin() as connection:
                     spending.take_turns(connection, limits)
-                    entries.record(
+                    transactions.record(
                         connection, entry(worker * 10 + turn, 100), RunRef(f"{worker}", "sweep"), NOON
                     )
                     spending.check(connection, limits, f"{worker}", NOON)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.ledger.entries import Entry, RunRef
+from solpay_pipeline.ledger.transactions import Entry, RunRef
 from solpay_pipeline.lifecycle.actions import (
     Action,
     CloseAccount,

@@ -4,8 +4,8 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
 from solpay_pipeline.ledger import findings
-from solpay_pipeline.ledger.entries import RunRef
-from solpay_pipeline.lifecycle.reasons import HELD, Code, Finding
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.lifecycle.findings import HELD, Code, Finding
 from solpay_pipeline_tests.ledger.ground import LATER, MINT, NOON, OTHER_RUN, RUN
 
 SHORT = Finding(Code.SHORT, 1, 11, "half is there", None, 5)

@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from solpay_pipeline.ledger import acceptances, entries, spending
+from solpay_pipeline.ledger import acceptances, spending, transactions
 from solpay_pipeline.ledger.acceptances import Source
-from solpay_pipeline.ledger.entries import Entry, RunRef
 from solpay_pipeline.ledger.spending import LimitReached, SpendingLimits
 from solpay_pipeline.ledger.tables import TransactionState, acceptance
+from solpay_pipeline.ledger.transactions import Entry, RunRef
 from solpay_pipeline_tests.ledger.ground import LATER, NOON, OTHER_RUN, RUN, leg
 
 RECORDED, FAILED = TransactionState.RECORDED, TransactionState.FAILED
@@ -29,9 +29,9 @@ def spend(
     end: TransactionState | None = None,
 ) -> None:
     entry = Entry(signature, b"wire", 1, 1, "sweep", 1, fee, (), rent)
-    entries.record(connection, entry, run, at)
+    transactions.record(connection, entry, run, at)
     if end is not None:
-        entries.close(connection, signature, from_state=RECORDED, to_state=end, now=at)
+        transactions.close(connection, signature, from_state=RECORDED, to_state=end, now=at)
 
 
 def reason(
@@ -170,24 +170,24 @@ def test_the_unclaimed_come_by_id_and_page_by_page(connection: Connection) -> No
 
 def test_what_landed_in_one_slot_is_closed_together_and_lets_its_wallets_go(connection: Connection) -> None:
     signatures = [f"tx {number}" for number in range(1, 7)]
-    entries.record_all(
+    transactions.record_all(
         connection,
         [Entry(one, b"wire", 1, 1, "sweep", 2, 10, (leg(n),)) for n, one in enumerate(signatures, 1)],
         RUN,
         NOON,
     )
-    entries.close(connection, "tx 2", from_state=RECORDED, to_state=FAILED, now=NOON)
+    transactions.close(connection, "tx 2", from_state=RECORDED, to_state=FAILED, now=NOON)
     confirmed = TransactionState.CONFIRMED
     for slot in (1_000, None):
-        entries.close_landed(
+        transactions.close_landed(
             connection, signatures[:5], from_state=RECORDED, to_state=confirmed, slot=slot, now=LATER
         )
-    states = {one.signature: one.state for one in entries.open_transactions(connection)}
+    states = {one.signature: one.state for one in transactions.open_transactions(connection)}
     assert states == {one: confirmed for one in signatures[:5] if one != "tx 2"} | {"tx 6": RECORDED}
-    assert entries.busy_wallets(connection, range(1, 7)) == {6}
+    assert transactions.busy_wallets(connection, range(1, 7)) == {6}
     rows = connection.execute(
-        sa.select(entries.transaction.c.slot, entries.transaction.c.updated_at).order_by(
-            entries.transaction.c.id
+        sa.select(transactions.transaction.c.slot, transactions.transaction.c.updated_at).order_by(
+            transactions.transaction.c.id
         )
     ).all()
     assert [tuple(row) for row in rows] == [
@@ -202,18 +202,18 @@ def test_what_landed_in_one_slot_is_closed_together_and_lets_its_wallets_go(conn
 
 def test_several_transactions_are_recorded_together_or_not_at_all(connection: Connection) -> None:
     several = [Entry(f"tx {n}", b"wire", 1, 1, "sweep", 2, 10, (leg(n),), rent_paid=n) for n in (1, 2)]
-    entries.record_all(connection, several, RUN, NOON)
-    assert [one.wallet_ids for one in entries.open_transactions(connection)] == [(1,), (2,)]
+    transactions.record_all(connection, several, RUN, NOON)
+    assert [one.wallet_ids for one in transactions.open_transactions(connection)] == [(1,), (2,)]
     assert [
         *connection.execute(
-            sa.select(entries.transaction.c.rent_paid).order_by(entries.transaction.c.id)
+            sa.select(transactions.transaction.c.rent_paid).order_by(transactions.transaction.c.id)
         ).scalars()
     ] == [1, 2]
     third = Entry("tx 3", b"wire", 1, 1, "sweep", 2, 10, (leg(3),))
-    with pytest.raises(entries.AlreadyRecorded), connection.begin_nested():
-        entries.record_all(connection, [third, several[0]], RUN, NOON)
+    with pytest.raises(transactions.AlreadyRecorded), connection.begin_nested():
+        transactions.record_all(connection, [third, several[0]], RUN, NOON)
     again = Entry("tx 4", b"wire", 1, 1, "sweep", 2, 10, (leg(1),))
-    with pytest.raises(entries.WalletBusy), connection.begin_nested():
-        entries.record_all(connection, [third, again], RUN, NOON)
-    assert [one.signature for one in entries.open_transactions(connection)] == ["tx 1", "tx 2"]
-    assert entries.busy_wallets(connection, [1, 2, 3]) == {1, 2}
+    with pytest.raises(transactions.WalletBusy), connection.begin_nested():
+        transactions.record_all(connection, [third, again], RUN, NOON)
+    assert [one.signature for one in transactions.open_transactions(connection)] == ["tx 1", "tx 2"]
+    assert transactions.busy_wallets(connection, [1, 2, 3]) == {1, 2}

@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection
 
-from solpay_pipeline.ledger import entries, findings, outbox
-from solpay_pipeline.ledger.entries import RunRef
+from solpay_pipeline.ledger import findings, outbox, transactions
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.summary import Summary, summarize
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.lifecycle.reasons import Code, Finding
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.lifecycle.findings import Code, Finding
 from solpay_pipeline_tests.ledger.ground import (
     CLOSE,
     HARVEST,
@@ -27,9 +27,11 @@ def land(
     connection: Connection, signature: str, *, wallet: int, end: TransactionState | None, run: RunRef = RUN
 ) -> None:
     actions = (LAMPORTS, TOKENS, HARVEST, CLOSE)
-    entries.record(connection, entry(signature, leg(wallet, *actions), fee=10 ** (wallet - 1)), run, NOON)
+    transactions.record(
+        connection, entry(signature, leg(wallet, *actions), fee=10 ** (wallet - 1)), run, NOON
+    )
     if end is not None:
-        entries.close(
+        transactions.close(
             connection, signature, from_state=TransactionState.RECORDED, to_state=end, now=LATER, slot=1
         )
 

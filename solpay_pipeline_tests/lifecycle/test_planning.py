@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.findings import Code
 from solpay_pipeline.lifecycle.holdings import Holdings, Obstacle
 from solpay_pipeline.lifecycle.planning import Plan, Route, TokenDestination, plan_close, plan_sweep
-from solpay_pipeline.lifecycle.reasons import Code
 from solpay_pipeline_tests.lifecycle.ground import (
     CLASSIC,
     OWNER,

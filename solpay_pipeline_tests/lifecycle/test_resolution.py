@@ -2,8 +2,8 @@
 
 import pytest
 
+from solpay_pipeline.lifecycle.findings import Code
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
-from solpay_pipeline.lifecycle.reasons import Code
 from solpay_pipeline.lifecycle.resolution import Resolution, Step, resolve
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus
 from solpay_pipeline_tests.lifecycle.ground import EXPIRES, SECOND, USDC, holds, payment

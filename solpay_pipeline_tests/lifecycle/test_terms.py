@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, Leg, MoveLamports
-from solpay_pipeline.lifecycle.reasons import HELD, TOLD, Code, Finding
+from solpay_pipeline.lifecycle.findings import HELD, TOLD, Code, Finding
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentOption
 from solpay_pipeline_tests.lifecycle.ground import (
     BY_SOL,

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller
 
 

@@ -17,9 +17,9 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.localnet import base58
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.rpc import base58
+from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline_tests.localnet.ground import SOL, pay, signed
 
 DOCUMENTED_CODES = {

@@ -15,10 +15,10 @@ from solders.account import Account
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet.account_files import account_to_json
+from solpay_pipeline.localnet.chain.account_files import account_to_json
 from solpay_pipeline_tests.localnet.ground import SOL, Caller
 
-LOCALNET = [sys.executable, "-c", "from solpay_pipeline.cli import main; main()", "localnet"]
+LOCALNET = [sys.executable, "-c", "from solpay_pipeline.cli.app import main; main()", "localnet"]
 
 
 def free_port() -> int:

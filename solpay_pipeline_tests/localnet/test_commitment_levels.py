@@ -2,8 +2,8 @@
 
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.seed import Seed
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import get_args
 
-from solpay_pipeline.localnet.admin import ADMIN_METHODS
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.faults import PRESETS, FaultKind
-from solpay_pipeline.localnet.methods import METHODS
-from solpay_pipeline.localnet.subscriptions import Subscriptions
-from solpay_pipeline.localnet.view import View
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.rpc.methods import METHODS
+from solpay_pipeline.localnet.rpc.subscriptions import Subscriptions
+from solpay_pipeline.localnet.rpc.view import View
+from solpay_pipeline.localnet.server.admin import ADMIN_METHODS
+from solpay_pipeline.localnet.server.faults import PRESETS, FaultKind
 
 TEXT = (Path(__file__).parents[2] / "docs" / "localnet.md").read_text()
 

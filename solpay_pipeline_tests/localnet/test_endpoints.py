@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed
 
 LAG = 10

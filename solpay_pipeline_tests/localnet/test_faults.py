@@ -8,10 +8,10 @@ import pytest
 from solders.hash import Hash
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.fault_file import load_faults
-from solpay_pipeline.localnet.faults import Distribution, Fault, Faults
-from solpay_pipeline.localnet.node import Node
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.server.fault_file import load_faults
+from solpay_pipeline.localnet.server.faults import Distribution, Fault, Faults
+from solpay_pipeline.localnet.server.node import Node
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed
 
 ASK_SLOT = {"jsonrpc": "2.0", "id": 1, "method": "getSlot"}

@@ -3,9 +3,9 @@
 import pytest
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.errors import Rejected
-from solpay_pipeline.localnet.seed import Seed
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.errors import Rejected
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed
 
 

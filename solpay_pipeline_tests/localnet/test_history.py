@@ -6,9 +6,9 @@ from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.signature import Signature
 
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import TOKEN_2022, Seed
-from solpay_pipeline.localnet.token_layout import MEMO_PROGRAM
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.token_layout import MEMO_PROGRAM
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022, Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller
 
 

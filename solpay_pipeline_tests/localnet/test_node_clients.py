@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.server import running
 
 NODE_TESTS = Path(__file__).with_name("node")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.seed import TOKEN, Seed
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import TOKEN, Seed
 from solpay_pipeline_tests.localnet.ground import SOL
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.faults import Faults
-from solpay_pipeline.localnet.methods import METHODS as SERVED
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.server import running
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.rpc.methods import METHODS as SERVED
+from solpay_pipeline.localnet.server.faults import Faults
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.server.server import running
 from solpay_pipeline_tests.localnet.ground import Caller
 from solpay_pipeline_tests.localnet.schema import DOCUMENTED_CODES, METHODS, Ground, Requests
 

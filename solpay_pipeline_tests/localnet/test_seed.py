@@ -5,10 +5,10 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet.config import SLOTS_PER_EPOCH
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT, read_mint, read_token_account
+from solpay_pipeline.localnet.chain.config import SLOTS_PER_EPOCH
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT, read_mint, read_token_account
+from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline_tests.localnet.ground import SOL
 
 

@@ -12,9 +12,9 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.token_layout import MEMO_PROGRAM
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.token_layout import MEMO_PROGRAM
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed, text
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet import base58
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.token_layout import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.token_layout import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from solpay_pipeline.localnet.rpc import base58
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed, text
 
 

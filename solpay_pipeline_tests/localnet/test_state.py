@@ -10,14 +10,14 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet import state_file
-from solpay_pipeline.localnet.account_files import account_to_json, load_account
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.faults import Faults
-from solpay_pipeline.localnet.launch import Launch, second_endpoint
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.seed import TOKEN_2022, Seed
-from solpay_pipeline.localnet.token_layout import ATA_PROGRAM, MEMO_PROGRAM
+from solpay_pipeline.localnet.chain.account_files import account_to_json, load_account
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.chain.token_layout import ATA_PROGRAM, MEMO_PROGRAM
+from solpay_pipeline.localnet.server import state_file
+from solpay_pipeline.localnet.server.faults import Faults
+from solpay_pipeline.localnet.server.launch import Launch, second_endpoint
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022, Seed
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed
 
 MANUAL = ChainConfig(clock="manual", seed=5, skipped_slots=3)

@@ -14,10 +14,10 @@ from solders.signature import Signature
 from websockets.asyncio.client import connect as plain
 from websockets.exceptions import ConnectionClosed
 
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.seed import Seed
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline_tests.localnet.ground import SOL
 
 WAIT_SECONDS = 10.0

@@ -14,9 +14,9 @@ from solders.message import MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.errors import Rejected
-from solpay_pipeline.localnet.history import TransactionRecord
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.errors import Rejected
+from solpay_pipeline.localnet.chain.history import TransactionRecord
 from solpay_pipeline_tests.localnet.ground import SOL, Caller, pay, signed, text
 
 BYTES = 2**20

@@ -81,7 +81,7 @@ OF_CONDUCT: Final = (
             Edit(
                 "operations/survey.py",
                 "import Errand\n",
-                "import Errand\nfrom solpay_pipeline.records.database import reading\n",
+                "import Errand\nfrom solpay_pipeline.base.database import reading\n",
             ),
             Edit(
                 "operations/survey.py",

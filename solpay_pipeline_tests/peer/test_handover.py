@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet.engine import ChainConfig
-from solpay_pipeline.localnet.seed import TOKEN_2022
-from solpay_pipeline.operations.outcome import Outcome
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.localnet.chain.engine import ChainConfig
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022
+from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline_tests.peer.kit import EXPIRE, RECHECK, RECLAIM, SWEEP, Peer
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop

@@ -7,11 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState, leg, movement, transaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
-from solpay_pipeline.operations.outcome import Outcome
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
+from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline_tests.shop import FEE_PAYER_LAMPORTS, SOL, Customer, Shop
 
 USUAL = ("recheck", "expire", "sweep", "reclaim")

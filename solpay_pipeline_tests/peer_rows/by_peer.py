@@ -6,7 +6,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
-from solpay_pipeline.localnet.seed import TOKEN
+from solpay_pipeline.localnet.tools.seed import TOKEN
 from solpay_pipeline_tests.shop import Customer, Shop
 
 

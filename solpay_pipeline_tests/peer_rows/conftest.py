@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet.seed import TOKEN_2022
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 

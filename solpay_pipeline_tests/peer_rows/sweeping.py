@@ -4,10 +4,10 @@ import asyncio
 import os
 import sys
 
-from solpay_pipeline.operations.options import Options
+from solpay_pipeline.defs.resources import merchant_of
+from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import run_operation
-from solpay_pipeline.resources import merchant_of
-from solpay_pipeline.settings import parse_settings
+from solpay_pipeline.settings.model import parse_settings
 
 if __name__ == "__main__":
     merchant = merchant_of(parse_settings(os.environ))

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.peer_rows import by_peer
 from solpay_pipeline_tests.peer_rows.books import (
     assert_books_balance,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.seed import TOKEN_2022
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022
 from solpay_pipeline_tests.peer_rows import by_peer
 from solpay_pipeline_tests.peer_rows.books import (
     assert_books_balance,

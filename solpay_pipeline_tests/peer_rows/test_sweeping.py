@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from solpay_pipeline.chain.errors import Transient
+from solpay_pipeline.chain.rpc.errors import Transient
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.config import ChainConfig
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.operations import transitions
-from solpay_pipeline.operations.errand import Errand
-from solpay_pipeline.operations.survey import Sight
+from solpay_pipeline.localnet.chain.config import ChainConfig
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.looking.snapshots import Sight
 from solpay_pipeline_tests.peer_rows import by_peer
 from solpay_pipeline_tests.peer_rows.books import (
     assert_books_balance,

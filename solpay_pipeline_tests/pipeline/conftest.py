@@ -4,8 +4,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from solpay_pipeline import resources
 from solpay_pipeline.definitions import defs
+from solpay_pipeline.defs import resources
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, SOLPAY, bare_environment, solpay
 from solpay_pipeline_tests.crashes.ground import assert_ledger_complete, assert_told_once
 from solpay_pipeline_tests.shop import open_shop

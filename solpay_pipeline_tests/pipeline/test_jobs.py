@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from solpay_pipeline.definitions import defs
-from solpay_pipeline.jobs import OPERATION_JOBS
+from solpay_pipeline.defs.jobs import OPERATION_JOBS
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline_tests.pipeline.conftest import Launch
 from solpay_pipeline_tests.pipeline.reading import failure_of, metadata_of, retries_of

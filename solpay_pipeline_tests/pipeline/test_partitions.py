@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from solpay_pipeline.jobs import by_day
+from solpay_pipeline.defs.jobs import by_day
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.engine import ChainConfig
+from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline_tests.pipeline.conftest import Launch, settle_in
 from solpay_pipeline_tests.pipeline.reading import metadata_of
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop

@@ -6,9 +6,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from solpay_pipeline.failures import RETRIES
+from solpay_pipeline.defs.failures import RETRIES
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.crashes.ground import assert_ledger_complete, assert_told_once, our_transactions
 from solpay_pipeline_tests.pipeline.conftest import Launch
 from solpay_pipeline_tests.pipeline.reading import metadata_of, retries_of

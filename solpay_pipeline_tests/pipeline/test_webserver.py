@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, bare_environment
 from solpay_pipeline_tests.crashes.ground import assert_ledger_complete, assert_told_once
 from solpay_pipeline_tests.pipeline.webserver import TERMINATE, Webserver, serving

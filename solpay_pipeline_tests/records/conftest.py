@@ -11,12 +11,12 @@ from cryptography.fernet import Fernet
 from solders.keypair import Keypair
 from sqlalchemy import Engine
 
+from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.records.database import open_engine
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import PeerTables, peer_tables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.records.writing import add_payment, add_token
+from solpay_pipeline.testing.writing import add_payment, add_token
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MINT = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"

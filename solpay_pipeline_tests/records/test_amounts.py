@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from solders.keypair import Keypair
 from sqlalchemy import select
 
+from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.lifecycle.terms import Wallet
-from solpay_pipeline.records.database import open_engine, reading
 from solpay_pipeline.records.queries import wallets_of_payments
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables
-from solpay_pipeline.records.writing import add_payment
+from solpay_pipeline.testing.writing import add_payment
 from solpay_pipeline_tests.records.conftest import NOW, Shop, furnished
 from solpay_pipeline_tests.records.test_schema import peer_at
 

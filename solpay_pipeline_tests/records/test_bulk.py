@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from solpay_pipeline.bulk import among, insert_rows
+from solpay_pipeline.base.sql import among, insert_rows
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.tables import event
 

@@ -6,6 +6,7 @@ from cryptography.fernet import Fernet
 from solders.keypair import Keypair
 from sqlalchemy import select
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.changes import (
     PaidPayment,
@@ -14,7 +15,6 @@ from solpay_pipeline.records.changes import (
     change_wallets,
     replace_sealed,
 )
-from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import sealed_keypairs, wallets_of_payments
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline_tests.records.conftest import NOW, Shop

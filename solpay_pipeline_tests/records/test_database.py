@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from solpay_pipeline.records.database import (
+from solpay_pipeline.base.database import (
     BadDatabaseUrl,
     DatabaseUnreachable,
     open_engine,

@@ -11,11 +11,11 @@ from cryptography.fernet import Fernet
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.seed import Seed
-from solpay_pipeline.localnet.server import running
-from solpay_pipeline.records.database import open_engine, reading
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline.records.queries import sealed_keypairs, wallets_page
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import PeerTables, peer_tables

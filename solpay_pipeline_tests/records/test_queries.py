@@ -9,6 +9,7 @@ import pytest
 from solders.keypair import Keypair
 from sqlalchemy import Connection, event, update
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.lifecycle.terms import (
     Payment,
     PaymentOption,
@@ -16,7 +17,6 @@ from solpay_pipeline.lifecycle.terms import (
     Wallet,
     WalletState,
 )
-from solpay_pipeline.records.database import reading
 from solpay_pipeline.records.queries import (
     count_by_state,
     count_by_status,
@@ -31,7 +31,7 @@ from solpay_pipeline.records.queries import (
     wallets_page,
 )
 from solpay_pipeline.records.rows import UnreadableRow
-from solpay_pipeline.records.writing import add_token
+from solpay_pipeline.testing.writing import add_token
 from solpay_pipeline_tests.records.conftest import MINT, NOW, Shop
 
 ANY_STATE = tuple(WalletState)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, inspect, make_url
 
-from solpay_pipeline.records.database import open_engine
+from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.records.schema import create_peer_tables, missing_columns
 from solpay_pipeline.records.tables import BadTableName, peer_tables
 from solpay_pipeline_tests.peer.kit import Peer

@@ -6,13 +6,13 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import findings
-from solpay_pipeline.ledger.entries import RunRef
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.tables import TransactionState, event, movement, transaction
-from solpay_pipeline.lifecycle.reasons import Code, Finding
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.lifecycle.findings import Code, Finding
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.records.database import reading
 from solpay_pipeline.reports import audits
 from solpay_pipeline_tests.reports.test_reports import checks_of, make_reports
 from solpay_pipeline_tests.shop import Customer, Shop

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from dagster._daemon.types import DaemonHeartbeat
 
-from solpay_pipeline.doctor import examine
-from solpay_pipeline.metadata import metadata_of, tags_of
+from solpay_pipeline.cli.doctor import examine
+from solpay_pipeline.defs.metadata import metadata_of, tags_of
 from solpay_pipeline_tests.command_line.conftest import warm
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, SOLPAY, Warm, bare_environment
 from solpay_pipeline_tests.pipeline.conftest import Launch

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.ledger.tables import transaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.records.database import reading
 from solpay_pipeline.reports.report import REPORTS, build_report, records_of, shown_rows
 from solpay_pipeline.reports.window import BadDay, Window, window_of
 from solpay_pipeline_tests.pipeline.conftest import QUIET

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from solders.keypair import Keypair
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.tables import metadata
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.records.database import reading
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, Ended, Warm
 from solpay_pipeline_tests.secrets.needles import (
     files_below,

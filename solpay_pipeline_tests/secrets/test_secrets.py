@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from solders.keypair import Keypair
 
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.command_line.warm import Warm
 from solpay_pipeline_tests.secrets.needles import files_below, found, keypair_needles, plain_array
 from solpay_pipeline_tests.secrets.scene import (

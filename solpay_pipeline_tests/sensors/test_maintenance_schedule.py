@@ -9,9 +9,9 @@ import pytest
 from dagster._core.test_utils import create_run_for_test, freeze_time
 
 from solpay_pipeline.definitions import defs
-from solpay_pipeline.schedules import maintenance_schedule, reports_schedule
-from solpay_pipeline.settings import BadSetting
-from solpay_pipeline.timetable import Timetable, read_timetable
+from solpay_pipeline.defs.schedules import maintenance_schedule, reports_schedule
+from solpay_pipeline.settings.model import BadSetting
+from solpay_pipeline.settings.timetable import Timetable, read_timetable
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 EXCLUSIVE = {"solpay/exclusive": "maintenance"}

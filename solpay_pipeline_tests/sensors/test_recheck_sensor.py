@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 from solders.account import Account
 
-from solpay_pipeline import recheck_requests, sensors
-from solpay_pipeline.chain.addresses import SYSTEM_PROGRAM_ID
+from solpay_pipeline.chain.reading.addresses import SYSTEM_PROGRAM_ID
+from solpay_pipeline.defs import recheck_requests, sensors
 from solpay_pipeline.ledger.migrate import VERSION_TABLE
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.localnet.faults import Fault
-from solpay_pipeline.operations import notice as notice_module
-from solpay_pipeline.timetable import Timetable
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.operations import balance_scan as notice_module
+from solpay_pipeline.settings.timetable import Timetable
 from solpay_pipeline_tests.sensors.ticks import after_of, payment_ids, perform, requested, tick
 from solpay_pipeline_tests.shop import Shop
 

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from solpay_pipeline.definitions import defs
-from solpay_pipeline.sensors import run_failed_sensor
+from solpay_pipeline.defs.sensors import run_failed_sensor
 from solpay_pipeline_tests.pipeline.conftest import Launch
 from solpay_pipeline_tests.shop import Shop
 
@@ -71,7 +71,7 @@ def test_foreign_words_are_not_told(
         raise RuntimeError("the key is hunter2")
 
     monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda _self, _attempt: 0.01)
-    monkeypatch.setattr("solpay_pipeline.ops.merchant_of", explode)
+    monkeypatch.setattr("solpay_pipeline.defs.ops.merchant_of", explode)
     tell(instance, launch("sweep_job"))
     (event,) = shop.events()
     assert event.body["steps"]["sweep"] == "RuntimeError"

@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from solpay_pipeline.definitions import defs
-from solpay_pipeline.sensors import recheck_sensor
+from solpay_pipeline.defs.sensors import recheck_sensor
 from solpay_pipeline_tests.pipeline.conftest import QUIET
 
 RESOURCES = dict(defs.resources or {})

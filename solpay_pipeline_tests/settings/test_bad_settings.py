@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
-from solpay_pipeline.settings import SETTINGS, BadSetting, Settings, bad_settings, parse_settings
+from solpay_pipeline.settings.model import SETTINGS, BadSetting, Settings, bad_settings, parse_settings
 from solpay_pipeline_tests.settings.environments import (
     COMPLETE,
     DATABASE_PASSWORD,

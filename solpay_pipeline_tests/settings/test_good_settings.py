@@ -7,10 +7,10 @@ from pydantic import ValidationError
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.signer import KeyPlace
+from solpay_pipeline.chain.sending.signing import KeyPlace
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.settings import SETTINGS, Settings, bad_settings, parse_settings
+from solpay_pipeline.settings.model import SETTINGS, Settings, bad_settings, parse_settings
 from solpay_pipeline_tests.settings.environments import (
     COMPLETE,
     DATABASE_PASSWORD,

@@ -11,7 +11,7 @@ from dagster import DagsterInstance
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from solpay_pipeline.settings import SETTINGS
+from solpay_pipeline.settings.model import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE_HEAD = "| variable | default | meaning |\n| --- | --- | --- |\n"

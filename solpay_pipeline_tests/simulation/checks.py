@@ -11,8 +11,8 @@ from typing import Any
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from solpay_pipeline.localnet.config import CommitmentName
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
+from solpay_pipeline.localnet.chain.config import CommitmentName
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline_tests.simulation.database import difference
 from solpay_pipeline_tests.simulation.process import Process
 from solpay_pipeline_tests.simulation.till import Change, Money, Till, holdings, was_paid_in_time

@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.tables import metadata
-from solpay_pipeline.records.database import open_engine
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline_tests.simulation.process import CURRENT, Process

@@ -10,8 +10,8 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
-from solpay_pipeline.localnet.errors import Rejected, RpcError
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
+from solpay_pipeline.localnet.chain.errors import Rejected, RpcError
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline_tests.simulation.runs import Runs
 from solpay_pipeline_tests.simulation.sky import set_sky
 from solpay_pipeline_tests.simulation.steps import (

@@ -3,8 +3,8 @@
 import json
 from collections import Counter, defaultdict
 
-from solpay_pipeline.lifecycle.reasons import HELD, Code
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
+from solpay_pipeline.lifecycle.findings import HELD, Code
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline_tests.simulation.checks import ACCEPTED, AT_REST, NEVER_LANDED, Checks
 from solpay_pipeline_tests.simulation.database import difference
 from solpay_pipeline_tests.simulation.runs import Runs

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Any
 
-from solpay_pipeline.chain.errors import ChainError, WrongCluster
-from solpay_pipeline.operations.deliver import DeliveryOptions, deliver_events
-from solpay_pipeline.operations.errors import Blocked
-from solpay_pipeline.operations.options import Options
-from solpay_pipeline.operations.outcome import Outcome
+from solpay_pipeline.chain.rpc.errors import ChainError, WrongCluster
+from solpay_pipeline.events.relay import DeliveryOptions, deliver_events
+from solpay_pipeline.operations.context.errors import Blocked
+from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.operations.rotate import rotate_keys
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline_tests.simulation.checks import Checks

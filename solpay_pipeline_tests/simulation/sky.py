@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from solpay_pipeline.localnet.faults import Fault
+from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.simulation.steps import Sky
 from solpay_pipeline_tests.simulation.world import HOSTS, World
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from solpay_pipeline.chain import courier
+from solpay_pipeline.chain.sending import broadcast
 from solpay_pipeline.ledger import outbox
 from solpay_pipeline.lifecycle.holdings import Holdings
-from solpay_pipeline.operations import delivery, expire, transitions
+from solpay_pipeline.operations import expire
+from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.moving import submission
 from solpay_pipeline_tests.simulation.database import Database
 from solpay_pipeline_tests.simulation.history import Told, live_through
 from solpay_pipeline_tests.simulation.steps import (
@@ -90,9 +92,9 @@ def test_a_transaction_that_is_called_dead_too_soon_is_found(
 ) -> None:
     async def bury_what_is_not_seen(self: Any) -> None:
         for each in [one for one in self.open.values() if one.status is None]:
-            self._settle(each, courier.Fate.DEAD)
+            self._settle(each, broadcast.Fate.DEAD)
 
-    monkeypatch.setattr(courier._Delivery, "_bury", bury_what_is_not_seen)
+    monkeypatch.setattr(broadcast._Delivery, "_bury", bury_what_is_not_seen)
     # Three in ten land at once: a sweep for each of eight customers.
     customers = [
         (SOL_FOR_AN_HOUR, Pay(number, 1, "all", "plain"), Wait(15), Run("recheck")) for number in range(8)
@@ -104,7 +106,7 @@ def test_a_transaction_that_is_called_dead_too_soon_is_found(
 def test_a_transaction_that_leaves_before_it_is_recorded_is_found(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "_record", lambda *_: True)
+    monkeypatch.setattr(submission, "_record", lambda *_: True)
     told = _live(database, SOL_FOR_AN_HOUR, PAID, Wait(15), Run("recheck"))
     assert _broken(told) == "nothing leaves unrecorded"
 
@@ -123,7 +125,7 @@ def test_a_fork_that_nobody_minds_is_found(database: Database, monkeypatch: pyte
     async def watch_nothing(_errand: object) -> None:
         pass
 
-    monkeypatch.setattr(delivery, "_reopen", lambda *_: None)
+    monkeypatch.setattr(submission, "_reopen", lambda *_: None)
     monkeypatch.setattr(expire, "watch", watch_nothing)
     told = _live(
         database,

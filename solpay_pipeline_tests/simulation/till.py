@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet.engine import Chain
-from solpay_pipeline.localnet.history import TransactionRecord
-from solpay_pipeline.localnet.token_layout import TOKEN_PROGRAMS, TokenAccount, read_token_account
+from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.localnet.chain.history import TransactionRecord
+from solpay_pipeline.localnet.chain.token_layout import TOKEN_PROGRAMS, TokenAccount, read_token_account
 
 Money = Counter[Pubkey | None]
 """Base units by mint, None for lamports."""

@@ -15,8 +15,8 @@ import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
-from solpay_pipeline.localnet import http
-from solpay_pipeline.localnet.node import Node
+from solpay_pipeline.localnet.server import http
+from solpay_pipeline.localnet.server.node import Node
 from solpay_pipeline_tests.simulation.process import CURRENT, PointKind
 
 

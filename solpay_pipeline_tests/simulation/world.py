@@ -14,17 +14,17 @@ from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.localnet.engine import Chain, ChainConfig
-from solpay_pipeline.localnet.faults import Faults
-from solpay_pipeline.localnet.node import Node
-from solpay_pipeline.localnet.seed import TOKEN, TOKEN_2022, Seed
-from solpay_pipeline.localnet.token_layout import NATIVE_MINT
-from solpay_pipeline.operations.merchant import Merchant
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
+from solpay_pipeline.localnet.server.faults import Faults
+from solpay_pipeline.localnet.server.node import Node
+from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
+from solpay_pipeline.operations.context.deployment import Merchant
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.records.writing import add_payment, add_token
-from solpay_pipeline.secret import SecretKeypair
+from solpay_pipeline.settings.secret import SecretKeypair
+from solpay_pipeline.testing.writing import add_payment, add_token
 from solpay_pipeline_tests.simulation.clock import VirtualLoop
 from solpay_pipeline_tests.simulation.database import Database
 from solpay_pipeline_tests.simulation.process import task_factory

@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.ledger.tables import TransactionState, leg, movement, transaction
-from solpay_pipeline.records.database import open_engine, reading
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, bare_environment
 from solpay_pipeline_tests.shop import Shop
 

@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 def main() -> None:
     stop, workers = Path(sys.argv[1]), json.loads(sys.argv[2])
-    import solpay_pipeline.cli
-    import solpay_pipeline.command  # noqa: F401
+    import solpay_pipeline.cli.app
+    import solpay_pipeline.in_process  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder:
         reports = [Path(folder) / f"{place}.json" for place in range(len(workers))]
@@ -42,7 +42,7 @@ def _go_round(commands: list[list[str]], stop: Path) -> list[dict[str, Any]]:
 
 
 def _run(command: list[str]) -> dict[str, Any]:
-    import solpay_pipeline.cli
+    import solpay_pipeline.cli.app
 
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = os.fork()
@@ -50,7 +50,7 @@ def _run(command: list[str]) -> dict[str, Any]:
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             sys.argv = ["solpay", *command]
-            _end_as(solpay_pipeline.cli.main)
+            _end_as(solpay_pipeline.cli.app.main)
         _, status = os.waitpid(child, 0)
         out.seek(0)
         err.seek(0)

@@ -10,8 +10,8 @@ import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.localnet.engine import ChainConfig
-from solpay_pipeline.records.database import reading
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline_tests.command_line.warm import Warm, warm_solpay
 from solpay_pipeline_tests.crashes.ground import (

@@ -10,8 +10,8 @@ from typing import Any
 from click import ClickException
 from django.core.management.base import BaseCommand, CommandError
 
-from solpay_pipeline.cli import app
-from solpay_pipeline.cli_common import BAD_USAGE, NOT_ALL_DONE
+from solpay_pipeline.cli.app import app
+from solpay_pipeline.cli.common import BAD_USAGE, NOT_ALL_DONE
 
 _WORDS = {
     NOT_ALL_DONE: "not all is done; what was set aside is told above",

@@ -1,0 +1,1 @@
+"""What every room stands on: the database connection, bulk statements, concurrency, start and end of a process."""

@@ -1,0 +1,1 @@
+"""What the chain holds: accounts, mints and their extensions, histories."""

@@ -1,0 +1,231 @@
+"""Reads what wallets hold: lamports, token accounts and mints, a hundred accounts a call.
+
+Wallets are concatenated into one list of keys, so that the number of calls follows the number of accounts,
+not of wallets. An account that exists and cannot be understood is named in `Holdings.unreadable`, never
+taken for an empty one. RPC errors pass through untouched: no answer is no holding.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from solders.account import Account
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.chain.reading.addresses import (
+    SYSTEM_PROGRAM_ID,
+    TOKEN_PROGRAMS,
+    associated_token_address,
+)
+from solpay_pipeline.chain.reading.extensions import UnreadableAccount
+from solpay_pipeline.chain.reading.token_state import parse_account, parse_mint, parse_token_account
+from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding
+from solpay_pipeline.lifecycle.terms import Commitment
+
+NO_ACCOUNT = "there is no account at this address"
+
+
+async def read_mints(
+    rpc: Rpc, mints: Iterable[Pubkey], *, commitment: Commitment, min_context_slot: int | None = None
+) -> dict[Pubkey, Mint | str]:
+    """The mints by address; a text where there is none to be used, saying why."""
+    addresses = list(dict.fromkeys(mints))
+    if not addresses:
+        return {}
+    answer = await rpc.accounts(addresses, commitment=commitment, min_context_slot=min_context_slot)
+    return {
+        address: _mint_or_reason(address, account)
+        for address, account in zip(addresses, answer.accounts, strict=True)
+    }
+
+
+def usable_mints(accounts: Iterable[tuple[Pubkey, Account | None]]) -> dict[Pubkey, Mint]:
+    """Those of some accounts, each with its address, that are mints which can be used."""
+    read = (_mint_or_reason(address, account) for address, account in accounts)
+    return {mint.address: mint for mint in read if isinstance(mint, Mint)}
+
+
+async def read_holdings(
+    rpc: Rpc,
+    wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+    mints: Mapping[Pubkey, Mint | str],
+    *,
+    commitment: Commitment,
+    min_context_slot: int | None = None,
+) -> list[Holdings]:
+    """What each wallet holds, in the order of `wallets`: pairs of owner and the mints it is expected to hold.
+
+    `mints` comes from `read_mints`; a mint that is a text there, or missing, is `unreadable` in every
+    wallet. All holdings carry the lowest slot of the answers: what they show was true at that slot or
+    later.
+    """
+    keys = _keys(wallets, mints)
+    found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
+    return [_holdings(owner, wanted, mints, found, slot) for owner, wanted in wallets]
+
+
+async def read_holdings_and_mints(
+    rpc: Rpc,
+    wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+    known: Mapping[Pubkey, Mint],
+    *,
+    commitment: Commitment,
+    min_context_slot: int | None = None,
+) -> tuple[list[Holdings], dict[Pubkey, Mint | str]]:
+    """As `read_holdings` and `read_mints`, in the same calls where all mints are `known` from an earlier read.
+
+    Of what is known only the program counts, since the addresses of accounts are made with it. A mint that is under
+    another one now has all read again.
+    """
+    wanted = list(dict.fromkeys(mint for _, expected in wallets for mint in expected))
+    if all(mint in known for mint in wanted):
+        keys = [*wanted, *_keys(wallets, known)]
+        found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
+        mints = {mint: _mint_or_reason(mint, found[mint]) for mint in wanted}
+        if not any(_has_moved(mint, known) for mint in mints.values()):
+            return [_holdings(owner, expected, mints, found, slot) for owner, expected in wallets], mints
+    mints = await read_mints(rpc, wanted, commitment=commitment, min_context_slot=min_context_slot)
+    holdings = await read_holdings(
+        rpc, wallets, mints, commitment=commitment, min_context_slot=min_context_slot
+    )
+    return holdings, mints
+
+
+async def discover(
+    rpc: Rpc,
+    holdings: Holdings,
+    mints: Mapping[Pubkey, Mint | str],
+    *,
+    commitment: Commitment,
+) -> Holdings:
+    """`holdings` with every other token account that the wallet owns: of unexpected mints, or not at an ATA.
+
+    Two calls a wallet (getTokenAccountsByOwner for each token program) and the mints that `mints` lacks. A
+    node without that index refuses (-32010), which is raised.
+    """
+    seen = {token.account for token in holdings.tokens}
+    strays: dict[Pubkey, Account] = {}
+    for program in TOKEN_PROGRAMS:
+        owned = await rpc.token_accounts_by_owner(holdings.owner, program, commitment)
+        strays.update((address, account) for address, account in owned if address not in seen)
+    unreadable = dict(holdings.unreadable)
+    mint_of: dict[Pubkey, Pubkey] = {}
+    for address, account in strays.items():
+        try:
+            mint_of[address] = parse_account(address, account).mint
+        except UnreadableAccount as error:
+            # Without a mint to name it by, the account stands for itself.
+            unreadable[address] = error.reason
+    missing = [mint for mint in mint_of.values() if mint not in mints]
+    known = {**mints, **await read_mints(rpc, missing, commitment=commitment)}
+    tokens = list(holdings.tokens)
+    for address, mint_address in mint_of.items():
+        holding = _token_or_reason(address, strays[address], holdings.owner, known[mint_address])
+        if isinstance(holding, TokenHolding):
+            tokens.append(holding)
+        else:
+            unreadable[mint_address] = holding
+    absent = tuple(address for address in holdings.absent if address not in strays)
+    return replace(holdings, tokens=tuple(tokens), unreadable=unreadable, absent=absent)
+
+
+async def _read(
+    rpc: Rpc, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None
+) -> tuple[dict[Pubkey, Account | None], int]:
+    """The accounts by address, each asked for once, and the lowest slot of the answers."""
+    unique = list(dict.fromkeys(keys))
+    answer = await rpc.accounts(unique, commitment=commitment, min_context_slot=min_context_slot)
+    return dict(zip(unique, answer.accounts, strict=True)), answer.slot
+
+
+def _keys(
+    wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]], mints: Mapping[Pubkey, Mint | str]
+) -> list[Pubkey]:
+    """Each owner and its accounts of the mints that could be read."""
+    keys: list[Pubkey] = []
+    for owner, wanted in wallets:
+        keys.append(owner)
+        keys.extend(
+            associated_token_address(owner, mint.address, mint.program) for mint in _known(wanted, mints)
+        )
+    return keys
+
+
+def _has_moved(mint: Mint | str, known: Mapping[Pubkey, Mint]) -> bool:
+    return isinstance(mint, Mint) and mint.program != known[mint.address].program
+
+
+def _known(wanted: Iterable[Pubkey], mints: Mapping[Pubkey, Mint | str]) -> list[Mint]:
+    found = (mints.get(address) for address in dict.fromkeys(wanted))
+    return [mint for mint in found if isinstance(mint, Mint)]
+
+
+def _mint_or_reason(address: Pubkey, account: Account | None) -> Mint | str:
+    if account is None:
+        return NO_ACCOUNT
+    try:
+        return parse_mint(address, account)
+    except UnreadableAccount as error:
+        return error.reason
+
+
+def _token_or_reason(
+    address: Pubkey, account: Account, owner: Pubkey, mint: Mint | str
+) -> TokenHolding | str:
+    if isinstance(mint, str):
+        return mint
+    try:
+        return parse_token_account(address, account, owner=owner, mint=mint)
+    except UnreadableAccount as error:
+        return error.reason
+
+
+def _holdings(
+    owner: Pubkey,
+    wanted: Iterable[Pubkey],
+    mints: Mapping[Pubkey, Mint | str],
+    found: Mapping[Pubkey, Account | None],
+    slot: int,
+) -> Holdings:
+    tokens: list[TokenHolding] = []
+    absent: list[Pubkey] = []
+    unreadable: dict[Pubkey, str] = {}
+    for mint_address in dict.fromkeys(wanted):
+        mint = mints.get(mint_address, "it was not read")
+        if isinstance(mint, str):
+            unreadable[mint_address] = mint
+            continue
+        address = associated_token_address(owner, mint.address, mint.program)
+        account = found[address]
+        if account is None or is_bare(account):
+            absent.append(address)
+            continue
+        holding = _token_or_reason(address, account, owner, mint)
+        if isinstance(holding, TokenHolding):
+            tokens.append(holding)
+        else:
+            unreadable[mint_address] = holding
+    system = found[owner]
+    return Holdings(
+        owner=owner,
+        slot=slot,
+        lamports=0 if system is None else system.lamports,
+        tokens=tuple(tokens),
+        absent=tuple(absent),
+        unreadable=unreadable,
+        cannot_move_lamports=None if system is None else _cannot_move_lamports(system),
+    )
+
+
+def is_bare(account: Account) -> bool:
+    """Lamports alone, sent to an address before any account was made there."""
+    return account.owner == SYSTEM_PROGRAM_ID and not account.data
+
+
+def _cannot_move_lamports(system: Account) -> str | None:
+    if system.owner != SYSTEM_PROGRAM_ID:
+        return f"the account belongs to the program {system.owner}"
+    if system.data:
+        # The System program refuses a transfer from such an account, a nonce for instance.
+        return "the account carries data"
+    return None

@@ -1,0 +1,1 @@
+"""The way to the endpoints: requests, what their answers mean, pace and failover."""

@@ -1,0 +1,394 @@
+"""The Solana JSON-RPC as the pipeline needs it: typed answers, batches of any size, and typed errors only.
+
+Transient failures are asked again within the retry window, at the next endpoint where there is one; what
+still fails is raised. `send` alone is never repeated here: whether a failed send reached a node is for the
+courier to find out.
+"""
+
+import asyncio
+import base64
+import copy
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Self
+
+from solana.rpc.commitment import Commitment as SolanaCommitment
+from solana.rpc.models import TokenAccountOpts
+from solders.account import Account
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.chain.rpc import parsing
+from solpay_pipeline.chain.rpc.answers import (
+    AccountsAt,
+    HistoryPage,
+    RecentBlockhash,
+    SignatureStatus,
+    Simulation,
+    StatusesAt,
+    TransactionRecord,
+)
+from solpay_pipeline.chain.rpc.batching import Batch, Batcher
+from solpay_pipeline.chain.rpc.errors import MalformedAnswer, NodeBehind, RpcRejected
+from solpay_pipeline.chain.rpc.failover import GENESIS, Failover, Node
+from solpay_pipeline.chain.rpc.heights import contradiction
+from solpay_pipeline.chain.rpc.options import Endpoint, RpcOptions
+from solpay_pipeline.chain.rpc.pace import Limiter
+from solpay_pipeline.chain.rpc.transport import GuardedClient, GuardedProvider
+from solpay_pipeline.lifecycle.terms import Commitment
+
+__all__ = ["Endpoint", "Rpc", "RpcOptions"]
+
+ACCOUNTS_PER_CALL = 100
+STATUSES_PER_CALL = 256
+"""Limits of the RPC itself (solana.com/docs/rpc/http); providers may allow less."""
+
+HIGHEST_VERSION = 1
+"""Version 1 transactions are live since 15 September 2026; asking with less hides them (-32015)."""
+
+FEE_ACCOUNTS = 128
+"""Addresses that getRecentPrioritizationFees takes."""
+
+WITNESS_WINDOW_SECONDS = 3.0
+"""A witness that cannot answer by then is no witness today; whoever waits for it keeps others waiting."""
+
+NO_BLOCK_CODES = frozenset({-32001, -32007, -32009})
+"""The block was cleaned up, or its slot skipped: there is no time to tell."""
+
+
+class Rpc:
+    """A client of one cluster over one or more endpoints, the first being preferred. Use it as a context
+    manager.
+
+    Every method raises `Transient` when the retry window is over and `Permanent` at once; `calls` counts the
+    HTTP requests by RPC method.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        options: RpcOptions | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        if not endpoints:
+            raise ValueError("at least one RPC endpoint is needed")
+        options = options or RpcOptions()
+        self.calls: Counter[str] = Counter()
+        limiter = Limiter(rate_limit=options.rate_limit, spacing=options.sleep, clock=clock, sleep=sleep)
+        self.failover = Failover(
+            [_node(endpoint, options, limiter, clock, self.calls) for endpoint in endpoints],
+            slots=asyncio.Semaphore(options.max_concurrency),
+            window_seconds=options.retry_window_seconds,
+            clock=clock,
+            sleep=sleep,
+        )
+        self._accounts = Batcher(ACCOUNTS_PER_CALL)
+        self._statuses = Batcher(STATUSES_PER_CALL)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for node in self.failover.nodes:
+            await node.client.close()
+
+    async def check_cluster(self, expected: str) -> None:
+        """Make sure that every endpoint serves `expected`: a cluster's name, `localnet`, or a genesis hash.
+
+        An endpoint that is down is checked before its first use. Raises WrongCluster.
+        """
+        await self.failover.check_cluster(expected)
+
+    def witnesses(self) -> tuple["Rpc", ...]:
+        """A client for each endpoint alone, over the same connections and at the same pace, soon content to fail."""
+        return tuple(self._alone(node) for node in self.failover.nodes)
+
+    async def genesis_hash(self) -> str:
+        """The cluster's genesis hash, base58."""
+        return str((await self.failover.ask(lambda node: node.client.get_genesis_hash())).value)
+
+    async def latest_blockhash(self, commitment: Commitment) -> RecentBlockhash:
+        """A blockhash to sign with, from a node whose numbers make sense (SOLANA.md 3.2, sanity check).
+
+        A node that answers the slot for the height counts as failing: MalformedAnswer, after the retry
+        window.
+        """
+        return await self.failover.ask(lambda node: _sane_blockhash(node, commitment))
+
+    async def block_height(self, commitment: Commitment) -> int:
+        """Blocks below the newest one at `commitment`: what a blockhash's life is counted in."""
+        return (await self.failover.ask(lambda node: node.client.get_block_height(_named(commitment)))).value
+
+    async def slot(self, commitment: Commitment) -> int:
+        """The newest slot at `commitment`."""
+        return (await self.failover.ask(lambda node: node.client.get_slot(_named(commitment)))).value
+
+    async def block_time(self, slot: int) -> datetime | None:
+        """When the block of `slot` was made, None where it has none or it is not known any more."""
+        try:
+            answer = await self.failover.ask(lambda node: node.client.get_block_time(slot))
+        except RpcRejected as refusal:
+            if refusal.code in NO_BLOCK_CODES:
+                return None
+            raise
+        with parsing.reading("getBlockTime"):
+            return parsing.block_time(answer.value)
+
+    async def accounts(
+        self, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None = None
+    ) -> AccountsAt:
+        """Any number of accounts, a hundred a call. No key: nothing asked, slot 0."""
+        method = "getMultipleAccounts"
+        config = _config(commitment=commitment.value, encoding="base64", minContextSlot=min_context_slot)
+
+        async def read(chunk: Sequence[Pubkey]) -> Batch[Account | None]:
+            result = await self._raw(method, [list(map(str, chunk)), config])
+            with parsing.reading(method):
+                values = parsing.context_values(result, len(chunk))
+                return parsing.context_slot(result), tuple(map(parsing.account, values))
+
+        slot, accounts = await self._accounts.read(keys, read)
+        return AccountsAt(slot, accounts)
+
+    async def statuses(self, signatures: Sequence[str], *, search_history: bool = False) -> StatusesAt:
+        """What became of any number of signatures, 256 a call.
+
+        Without `search_history` a node looks only at its newest 150 blocks or so, and null means little.
+        """
+        method = "getSignatureStatuses"
+        config = {"searchTransactionHistory": search_history}
+
+        async def read(chunk: Sequence[str]) -> Batch[SignatureStatus | None]:
+            result = await self._raw(method, [list(chunk), config])
+            with parsing.reading(method):
+                values = parsing.context_values(result, len(chunk))
+                return parsing.context_slot(result), tuple(map(parsing.signature_status, values))
+
+        slot, statuses = await self._statuses.read(signatures, read)
+        return StatusesAt(slot, statuses)
+
+    async def send(
+        self, wire: bytes, *, preflight_commitment: Commitment, min_context_slot: int | None = None
+    ) -> None:
+        """Hand a signed transaction to one node, once, with preflight and without its rebroadcast.
+
+        Raises:
+            PreflightFailed: simulated, failed, and not passed on by this node.
+            Transient: unknown whether it left.
+            Permanent: refused.
+        """
+        config = _config(
+            encoding="base64",
+            skipPreflight=False,
+            preflightCommitment=preflight_commitment.value,
+            maxRetries=0,
+            minContextSlot=min_context_slot,
+        )
+        result = await self._raw("sendTransaction", [_base64(wire), config], retry=False)
+        if not isinstance(result, str):
+            raise MalformedAnswer("the answer to sendTransaction is not a signature")
+
+    async def simulate(
+        self,
+        wire: bytes,
+        *,
+        commitment: Commitment,
+        verify_signatures: bool = False,
+        replace_blockhash: bool = False,
+        min_context_slot: int | None = None,
+    ) -> Simulation:
+        """What the transaction would do now. A failing transaction is an answer, not an error."""
+        config = _config(
+            encoding="base64",
+            commitment=commitment.value,
+            sigVerify=verify_signatures,
+            replaceRecentBlockhash=replace_blockhash,
+            minContextSlot=min_context_slot,
+        )
+        result = await self._raw("simulateTransaction", [_base64(wire), config])
+        with parsing.reading("simulateTransaction"):
+            return parsing.simulation(result)
+
+    async def minimum_balance(self, size: int) -> int:
+        """Lamports that keep an account of `size` bytes rent-exempt."""
+        answer = await self.failover.ask(
+            lambda node: node.client.get_minimum_balance_for_rent_exemption(
+                size, _named(Commitment.CONFIRMED)
+            )
+        )
+        return answer.value
+
+    async def fee_for_message(self, message: MessageV0, commitment: Commitment) -> int:
+        """Lamports that the cluster takes for a message as it stands (getFeeForMessage).
+
+        Raises `NodeBehind` where the node does not know the message's blockhash.
+        """
+        answer = await self.failover.ask(
+            lambda node: node.client.get_fee_for_message(message, _named(commitment))
+        )
+        if answer.value is None:
+            raise NodeBehind("getFeeForMessage: the node does not know the blockhash of the message")
+        return answer.value
+
+    async def recent_priority_fees(self, accounts: Sequence[Pubkey]) -> tuple[int, ...]:
+        """Lowest landed priority fee of each recent slot, in micro-lamports a compute unit, oldest slot
+        first.
+
+        It is a floor by slot, not the market's price. At most 128 writable `accounts`.
+        """
+        if len(accounts) > FEE_ACCOUNTS:
+            raise ValueError(f"at most {FEE_ACCOUNTS} accounts")
+        answer = await self.failover.ask(
+            lambda node: node.client.get_recent_prioritization_fees(list(accounts))
+        )
+        return tuple(fee.prioritization_fee for fee in sorted(answer.value, key=lambda fee: fee.slot))
+
+    async def history_page(
+        self,
+        address: Pubkey,
+        *,
+        commitment: Commitment,
+        before: str | None = None,
+        until: str | None = None,
+        limit: int = 1000,
+        min_context_slot: int | None = None,
+    ) -> HistoryPage:
+        """A page of an address' history, newest first. Raises UnknownCursor where a cursor was pruned.
+
+        Endpoints keep histories of different lengths and lag by different numbers of slots, and any call may go to
+        any of them. Raises NodeBehind where none has reached `min_context_slot`.
+        """
+        method = "getSignaturesForAddress"
+        config = _config(
+            commitment=commitment.value,
+            before=before,
+            until=until,
+            limit=limit,
+            minContextSlot=min_context_slot,
+        )
+
+        async def ask(node: Node) -> tuple[int, Any]:
+            first = await _history_from(node)
+            return first, await node.client.ask(method, [str(address), config])
+
+        first, result = await self.failover.ask(ask)
+        with parsing.reading(method):
+            return HistoryPage(tuple(map(parsing.signature_record, result)), first)
+
+    async def transaction(self, signature: str, *, commitment: Commitment) -> TransactionRecord | None:
+        """A landed transaction of any version, None where the node knows none at `commitment`."""
+        method = "getTransaction"
+        config = _config(
+            commitment=commitment.value, encoding="json", maxSupportedTransactionVersion=HIGHEST_VERSION
+        )
+        result = await self._raw(method, [signature, config])
+        with parsing.reading(method):
+            return None if result is None else parsing.transaction_record(signature, result)
+
+    async def token_accounts_by_owner(
+        self, owner: Pubkey, program: Pubkey, commitment: Commitment
+    ) -> tuple[tuple[Pubkey, Account], ...]:
+        """All token accounts of `owner` under one token program, ATA or not."""
+        options = TokenAccountOpts(program_id=program, encoding="base64")
+        answer = await self.failover.ask(
+            lambda node: node.client.get_token_accounts_by_owner(owner, options, _named(commitment))
+        )
+        return tuple((keyed.pubkey, keyed.account) for keyed in answer.value)
+
+    async def balance(self, key: Pubkey, commitment: Commitment) -> int:
+        """Lamports of an account, 0 where there is none."""
+        return (await self.failover.ask(lambda node: node.client.get_balance(key, _named(commitment)))).value
+
+    async def is_healthy(self) -> bool:
+        """Tell whether the node says of itself that it keeps up with the cluster."""
+
+        async def ask(node: Node) -> bool:
+            try:
+                return await node.client.is_connected()
+            except NodeBehind:
+                return False
+
+        return await self.failover.ask(ask)
+
+    async def first_available_block(self) -> int:
+        """The oldest slot of which the node still has the block."""
+        return (await self.failover.ask(lambda node: node.client.get_first_available_block())).value
+
+    @property
+    def seconds_apart(self) -> float:
+        """The least time between two calls, by the rate limit and the pause that were set; 0 where neither was."""
+        return max(node.limiter.interval for node in self.failover.nodes)
+
+    @property
+    def is_mainnet(self) -> bool:
+        """Tell whether `check_cluster` has found mainnet."""
+        return any(node.genesis == GENESIS["mainnet-beta"] for node in self.failover.nodes)
+
+    def _alone(self, node: Node) -> "Rpc":
+        alone = copy.copy(self)
+        alone.failover = self.failover.only(node, window_seconds=WITNESS_WINDOW_SECONDS)
+        return alone
+
+    async def _raw(self, method: str, params: list[object], *, retry: bool = True) -> Any:
+        """The decoded result, for answers that solders does not read, or not robustly."""
+        return await self.failover.ask(lambda node: node.client.ask(method, params), retry=retry)
+
+
+def _node(
+    endpoint: Endpoint,
+    options: RpcOptions,
+    limiter: Limiter,
+    clock: Callable[[], float],
+    calls: Counter[str],
+) -> Node:
+    provider = GuardedProvider(
+        endpoint.url,
+        timeout=options.timeout,
+        headers=options.headers,
+        proxy=options.proxy,
+        max_connections=options.max_concurrency,
+        calls=calls,
+    )
+    return Node(provider.name, GuardedClient(provider), limiter, clock)
+
+
+async def _sane_blockhash(node: Node, commitment: Commitment) -> RecentBlockhash:
+    answer = await node.client.get_latest_blockhash(_named(commitment))
+    await node.limiter.turn()
+    # Asked second, so that the distance can only have shrunk.
+    height = (await node.client.get_block_height(_named(commitment))).value
+    last_valid, slot = answer.value.last_valid_block_height, answer.context.slot
+    is_mainnet = node.genesis == GENESIS["mainnet-beta"]
+    nonsense = contradiction(last_valid=last_valid, height=height, slot=slot, is_mainnet=is_mainnet)
+    if nonsense is not None:
+        raise MalformedAnswer(f"{node.name}: {nonsense}")
+    with parsing.reading("getLatestBlockhash"):
+        # Both are written into the ledger.
+        slot, last_valid = parsing.whole_slot(slot), parsing.whole_slot(last_valid)
+    return RecentBlockhash(answer.value.blockhash, last_valid, slot, height)
+
+
+async def _history_from(node: Node) -> int:
+    """How far back an endpoint's history goes, asked once."""
+    async with node.first_asking:
+        if node.history_from is None:
+            node.history_from = (await node.client.get_first_available_block()).value
+            await node.limiter.turn()
+        return node.history_from
+
+
+def _named(commitment: Commitment) -> SolanaCommitment:
+    return SolanaCommitment(commitment.value)
+
+
+def _config(**settings: object) -> dict[str, object]:
+    """A config object without what is not set: nodes refuse null for some settings."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _base64(wire: bytes) -> str:
+    return base64.b64encode(wire).decode("ascii")

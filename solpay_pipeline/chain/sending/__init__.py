@@ -1,0 +1,1 @@
+"""From instructions to a confirmed signature: packing, signing, broadcast, expiry."""

@@ -1,0 +1,189 @@
+"""May a signature be declared dead, so that its work can be signed anew? The one rule against paying twice.
+
+Dead needs all of it (SOLANA.md 3.2): a finalized block height past the last valid one, from a node whose
+numbers make sense; then, asked afterwards and of a state no older, no status in the history of a node that is
+healthy and keeps that history; and a second provider that says the same where one is configured. An error is
+never evidence of absence.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus
+from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.rpc.errors import ChainError
+from solpay_pipeline.chain.rpc.heights import BLOCKHASH_LIFE, contradiction
+from solpay_pipeline.lifecycle.terms import Commitment
+
+HEIGHT_MARGIN = 4
+"""Blocks past the last valid one before we believe in expiry; they cost a second or two, once."""
+
+GROWTH_MARGIN = 2 * BLOCKHASH_LIFE
+"""How many more blocks than slots may seem to have passed since the send: the blockhash was up to its own
+life older than the send, and the height's slot is read a moment late. Beyond this the height is not a
+height."""
+
+WITNESSES_NEEDED = 2
+"""Providers that must agree, where so many are configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A signature in question.
+
+    `sent_slot` is a slot not later than its first send; None where none was recorded, and then the node's
+    history must go back to the first block.
+    """
+
+    signature: str
+    last_valid_block_height: int
+    sent_slot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """It did not land and cannot land any more."""
+
+    finalized_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """It has landed (`status`), or its blockhash has not provably expired (`status` is None)."""
+
+    status: SignatureStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nothing can be concluded; `reason` says why, in words."""
+
+    reason: str
+
+
+Verdict = Dead | Alive | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What one node says of time at `finalized`, asked in this order: blockhash, height, slot."""
+
+    blockhash_last_valid: int
+    height: int
+    slot: int
+    is_mainnet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that one node says of one signature. The status was asked after the clocks; None is a null answer.
+
+    `fee` is the fee paid by the transaction of a finalized status with an error, None where not known.
+    """
+
+    claim: Claim
+    clocks: Clocks
+    status: SignatureStatus | None
+    status_slot: int
+    healthy: bool
+    first_available_slot: int
+    fee: int | None = None
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The rule for one node's evidence. Pure."""
+    claim, clocks, status = evidence.claim, evidence.clocks, evidence.status
+    if status is not None and not _without_effect(status, evidence.fee):
+        return Alive(status)
+    if (nonsense := implausible(claim, clocks)) is not None:
+        return Unknown(nonsense)
+    if clocks.height <= claim.last_valid_block_height + HEIGHT_MARGIN:
+        return Alive(status)
+    if not evidence.healthy:
+        return Unknown("the node says it is not healthy")
+    if evidence.status_slot < clocks.slot:
+        return Unknown("the status is of an older slot than the block height")
+    if evidence.first_available_slot > (claim.sent_slot or 0):
+        return Unknown("the node's history does not go back to the slot of the send")
+    return Dead(clocks.height)
+
+
+def implausible(claim: Claim, clocks: Clocks) -> str | None:
+    """Why a node's height cannot be believed about this claim, None where it can."""
+    nonsense = contradiction(
+        last_valid=clocks.blockhash_last_valid,
+        height=clocks.height,
+        slot=clocks.slot,
+        is_mainnet=clocks.is_mainnet,
+    )
+    if nonsense is None and claim.sent_slot is not None:
+        blocks = clocks.height - (claim.last_valid_block_height - BLOCKHASH_LIFE)
+        if blocks > clocks.slot - claim.sent_slot + GROWTH_MARGIN:
+            return f"{blocks} blocks cannot have passed since the send: fewer slots have"
+    return nonsense
+
+
+def agreed(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict of all providers': any life is life, death needs two where two are configured. Pure."""
+    landed = next((each for each in verdicts if isinstance(each, Alive) and each.status is not None), None)
+    alive = landed or next((each for each in verdicts if isinstance(each, Alive)), None)
+    if alive is not None:
+        return alive
+    dead = [each for each in verdicts if isinstance(each, Dead)]
+    if dead and len(dead) >= min(WITNESSES_NEEDED, len(verdicts)):
+        return min(dead, key=lambda each: each.finalized_height)
+    reasons = [each.reason for each in verdicts if isinstance(each, Unknown)]
+    return Unknown("; ".join(dict.fromkeys(reasons)) or "no provider was asked")
+
+
+async def verdicts(rpc: Rpc, claims: Sequence[Claim]) -> dict[str, Verdict]:
+    """A verdict for each claim, by signature. Calls: two a provider while nothing has expired, six otherwise.
+
+    Never raises a ChainError: what a provider could not tell is `Unknown`.
+    """
+    if not claims:
+        return {}
+    opinions = await asyncio.gather(*(_opinion(witness, claims) for witness in rpc.witnesses()))
+    return {claim.signature: agreed([opinion[claim.signature] for opinion in opinions]) for claim in claims}
+
+
+async def _opinion(witness: Rpc, claims: Sequence[Claim]) -> Mapping[str, Verdict]:
+    try:
+        return await _examine(witness, claims)
+    except ChainError as error:
+        return {claim.signature: Unknown(str(error)) for claim in claims}
+
+
+async def _examine(witness: Rpc, claims: Sequence[Claim]) -> Mapping[str, Verdict]:
+    """One provider's verdicts. The order of the calls is part of the rule."""
+    blockhash: RecentBlockhash = await witness.latest_blockhash(Commitment.FINALIZED)
+    height = blockhash.block_height
+    found: dict[str, Verdict] = {claim.signature: Alive(None) for claim in claims}
+    expired = [claim for claim in claims if height > claim.last_valid_block_height + HEIGHT_MARGIN]
+    if not expired:
+        return found
+    slot = await witness.slot(Commitment.FINALIZED)
+    clocks = Clocks(blockhash.last_valid_block_height, height, slot, witness.is_mainnet)
+    healthy = await witness.is_healthy()
+    first_available = await witness.first_available_block()
+    answer = await witness.statuses([claim.signature for claim in expired], search_history=True)
+    for claim, status in zip(expired, answer.statuses, strict=True):
+        fee = await _fee(witness, claim.signature, status)
+        found[claim.signature] = judge(
+            Evidence(claim, clocks, status, answer.slot, healthy, first_available, fee)
+        )
+    return found
+
+
+async def _fee(witness: Rpc, signature: str, status: SignatureStatus | None) -> int | None:
+    """The fee of a finalized failure: only a failure that cost nothing can have been no execution at all."""
+    if status is None or status.err is None or status.confirmation is not Commitment.FINALIZED:
+        return None
+    record = await witness.transaction(signature, commitment=Commitment.FINALIZED)
+    return None if record is None else record.fee
+
+
+def _without_effect(status: SignatureStatus, fee: int | None) -> bool:
+    """A finalized failure without a fee (SIMD-0290) moved nothing and, once expired, never will."""
+    return status.err is not None and status.confirmation is Commitment.FINALIZED and fee == 0

@@ -1,0 +1,176 @@
+"""`solpay doctor`: everything that has to fit before an operation, looked at without changing anything."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+from solders.pubkey import Pubkey
+from sqlalchemy import inspect
+
+from solpay_pipeline.base.database import DatabaseProblem, reading
+from solpay_pipeline.chain.rpc.errors import ChainError
+from solpay_pipeline.chain.sending.signing import SignerRefused
+from solpay_pipeline.defs.resources import merchant_of
+from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.operations.context.context import open_errand
+from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.errors import Blocked
+from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.run import silent
+from solpay_pipeline.records.queries import sealed_page
+from solpay_pipeline.records.schema import missing_columns
+from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
+from solpay_pipeline.settings.model import BadSetting, Settings, bad_settings
+from solpay_pipeline.settings.timetable import read_timetable
+from solpay_pipeline.wiring.sinks import look_at_sinks
+
+_KEYS_TRIED = 20
+
+# Who asks a doctor wants to know soon; a node that needs longer is no healthy one.
+_RETRY_SECONDS = 3.0
+_LOW_LAMPORTS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what to do where it does not fit."""
+
+    name: str
+    passed: bool
+    words: str
+    is_setting: bool = False
+
+    def line(self) -> str:
+        """For a terminal."""
+        return f"{'ok  ' if self.passed else 'FAIL'}  {self.name}: {self.words}"
+
+    def as_json(self) -> dict[str, object]:
+        """For machines."""
+        return {"name": self.name, "passed": self.passed, "words": self.words}
+
+
+def examine(environ: Mapping[str, str]) -> list[Check]:
+    """Check settings first; the rest only where they are good."""
+    bad = bad_settings(environ)
+    if bad:
+        return [Check(one.name, False, one.problem, is_setting=True) for one in bad]
+    settings = Settings.from_environment(environ)
+    try:
+        read_timetable(environ)
+    except BadSetting as bad_one:
+        return [Check(bad_one.name, False, bad_one.problem, is_setting=True)]
+    checks = [Check("settings", True, f"{len(settings.shown())} settings are good")]
+    try:
+        merchant = merchant_of(settings, retry_window_seconds=_RETRY_SECONDS)
+    except DatabaseProblem as problem:
+        return [*checks, Check("database", False, str(problem))]
+    checks.append(Check("database", True, settings.shown()["SOLPAY_DATABASE_URL"]))
+    checks += _tables(merchant)
+    if all(check.passed for check in checks):
+        checks += _keys(merchant)
+        checks += asyncio.run(_chain(merchant))
+    merchant.engine.dispose()
+    if settings.fee_payer_signer is not None:
+        checks.append(asyncio.run(_signer(merchant)))
+    checks += [Check(f"events: {name}", not bad, bad or good) for name, good, bad in look_at_sinks(settings)]
+    if environ.get("DAGSTER_HOME"):
+        checks.append(_daemon())
+    return checks
+
+
+def _tables(merchant: Merchant) -> Iterator[Check]:
+    with reading(merchant.engine) as connection:
+        present = set(inspect(connection).get_table_names())
+        current = migrate.is_current(connection)
+    absent = [table.name for table in merchant.tables.all if table.name not in present]
+    if absent:
+        yield Check(
+            "peer tables", False, f"missing {', '.join(absent)}: run the shop's migrations, or `solpay init`"
+        )
+    else:
+        lacking = missing_columns(merchant.engine, merchant.tables)
+        words = f"missing columns {', '.join(lacking)}" if lacking else "all there"
+        yield Check("peer tables", not lacking, words)
+    yield Check("own tables", current, "up to date" if current else "missing or outdated: run `solpay init`")
+
+
+def _keys(merchant: Merchant) -> Iterator[Check]:
+    """Fernet keys against real rows."""
+    with reading(merchant.engine) as connection:
+        page = sealed_page(connection, merchant.tables, after_wallet_id=0, limit=_KEYS_TRIED)
+    closed = []
+    for sealed, address in page:
+        try:
+            if address is not None:
+                merchant.vault.open(sealed, Pubkey.from_string(address))
+        except (KeyUnreadable, KeyMismatch, ValueError) as error:
+            closed.append(str(error))
+    words = (
+        f"{len(page)} of the oldest rows open" if not closed else f"{len(closed)} of {len(page)}: {closed[0]}"
+    )
+    yield Check("wallet keys", not closed, words)
+
+
+def _daemon() -> Check:
+    """Without a daemon no schedule ticks, no sensor looks, and no queued run starts."""
+    try:
+        with dg.DagsterInstance.get() as instance:
+            statuses = instance.get_daemon_statuses()
+    except dg.DagsterError as error:
+        return Check("daemon", False, f"the Dagster instance cannot be opened: {type(error).__name__}")
+    if not any(status.last_heartbeat for status in statuses.values()):
+        return Check(
+            "daemon", True, "none has run on this instance: nothing runs by itself, queued runs wait"
+        )
+    silent_ones = sorted(name for name, status in statuses.items() if status.required and not status.healthy)
+    if not silent_ones:
+        return Check("daemon", True, f"{len(statuses)} daemons have a fresh heartbeat")
+    return Check(
+        "daemon", False, f"no fresh heartbeat of {', '.join(silent_ones)}: is `dagster-daemon run` running?"
+    )
+
+
+async def _signer(merchant: Merchant) -> Check:
+    """Whether the key in the Vault or KMS is there and is the fee payer's; nothing is signed."""
+    name = "fee payer's signer"
+    try:
+        is_there = await merchant.fee_payer.is_available()
+    except SignerRefused as refused:
+        return Check(name, False, str(refused))
+    finally:
+        await merchant.fee_payer.aclose()
+    if is_there:
+        return Check(name, True, f"has the key of {merchant.fee_payer.pubkey}")
+    words = f"gives no answer, or has no key of {merchant.fee_payer.pubkey}: see SOLPAY_FEE_PAYER_SIGNER"
+    return Check(name, False, words)
+
+
+async def _chain(merchant: Merchant) -> list[Check]:
+    started = time.monotonic()
+    try:
+        async with open_errand(merchant, Options(dry_run=True), RunRef("doctor", "doctor"), silent) as errand:
+            seconds = time.monotonic() - started
+            lamports = errand.fee_payer_lamports
+            return [
+                Check(
+                    "chain",
+                    True,
+                    f"{merchant.cluster}, slot {errand.chain_slot}, preflight in {seconds:.2f} s",
+                ),
+                Check(
+                    "receiver",
+                    True,
+                    f"{merchant.receiver} {'exists' if errand.receiver_exists else 'is unused'}",
+                ),
+                Check(
+                    "fee payer",
+                    lamports >= _LOW_LAMPORTS,
+                    f"{merchant.fee_payer.pubkey} has {lamports} lamports"
+                    + ("" if lamports >= _LOW_LAMPORTS else f": send it SOL, {_LOW_LAMPORTS} at least"),
+                ),
+            ]
+    except (ChainError, Blocked) as error:
+        return [Check("chain", False, str(error))]

@@ -1,0 +1,132 @@
+"""Reports as assets, one partition for each UTC day: numbers that Dagster plots over time, a table, and a picture.
+
+They read the tables, and of the chain the mints' decimals alone; making one again changes nothing but the report.
+Pandas and matplotlib are imported when a report is made, since every command of the shell loads this file.
+"""
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.chain.reading.accounts import read_mints
+from solpay_pipeline.defs.failures import RETRIES
+from solpay_pipeline.defs.jobs import by_day
+from solpay_pipeline.defs.opening import opened_merchant
+from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
+from solpay_pipeline.lifecycle.holdings import Mint
+from solpay_pipeline.operations.context.deployment import Merchant
+
+GROUP = "reports"
+
+
+def _declared(name: str, description: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        group_name=GROUP,
+        kinds={"pandas"},
+        partitions_def=by_day,
+        retry_policy=RETRIES,
+        description=description,
+    )
+    def report(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        rpc: SolanaRpcResource,
+        vault: WalletVaultResource,
+    ) -> dg.MaterializeResult[None]:
+        with opened_merchant(database, rpc, vault) as merchant:
+            return _report(merchant, name, context.partition_key)
+
+    return report
+
+
+settlements = _declared(
+    "settlements",
+    "Per mint, in base units: what was accepted, swept, withheld, held and set aside that day, rent that came back, "
+    "and fees.",
+)
+open_payments = _declared(
+    "open_payments",
+    "How many payments were open at the end of the day (of today: now), by age, and how many of them past their time.",
+)
+wallet_states = _declared(
+    "wallet_states",
+    "What became of the wallets of payments created that day, beside all wallets of the shop.",
+)
+operation_costs = _declared(
+    "operation_costs",
+    "What each operation sent that day, what it cost in fees, and the rent that came back, in lamports.",
+)
+
+REPORT_ASSETS = [settlements, open_payments, wallet_states, operation_costs]
+
+reports_job = dg.define_asset_job(
+    "reports_job",
+    selection=dg.AssetSelection.groups(GROUP),
+    executor_def=dg.in_process_executor,
+    tags={"dagster/retry_on_asset_or_op_failure": "false"},
+    description="Make a day's reports and run their checks. Reads only: no key is used, no row of the shop changed.",
+)
+
+
+async def decimals_of(merchant: Merchant, mints: Sequence[str]) -> dict[str, int]:
+    """Decimals by mint, read from the chain; a mint that is none is left out. Raises the chain's errors."""
+    async with merchant.open_rpc(0.0) as client:
+        await client.check_cluster(merchant.cluster)
+        wanted = [Pubkey.from_string(mint) for mint in mints]
+        found = await read_mints(client, wanted, commitment=merchant.commitment)
+    return {str(address): mint.decimals for address, mint in found.items() if isinstance(mint, Mint)}
+
+
+def _report(merchant: Merchant, name: str, day: str) -> dg.MaterializeResult[None]:
+    from solpay_pipeline.reports import plots
+    from solpay_pipeline.reports.report import build_frame, records_of, shown_rows, totals_of
+    from solpay_pipeline.reports.settlements import known_mints
+    from solpay_pipeline.reports.window import window_of
+
+    draw = {
+        "settlements": plots.plot_settlements,
+        "open_payments": plots.plot_open_payments,
+        "wallet_states": plots.plot_wallet_states,
+        "operation_costs": plots.plot_operation_costs,
+    }[name]
+    with reading(merchant.engine) as connection:
+        mints = known_mints(connection, merchant.tables) if name == "settlements" else []
+    decimals = asyncio.run(decimals_of(merchant, mints)) if mints else {}
+    with reading(merchant.engine) as connection:
+        frame = build_frame(name, connection, merchant.tables, window_of(day), decimals, datetime.now(UTC))
+    key = str(frame.columns[0])
+    return dg.MaterializeResult(
+        metadata={
+            "plot": dg.MetadataValue.md(_picture(name, draw(frame))),
+            "shown": dg.MetadataValue.md(_markdown(shown_rows(frame))),
+            "table": _table(records_of(frame)),
+            **{label: dg.MetadataValue.int(total) for label, total in totals_of(frame, key).items()},
+        }
+    )
+
+
+def _picture(name: str, png: bytes) -> str:
+    return f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    if not rows:
+        return "nothing"
+    names = list(rows[0])
+    lines = [" | ".join(names), " | ".join("---" for _ in names)]
+    lines += [" | ".join(row.values()) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> dg.MetadataValue:
+    names = list(rows[0]) if rows else []
+    records = [dg.TableRecord({name: str(row[name]) for name in names}) for row in rows]
+    return dg.MetadataValue.table(
+        records, schema=dg.TableSchema([dg.TableColumn(name, "string") for name in names])
+    )

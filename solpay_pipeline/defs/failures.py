@@ -1,0 +1,53 @@
+"""How an operation's trouble becomes Dagster's: what a retry can mend is retried, all else fails at once.
+
+`Failure(allow_retries=False)` binds op-level retries only; run-level ones are off for ops by the instance's
+`retry_on_asset_or_op_failure` and by the jobs' tag of the same name.
+"""
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+from solpay_pipeline.base.database import DatabaseProblem
+from solpay_pipeline.chain.rpc.errors import Permanent, Transient
+from solpay_pipeline.events.message import BadSink
+from solpay_pipeline.operations.context.errors import Blocked
+from solpay_pipeline.operations.context.options import BadOption
+from solpay_pipeline.records.vault import BadWalletKey
+from solpay_pipeline.settings.model import BadSetting
+
+__all__ = ["INTERRUPTED", "MENDABLE_BY_PEOPLE", "RETRIES", "cancelled", "permanent", "transient"]
+
+# A rate limit of a public endpoint lasts ten seconds, an outage of a provider some minutes.
+RETRIES = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+MENDABLE_BY_PEOPLE = (Blocked, Permanent, BadSetting, BadOption, BadSink, BadWalletKey, DatabaseProblem)
+"""Trouble that stays until somebody changes something."""
+
+INTERRUPTED = DagsterExecutionInterruptedError
+"""What Terminate raises in an op; a BaseException that a RetryPolicy would retry (dagster issue 15026)."""
+
+
+class PermanentFailure(dg.Failure):
+    """Retrying cannot mend it. The description says what can."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description=description, allow_retries=False)
+
+
+def permanent(error: Exception) -> PermanentFailure:
+    """The failure for trouble that a person must mend."""
+    return PermanentFailure(f"{type(error).__name__}: {error}")
+
+
+def transient(error: Transient) -> dg.RetryRequested | Transient:
+    """Retry when the node said it may be asked again; without its word the op's own policy decides."""
+    if error.retry_after is None:
+        return error
+    return dg.RetryRequested(max_retries=RETRIES.max_retries, seconds_to_wait=error.retry_after)
+
+
+def cancelled() -> PermanentFailure:
+    """The failure that makes a terminated run end as cancelled instead of being retried."""
+    return PermanentFailure(
+        "stopped on request; nothing is lost: the ledger holds what was in flight, and the next run settles it"
+    )

@@ -1,0 +1,97 @@
+"""The numbers of an outcome as Dagster shows them, and its progress as log lines or a terminal's bars."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Final
+
+import dagster as dg
+
+from solpay_pipeline.operations.context.outcome import Outcome
+
+# A run page slows down with more; the ledger has them all.
+_MOST_ROWS = 200
+
+# Lines in the run's log: one for every so many wallets of a stage.
+_LOG_EVERY = 1_000
+
+TERMINAL: Final[ContextVar[Callable[[str, str, int], None] | None]] = ContextVar("TERMINAL", default=None)
+"""Where a terminal watches: told operation, stage and wallets done. Without one, progress goes to the run's log."""
+
+
+_EXPLORERS = {"mainnet-beta": "", "devnet": "?cluster=devnet", "testnet": "?cluster=testnet"}
+
+
+def metadata_of(outcome: Outcome, cluster: str) -> dict[str, dg.MetadataValue]:
+    """Counts and lamports as numbers, so that Dagster can plot them; amounts, signatures and findings as tables.
+
+    On a public cluster each signature is a link to Solana's explorer.
+    """
+    return {
+        **{name: dg.MetadataValue.int(count) for name, count in outcome.counts().items()},
+        "rent_lamports": dg.MetadataValue.int(outcome.rent),
+        "fee_lamports": dg.MetadataValue.int(outcome.fees),
+        "stopped_reason": dg.MetadataValue.text(outcome.stopped_reason),
+        "dry_run": dg.MetadataValue.bool(outcome.dry_run),
+        "amounts": _amounts(outcome.amounts),
+        "withheld": _amounts(outcome.withheld),
+        "findings": _findings(outcome),
+        "signatures": _signatures(outcome.signatures[:_MOST_ROWS], cluster),
+        "rpc_calls": dg.MetadataValue.json(dict(outcome.rpc_calls)),
+    }
+
+
+def progress_for(context: dg.OpExecutionContext) -> Callable[[str, int], None]:
+    """What an operation tells its progress to."""
+    operation, terminal = context.op.name, TERMINAL.get()
+    if terminal is not None:
+        return lambda stage, count: terminal(operation, stage, count)
+    done: dict[str, int] = {}
+
+    def log(stage: str, count: int) -> None:
+        before = done.get(stage, 0)
+        done[stage] = before + count
+        if before // _LOG_EVERY != done[stage] // _LOG_EVERY:
+            context.log.info("%s: %s %d wallets", operation, stage, done[stage])
+
+    return log
+
+
+def tags_of(outcome: Outcome, cluster: str) -> dict[str, str]:
+    """What a run can be found by: its cluster, and what each of its operations did."""
+    counts = ", ".join(f"{name} {count}" for name, count in outcome.counts().items() if count)
+    return {"solpay/cluster": cluster, f"solpay/{outcome.operation}": counts or "nothing to do"}
+
+
+def _signatures(signatures: Sequence[str], cluster: str) -> dg.MetadataValue:
+    if cluster not in _EXPLORERS or not signatures:
+        return dg.MetadataValue.json(list(signatures))
+    where = _EXPLORERS[cluster]
+    lines = [f"- [{one}](https://explorer.solana.com/tx/{one}{where})" for one in signatures]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _amounts(amounts: Mapping[str, int]) -> dg.MetadataValue:
+    records = [dg.TableRecord({"mint": mint, "base_units": str(amount)}) for mint, amount in amounts.items()]
+    return dg.MetadataValue.table(records, schema=_schema("mint", "base_units"))
+
+
+def _findings(outcome: Outcome) -> dg.MetadataValue:
+    records = [
+        dg.TableRecord(
+            {
+                "code": one.code.value,
+                "wallet": str(one.wallet_id),
+                "payment": str(one.payment_id),
+                "amount": str(one.amount),
+                "explanation": one.explanation,
+            }
+        )
+        for one in outcome.findings[:_MOST_ROWS]
+    ]
+    return dg.MetadataValue.table(
+        records, schema=_schema("code", "wallet", "payment", "amount", "explanation")
+    )
+
+
+def _schema(*names: str) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, "string") for name in names])

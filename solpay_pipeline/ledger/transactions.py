@@ -1,0 +1,364 @@
+"""Transactions and their legs: written before anything leaves, closed only by what the chain says.
+
+Every change is compare-and-set on the state that was read, so that two processes that settle the same
+transaction apply it once.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from solpay_pipeline.base.sql import among
+from solpay_pipeline.ledger.tables import OPEN, MovementKind, TransactionState, leg, movement, transaction
+from solpay_pipeline.lifecycle.actions import (
+    Action,
+    CloseAccount,
+    HarvestWithheld,
+    Leg,
+    MoveLamports,
+    MoveTokens,
+)
+
+
+class WalletBusy(Exception):
+    """Another leg of one of these wallets is in flight; the loser of the race leaves the wallets alone."""
+
+
+class AlreadyRecorded(Exception):
+    """Another run has recorded the very same transaction: made of one blockhash, for the same wallets or for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """Which run, and which operation in it, does something."""
+
+    run_id: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A signed transaction, ready to be recorded.
+
+    `fee` is what it costs when it lands, `rent_paid` what it pays into accounts that it opens, both in lamports.
+    """
+
+    signature: str
+    wire: bytes
+    last_valid_block_height: int
+    blockhash_slot: int
+    purpose: str
+    signature_count: int
+    fee: int
+    legs: tuple[Leg, ...]
+    rent_paid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction that is not over yet."""
+
+    id: int
+    signature: str
+    wire: bytes
+    last_valid_block_height: int
+    blockhash_slot: int
+    state: TransactionState
+    purpose: str
+    wallet_ids: tuple[int, ...]
+
+
+def record(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> None:
+    """Write a transaction with its legs and movements.
+
+    Raises `WalletBusy` where one of its wallets has a leg in flight, and `AlreadyRecorded`; the caller's transaction is
+    then void.
+    """
+    record_all(connection, [entry], run, now)
+
+
+def record_all(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> None:
+    """Write transactions with their legs and movements, all or none. Raises as `record`, for any one of them."""
+    legs = [
+        (transaction_id, one)
+        for transaction_id, entry in zip(_insert(connection, recorded, run, now), recorded, strict=True)
+        for one in entry.legs
+    ]
+    if not legs:
+        return
+    rows = [
+        {"transaction_id": transaction_id, "wallet_id": one.wallet_id, "active_wallet_id": one.wallet_id}
+        for transaction_id, one in legs
+    ]
+    try:
+        connection.execute(sa.insert(leg), rows)
+    except IntegrityError as error:
+        raise WalletBusy(", ".join(f"wallet {one.wallet_id}" for _, one in legs)) from error
+    leg_ids = _numbers(connection, leg.c.id, leg.c.active_wallet_id, [one.wallet_id for _, one in legs])
+    movements = [
+        _movement(leg_ids[one.wallet_id], one.owner, action) for _, one in legs for action in one.actions
+    ]
+    connection.execute(sa.insert(movement), movements)
+
+
+def busy_wallets(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
+    """Which of these wallets have a leg in flight."""
+    kept = leg.c.active_wallet_id
+    return set(connection.scalars(sa.select(kept).where(among(connection, kept, wallet_ids))))
+
+
+def open_transactions(connection: Connection) -> list[OpenTransaction]:
+    """All transactions that are not over, oldest first."""
+    rows = connection.execute(
+        sa.select(transaction).where(transaction.c.state.in_(OPEN)).order_by(transaction.c.id)
+    ).all()
+    wallets: dict[int, list[int]] = {row.id: [] for row in rows}
+    for transaction_id, wallet_id in connection.execute(
+        sa.select(leg.c.transaction_id, leg.c.wallet_id).where(
+            among(connection, leg.c.transaction_id, wallets)
+        )
+    ):
+        wallets[transaction_id].append(wallet_id)
+    return [
+        OpenTransaction(
+            id=row.id,
+            signature=row.signature,
+            wire=row.wire,
+            last_valid_block_height=row.last_valid_block_height,
+            blockhash_slot=row.blockhash_slot,
+            state=TransactionState(row.state),
+            purpose=row.purpose,
+            wallet_ids=tuple(wallets[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def close(
+    connection: Connection,
+    signature: str,
+    *,
+    from_state: TransactionState,
+    to_state: TransactionState,
+    now: datetime,
+    slot: int | None = None,
+    error: str | None = None,
+    fee: int | None = None,
+) -> bool:
+    """Move a transaction on and let its wallets go; False where another process was first."""
+    values: dict[str, object] = {"state": to_state, "updated_at": now}
+    if slot is not None:
+        values["slot"] = slot
+    if error is not None:
+        values["error"] = error
+    if fee is not None:
+        values["fee"] = fee
+    transaction_id = connection.execute(
+        sa.update(transaction)
+        .where(transaction.c.signature == signature, transaction.c.state == from_state)
+        .values(**values)
+        .returning(transaction.c.id)
+    ).scalar_one_or_none()
+    if transaction_id is None:
+        return False
+    connection.execute(
+        sa.update(leg).where(leg.c.transaction_id == transaction_id).values(active_wallet_id=None)
+    )
+    return True
+
+
+def close_landed(
+    connection: Connection,
+    signatures: Sequence[str],
+    *,
+    from_state: TransactionState,
+    to_state: TransactionState,
+    slot: int | None,
+    now: datetime,
+) -> None:
+    """Move transactions that landed in one slot on and let their wallets go, as `close` does with one."""
+    values: dict[str, object] = {"state": to_state, "updated_at": now}
+    if slot is not None:
+        values["slot"] = slot
+    ids = connection.scalars(
+        sa.update(transaction)
+        .where(among(connection, transaction.c.signature, signatures), transaction.c.state == from_state)
+        .values(**values)
+        .returning(transaction.c.id)
+    ).all()
+    connection.execute(
+        sa.update(leg).where(among(connection, leg.c.transaction_id, ids)).values(active_wallet_id=None)
+    )
+
+
+def hold_again(connection: Connection, signatures: Sequence[str]) -> None:
+    """Let confirmed transactions that the chain no longer shows keep their wallets until they are over.
+
+    They may land again as they are while their blockhash lives, and nothing else may be signed for these wallets
+    by then. A wallet that another leg keeps already is kept by that one.
+    """
+    rows = connection.execute(
+        sa.select(leg.c.id, leg.c.wallet_id)
+        .join(transaction, transaction.c.id == leg.c.transaction_id)
+        .where(transaction.c.signature.in_(signatures), transaction.c.state == TransactionState.CONFIRMED)
+        .order_by(leg.c.id)
+    ).all()
+    for leg_id, wallet_id in rows:
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    sa.update(leg).where(leg.c.id == leg_id).values(active_wallet_id=wallet_id)
+                )
+        except IntegrityError:
+            continue
+
+
+def wallets_of(connection: Connection, signature: str) -> list[int]:
+    """The wallets that travel in a transaction."""
+    return list(
+        connection.execute(
+            sa.select(leg.c.wallet_id)
+            .join(transaction, transaction.c.id == leg.c.transaction_id)
+            .where(transaction.c.signature == signature)
+        ).scalars()
+    )
+
+
+_LANDED = (TransactionState.CONFIRMED, TransactionState.FINALIZED)
+
+
+@dataclass(frozen=True, slots=True)
+class LandedMovement:
+    """A movement of a transaction of ours that landed."""
+
+    signature: str
+    kind: MovementKind
+    mint: str | None
+    amount: int
+    destination: str
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON; the amount is a decimal string of base units."""
+        return {
+            "signature": self.signature,
+            "kind": self.kind.value,
+            "mint": self.mint,
+            "amount": str(self.amount),
+            "destination": self.destination,
+        }
+
+
+def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[int, list[LandedMovement]]:
+    """What our own transactions that landed have moved, by wallet, oldest first."""
+    found: dict[int, list[LandedMovement]] = {wallet_id: [] for wallet_id in wallet_ids}
+    rows = connection.execute(
+        sa.select(
+            leg.c.wallet_id,
+            transaction.c.signature,
+            movement.c.kind,
+            movement.c.mint,
+            movement.c.amount,
+            movement.c.destination,
+        )
+        .join(transaction, transaction.c.id == leg.c.transaction_id)
+        .join(movement, movement.c.leg_id == leg.c.id)
+        .where(among(connection, leg.c.wallet_id, found), transaction.c.state.in_(_LANDED))
+        .order_by(movement.c.id)
+    )
+    for wallet_id, signature, kind, mint, amount, destination in rows:
+        found[wallet_id].append(LandedMovement(signature, MovementKind(kind), mint, amount, destination))
+    return found
+
+
+def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
+    """The wallets whose money has gone home by our transactions; the rent of accounts that were closed is none."""
+    return set(
+        connection.scalars(
+            sa.select(leg.c.wallet_id)
+            .join(transaction, transaction.c.id == leg.c.transaction_id)
+            .join(movement, movement.c.leg_id == leg.c.id)
+            .where(
+                among(connection, leg.c.wallet_id, wallet_ids),
+                transaction.c.state.in_(_LANDED),
+                movement.c.kind.in_((MovementKind.LAMPORTS, MovementKind.TOKENS)),
+            )
+        ).all()
+    )
+
+
+def _insert(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> Sequence[int]:
+    rows = [
+        {
+            "signature": entry.signature,
+            "wire": entry.wire,
+            "last_valid_block_height": entry.last_valid_block_height,
+            "blockhash_slot": entry.blockhash_slot,
+            "state": TransactionState.RECORDED,
+            "purpose": entry.purpose,
+            "operation": run.operation,
+            "run_id": run.run_id,
+            "signature_count": entry.signature_count,
+            "fee": entry.fee,
+            "rent_paid": entry.rent_paid,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for entry in recorded
+    ]
+    signatures = [entry.signature for entry in recorded]
+    try:
+        connection.execute(sa.insert(transaction), rows)
+    except IntegrityError as error:
+        raise AlreadyRecorded(", ".join(signatures)) from error
+    ids = _numbers(connection, transaction.c.id, transaction.c.signature, signatures)
+    return [ids[signature] for signature in signatures]
+
+
+def _numbers(
+    connection: Connection, number: sa.Column[int], key: sa.Column[Any], keys: Collection[Any]
+) -> dict[Any, int]:
+    """The numbers that rows were given, by a unique column: SQLite returns them of one row a statement only."""
+    rows = connection.execute(sa.select(key, number).where(among(connection, key, keys))).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def _movement(leg_id: int, owner: Pubkey, action: Action) -> dict[str, object]:
+    row: dict[str, object] = {"leg_id": leg_id, "mint": None}
+    match action:
+        case MoveLamports():
+            row |= {
+                "kind": MovementKind.LAMPORTS,
+                "amount": action.lamports,
+                "source": str(owner),
+                "destination": str(action.destination),
+            }
+        case MoveTokens():
+            row |= {
+                "kind": MovementKind.TOKENS,
+                "mint": str(action.mint),
+                "amount": action.amount,
+                "source": str(action.source),
+                "destination": str(action.destination),
+            }
+        case CloseAccount():
+            row |= {
+                "kind": MovementKind.RENT,
+                "amount": action.lamports,
+                "source": str(action.account),
+                "destination": str(action.rent_to),
+            }
+        case HarvestWithheld():
+            row |= {
+                "kind": MovementKind.WITHHELD,
+                "mint": str(action.mint),
+                "amount": action.amount,
+                "source": str(action.account),
+                "destination": str(action.mint),
+            }
+    return row

@@ -1,0 +1,1 @@
+"""The embedded chain itself: the SVM, its slots, its history and its state."""

@@ -1,0 +1,1 @@
+"""What tests and demos fill the embedded chain with."""

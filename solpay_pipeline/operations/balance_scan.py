@@ -1,0 +1,173 @@
+"""Notice money: which open payments have enough in their wallets to be worth a recheck?
+
+Balances only, a hundred accounts a call, page by page for as long as the time lasts. No key is used, nothing is
+written, no history asked: what a noticed payment really is, recheck decides. A look that ends early says why, and
+up to which payment it got.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.chain.reading import accounts
+from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.rpc.errors import RateLimited, Transient
+from solpay_pipeline.ledger import findings
+from solpay_pipeline.lifecycle.holdings import Mint
+from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.operations.context.context import check_ledger
+from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.records.queries import watched_page
+
+# Most that one look reports; after an outage the next look goes on behind them.
+MOST_NOTICED = 1_000
+
+# What expired by our hand, or closed, holds money only if it came late or was never seen; other states are judged.
+_UNJUDGED = (WalletState.CREATED, WalletState.PAYMENT_EXPIRED, WalletState.CLOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A payment with enough money in its wallet. `balances` are base units by mint, `SOL` for lamports.
+
+    `is_set_aside` where an operation could not deal with it, for a reason that stands.
+    """
+
+    payment_id: int
+    balances: tuple[tuple[str, int], ...]
+    is_set_aside: bool = False
+
+
+@dataclass(slots=True)
+class Notice:
+    """What a look has seen. `after` is the last payment that was looked at, 0 when the end was reached.
+
+    `trouble` is why the look ended early, where the chain was the reason; `retry_after` the seconds it asked for.
+    """
+
+    after: int
+    noticed: list[Noticed] = field(default_factory=list)
+    looked_at: int = 0
+    calls: int = 0
+    is_out_of_time: bool = False
+    trouble: str | None = None
+    is_rate_limited: bool = False
+    retry_after: float | None = None
+
+
+async def notice(
+    merchant: Merchant,
+    *,
+    after: int,
+    page: int,
+    seconds: float,
+    watch_days: int = 7,
+    tolerance: Tolerance = EXACT,
+) -> Notice:
+    """Look at open payments behind payment `after`, `page` at a time, for at most so many `seconds`.
+
+    Looked at are also those that expired at most `watch_days` ago; within the `tolerance` of its price there is enough
+    money for a payment.
+
+    Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them, and `Blocked`
+    where our own tables are missing.
+    """
+    with reading(merchant.engine) as connection:
+        check_ledger(connection)
+    seen = Notice(after)
+    async with merchant.open_rpc(0.0) as rpc:
+        try:
+            async with asyncio.timeout(seconds):
+                await rpc.check_cluster(merchant.cluster)
+                await _look(merchant, rpc, seen, page, watch_days, tolerance)
+        except TimeoutError:
+            seen.is_out_of_time = True
+        except Transient as error:
+            seen.trouble = str(error)
+            seen.is_rate_limited = isinstance(error, RateLimited)
+            seen.retry_after = error.retry_after
+        seen.calls = sum(rpc.calls.values())
+    return seen
+
+
+async def _look(
+    merchant: Merchant, rpc: Rpc, seen: Notice, page: int, watch_days: int, tolerance: Tolerance
+) -> None:
+    mints: dict[Pubkey, Mint | str] = {}
+    for last, wallets, count in _pages(merchant, seen.after, page, watch_days):
+        seen.noticed += await _noticed(merchant, rpc, wallets, mints, tolerance)
+        seen.looked_at += count
+        seen.after = last
+        if len(seen.noticed) >= MOST_NOTICED:
+            return
+    seen.after = 0
+
+
+def _pages(
+    merchant: Merchant, after: int, page: int, watch_days: int
+) -> Iterator[tuple[int, list[Wallet], int]]:
+    """The last payment's id, the wallets worth reading, and how many payments the page had."""
+    since = merchant.clock() - timedelta(days=watch_days)
+    while True:
+        with reading(merchant.engine) as connection:
+            rows = watched_page(
+                connection, merchant.tables, after_payment_id=after, limit=page, expired_since=since
+            )
+        if not rows:
+            return
+        ids = []
+        wallets = []
+        for row in rows:
+            if not isinstance(row, Wallet):
+                # Nobody can look for its money; the operations set it aside and say why.
+                ids.append(row.payment_id or after)
+            elif row.payment is not None:
+                ids.append(row.payment.id)
+                if row.payment.status is PaymentStatus.INITIATED or row.state in _UNJUDGED:
+                    wallets.append(row)
+        after = max(ids)
+        yield after, wallets, len(rows)
+        if len(rows) < page:
+            return
+
+
+async def _noticed(
+    merchant: Merchant,
+    rpc: Rpc,
+    wallets: Sequence[Wallet],
+    mints: dict[Pubkey, Mint | str],
+    tolerance: Tolerance,
+) -> list[Noticed]:
+    wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
+    payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
+    unread = {mint for payment in payments for mint in payment.mints if mint not in mints}
+    mints.update(await accounts.read_mints(rpc, unread, commitment=merchant.acceptance))
+    holdings = await accounts.read_holdings(
+        rpc,
+        [(payment.address, payment.mints) for payment in payments],
+        mints,
+        commitment=merchant.acceptance,
+    )
+    decimals = {address: mint.decimals for address, mint in mints.items() if isinstance(mint, Mint)}
+    covered = [
+        (payment.id, held.balances())
+        for payment, held in zip(payments, holdings, strict=True)
+        if covers(payment, held.balances(), decimals, tolerance)
+    ]
+    if not covered:
+        return []
+    with reading(merchant.engine) as connection:
+        aside = findings.set_aside_among(connection, [wallet_of[payment_id] for payment_id, _ in covered])
+    return [
+        Noticed(payment_id, _named(balances), wallet_of[payment_id] in aside)
+        for payment_id, balances in covered
+    ]
+
+
+def _named(balances: dict[Pubkey | None, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(("SOL" if mint is None else str(mint), amount) for mint, amount in balances.items()))

@@ -1,0 +1,1 @@
+"""Every change of a row, with its event and its finding in one database transaction."""

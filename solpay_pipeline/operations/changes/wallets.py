@@ -1,0 +1,38 @@
+"""Compare-and-set of wallets that were read in different states, all or none."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from solpay_pipeline.lifecycle.terms import Wallet, WalletState
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.errors import ChangedUnderneath
+from solpay_pipeline.records.changes import change_wallets
+
+
+def set_wallets(
+    connection: Connection,
+    errand: Errand,
+    wallets: Iterable[Wallet],
+    state: WalletState,
+    receiver_address: str | None = None,
+) -> None:
+    """Move wallets to `state`, each from the one it was read in.
+
+    Raises `ChangedUnderneath` where one is no longer in it; the caller's transaction is then void.
+    """
+    by_state: dict[WalletState, set[int]] = {}
+    for wallet in wallets:
+        by_state.setdefault(wallet.state, set()).add(wallet.id)
+    for from_state, ids in by_state.items():
+        changed = change_wallets(
+            connection,
+            errand.merchant.tables,
+            ids,
+            from_state=from_state,
+            to_state=state,
+            receiver_address=receiver_address,
+            now=errand.now(),
+        )
+        if changed != ids:
+            raise ChangedUnderneath

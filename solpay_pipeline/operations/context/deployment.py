@@ -1,0 +1,44 @@
+"""Whom an operation works for: the merchant's database, keys, addresses and way to the chain."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from solders.pubkey import Pubkey
+from sqlalchemy import Engine
+
+from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.sending.signing import FeePayerSigner
+from solpay_pipeline.ledger.spending import SpendingLimits
+from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.records.tables import PeerTables
+from solpay_pipeline.records.vault import WalletVault
+
+
+def utc_now() -> datetime:
+    """The wall clock, for our own rows. What decides about money is the chain's time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """Everything that stays the same from run to run.
+
+    `open_rpc` makes a client with a given pause, in seconds, between blockchain operations. `commitment` is how
+    settled our own transactions and reads must be, `acceptance` how settled a customer's payment.
+    `max_priority_fee` is in lamports a transaction.
+    """
+
+    engine: Engine
+    tables: PeerTables
+    vault: WalletVault
+    fee_payer: FeePayerSigner
+    receiver: Pubkey
+    cluster: str
+    open_rpc: Callable[[float], Rpc]
+    commitment: Commitment = Commitment.CONFIRMED
+    acceptance: Commitment = Commitment.CONFIRMED
+    transaction_version: int = 0
+    max_priority_fee: int = 0
+    spending: SpendingLimits = field(default_factory=SpendingLimits)
+    clock: Callable[[], datetime] = utc_now

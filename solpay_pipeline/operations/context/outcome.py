@@ -1,0 +1,172 @@
+"""What an operation did, in numbers that a run page, a terminal and a machine all show alike."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from solpay_pipeline.ledger.outbox import EventKind
+from solpay_pipeline.ledger.summary import Summary
+from solpay_pipeline.ledger.tables import TransactionState
+from solpay_pipeline.lifecycle.findings import HELD, Finding
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an operation counts while it works and no table remembers. One owner, one thread."""
+
+    looked_at: int = 0
+    waiting: int = 0
+    returned: int = 0
+    in_flight: int = 0
+    settled: int = 0
+    reopened: int = 0
+    skipped: int = 0
+    planned: Counter[str] = field(default_factory=Counter)
+    planned_amounts: Counter[str | None] = field(default_factory=Counter)
+    planned_transactions: int = 0
+    planned_findings: list[Finding] = field(default_factory=list)
+    stopped_reason: str = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one operation of one run.
+
+    Counts of changes, `amounts` (base units by mint, `SOL` for lamports), `rent` and `fees` (lamports) come from the
+    ledger and the outbox, so a retried step counts everything once. In a dry run they are what would be done.
+    """
+
+    operation: str
+    run_id: str
+    dry_run: bool
+    looked_at: int
+    accepted: int
+    expired: int
+    held: int
+    swept: int
+    closed: int
+    returned: int
+    waiting: int
+    in_flight: int
+    settled: int
+    reopened: int
+    skipped: int
+    transactions: int
+    failed_transactions: int
+    amounts: Mapping[str, int]
+    withheld: Mapping[str, int]
+    rent: int
+    fees: int
+    signatures: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    rpc_calls: Mapping[str, int]
+    stopped_reason: str
+
+    @property
+    def set_aside(self) -> tuple[Finding, ...]:
+        """Work that was not done, with reasons."""
+        return tuple(one for one in self.findings if one.is_set_aside)
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing was set aside and nothing failed for good."""
+        return not self.set_aside
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON; amounts as decimal strings, since JSON numbers lose digits beyond 2^53."""
+        return {
+            "operation": self.operation,
+            "run_id": self.run_id,
+            "dry_run": self.dry_run,
+            **self.counts(),
+            "amounts": {mint: str(amount) for mint, amount in self.amounts.items()},
+            "withheld": {mint: str(amount) for mint, amount in self.withheld.items()},
+            "rent_lamports": str(self.rent),
+            "fee_lamports": str(self.fees),
+            "signatures": list(self.signatures),
+            "set_aside": [_finding_json(one) for one in self.set_aside],
+            "held": [_finding_json(one) for one in self.findings if one.code in HELD],
+            "told": [
+                _finding_json(one) for one in self.findings if not one.is_set_aside and one.code not in HELD
+            ],
+            "rpc_calls": dict(self.rpc_calls),
+            "stopped_reason": self.stopped_reason,
+        }
+
+    def counts(self) -> dict[str, int]:
+        """The counts, by name."""
+        return {
+            "looked_at": self.looked_at,
+            "accepted": self.accepted,
+            "expired": self.expired,
+            "held_count": self.held,
+            "swept": self.swept,
+            "closed": self.closed,
+            "returned": self.returned,
+            "waiting": self.waiting,
+            "in_flight": self.in_flight,
+            "settled": self.settled,
+            "reopened": self.reopened,
+            "skipped": self.skipped,
+            "set_aside_count": len(self.set_aside),
+            "transactions": self.transactions,
+            "failed_transactions": self.failed_transactions,
+        }
+
+
+def outcome_of(
+    operation: str,
+    run_id: str,
+    tally: Tally,
+    summary: Summary,
+    rpc_calls: Mapping[str, int],
+    *,
+    dry_run: bool,
+) -> Outcome:
+    """Put together what the ledger remembers and what only the operation knows."""
+    if dry_run:
+        events: Mapping[str, int] = tally.planned
+        amounts: Mapping[str | None, int] = tally.planned_amounts
+        findings: tuple[Finding, ...] = tuple(tally.planned_findings)
+        transactions = tally.planned_transactions
+    else:
+        events, amounts, findings = summary.events, summary.moved, summary.findings
+        transactions = len(summary.signatures)
+    return Outcome(
+        operation=operation,
+        run_id=run_id,
+        dry_run=dry_run,
+        looked_at=tally.looked_at,
+        accepted=events.get(EventKind.PAYMENT_ACCEPTED, 0),
+        expired=events.get(EventKind.PAYMENT_EXPIRED, 0),
+        held=events.get(EventKind.PAYMENT_HELD, 0),
+        swept=events.get(EventKind.WALLET_SWEPT, 0),
+        closed=events.get(EventKind.WALLET_CLOSED, 0),
+        returned=tally.returned,
+        waiting=tally.waiting,
+        in_flight=tally.in_flight,
+        settled=tally.settled,
+        reopened=tally.reopened,
+        skipped=tally.skipped,
+        transactions=transactions,
+        failed_transactions=summary.transactions.get(TransactionState.FAILED, 0),
+        amounts={mint or "SOL": amount for mint, amount in amounts.items()},
+        withheld={mint or "SOL": amount for mint, amount in summary.withheld.items()},
+        rent=summary.rent,
+        fees=summary.fees,
+        signatures=summary.signatures,
+        findings=findings,
+        rpc_calls=rpc_calls,
+        stopped_reason=tally.stopped_reason,
+    )
+
+
+def _finding_json(one: Finding) -> dict[str, object]:
+    return {
+        "code": one.code.value,
+        "wallet_id": one.wallet_id,
+        "payment_id": one.payment_id,
+        "mint": None if one.mint is None else str(one.mint),
+        "amount": str(one.amount),
+        "explanation": one.explanation,
+    }

@@ -1,0 +1,1 @@
+"""Reading: pages of rows, snapshots of wallets, evidence."""

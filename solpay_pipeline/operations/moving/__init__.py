@@ -1,0 +1,1 @@
+"""Moving: decide, submit, wait, look again."""

@@ -1,0 +1,90 @@
+"""Finishes what earlier runs left in flight, before anything new is planned.
+
+Landed: applied. Not landed: the same bytes again while their blockhash lives. Provably dead: released, and the
+wallet is planned anew from the chain. What was applied at `confirmed` stays open until it is seen finalized; where a
+fork took it back for good, the wallet is opened again.
+"""
+
+from collections.abc import Sequence
+
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.chain.rpc.answers import SignatureStatus
+from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed
+from solpay_pipeline.chain.sending.instructions import ForbiddenInstruction, assert_destinations
+from solpay_pipeline.chain.sending.wire import message_of
+from solpay_pipeline.ledger import transactions
+from solpay_pipeline.ledger.tables import TransactionState
+from solpay_pipeline.ledger.transactions import OpenTransaction
+from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.moving.submission import apply, send
+
+
+async def settle(errand: Errand) -> None:
+    """Settle every open transaction of the ledger, as far as the chain can say today."""
+    with reading(errand.merchant.engine) as connection:
+        open_ones = transactions.open_transactions(connection)
+    if not open_ones:
+        return
+    if errand.options.dry_run:
+        errand.tally.in_flight += sum(one.state is TransactionState.RECORDED for one in open_ones)
+        return
+    answer = await errand.rpc.statuses([one.signature for one in open_ones], search_history=True)
+    unknown = []
+    landed: list[Receipt] = []
+    for one, status in zip(open_ones, answer.statuses, strict=True):
+        if status is None or status.err is not None:
+            unknown.append(one)
+            continue
+        receipt = _success(errand, one, status)
+        if receipt is not None:
+            landed.append(receipt)
+            errand.tally.settled += one.state is TransactionState.RECORDED
+    apply(errand, landed)
+    await _chase(errand, unknown)
+
+
+def _success(errand: Errand, one: OpenTransaction, status: SignatureStatus) -> Receipt | None:
+    if status.confirmation is Commitment.FINALIZED:
+        return Receipt(one.signature, Fate.FINALIZED, slot=status.slot)
+    if errand.merchant.commitment.reached_by(status.confirmation):
+        return Receipt(one.signature, Fate.CONFIRMED, slot=status.slot)
+    return None
+
+
+async def _chase(errand: Errand, unknown: Sequence[OpenTransaction]) -> None:
+    """Send again what may still land, and bury what cannot."""
+    taken_back = [one.signature for one in unknown if one.state is TransactionState.CONFIRMED]
+    if taken_back:
+        with errand.merchant.engine.begin() as connection:
+            transactions.hold_again(connection, taken_back)
+    signed = [
+        Signed(
+            one.signature,
+            one.wire,
+            one.last_valid_block_height,
+            one.blockhash_slot,
+            may_be_resent=_goes_home(errand, one),
+        )
+        for one in unknown
+    ]
+    receipts = await send(errand, signed, already_sent=True)
+    errand.tally.settled += sum(receipt.fate is not Fate.IN_FLIGHT for receipt in receipts.values())
+
+
+def _goes_home(errand: Errand, one: OpenTransaction) -> bool:
+    """Tell whether it would be signed today: the receiver or the fee payer of the settings may be another since.
+
+    A receiver may have been changed because its key was stolen; what was signed for it is not sent there again.
+    """
+    merchant = errand.merchant
+    try:
+        assert_destinations(
+            message_of(one.wire),
+            receiver=merchant.receiver,
+            fee_payer=merchant.fee_payer.pubkey,
+            max_priority_fee_lamports=merchant.max_priority_fee,
+        )
+    except (ForbiddenInstruction, TypeError, ValueError):
+        return False
+    return True

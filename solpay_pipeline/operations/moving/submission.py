@@ -1,0 +1,371 @@
+"""From a parcel to the chain and back into the ledger: sign, record, send, confirm, apply.
+
+A few dozen are signed and recorded together, and are on their way while the next are signed.
+Nothing leaves before its row and its legs are committed, together with a compare-and-set of each wallet's row, so
+that a plan made of an old row never reaches the chain. What becomes of a transaction is written as soon as it is
+known; what is not known when patience ends stays in flight, and the next run settles it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+from solders.keypair import Keypair
+from solders.message import MessageV0, MessageV1
+from sqlalchemy import Connection
+
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.chain.rpc.answers import RecentBlockhash
+from solpay_pipeline.chain.rpc.errors import NodeBehind
+from solpay_pipeline.chain.sending import packing
+from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, deliver
+from solpay_pipeline.chain.sending.instructions import assert_destinations
+from solpay_pipeline.chain.sending.packing import Parcel
+from solpay_pipeline.chain.sending.signing import sign_for
+from solpay_pipeline.chain.sending.wire import TransactionShape
+from solpay_pipeline.ledger import findings, spending, transactions
+from solpay_pipeline.ledger.spending import LimitReached
+from solpay_pipeline.ledger.tables import TransactionState
+from solpay_pipeline.ledger.transactions import AlreadyRecorded, Entry, WalletBusy
+from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.terms import Wallet, WalletState
+from solpay_pipeline.operations.changes.wallets import set_wallets
+from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.errors import Blocked, ChangedUnderneath
+from solpay_pipeline.records.changes import change_wallets
+
+# A slot lasts a third of a second; one in twenty is skipped.
+_BLOCKHASH_SECONDS = 0.4
+_BLOCKHASH_TRIES = 25
+
+# Signed and recorded together: few enough for the first to leave soon, enough to make commits cheap.
+_SIGNED_TOGETHER = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A parcel, the rows of its wallets as they were read, the state they take meanwhile, and their keys.
+
+    `rent_paid` is lamports that go into accounts which it opens.
+    """
+
+    parcel: Parcel
+    wallets: tuple[Wallet, ...]
+    state_in_flight: WalletState
+    keys: tuple[Keypair, ...]
+    rent_paid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of a shipment; `receipt` is None where it was not recorded.
+
+    `withheld` says why where it would have cost more than may be spent; else somebody was first.
+    """
+
+    shipment: Shipment
+    receipt: Receipt | None
+    withheld: str = ""
+
+
+async def ship(
+    errand: Errand, shipments: Sequence[Shipment], shape: TransactionShape, purpose: str
+) -> list[Delivered]:
+    """Carry out shipments with one blockhash, as far as what may be spent reaches.
+
+    Raises `Blocked` where the fee payer cannot pay them, and `ForbiddenInstruction` where a message is not what we
+    build, both before anything is signed. Raises what `sign_for` raises when those that were signed before are sent;
+    they stay in the ledger for the next run.
+    """
+    affordable, done = await _within_limits(errand, shipments)
+    if not affordable:
+        return done
+    await _check_fee_payer(errand, affordable)
+    making = _Making(errand, shape, purpose, await errand.blockhash())
+    drafts = [making.draft(shipment) for shipment in affordable]
+    recorded: dict[str, Shipment] = {}
+
+    async def signed() -> AsyncIterator[Signed]:
+        for start in range(0, len(drafts), _SIGNED_TOGETHER):
+            group = [
+                (draft.shipment, await making.entry(draft))
+                for draft in drafts[start : start + _SIGNED_TOGETHER]
+            ]
+            async for shipment, entry in _recorded(making, group, done):
+                recorded[entry.signature] = shipment
+                yield Signed(entry.signature, entry.wire, entry.last_valid_block_height, entry.blockhash_slot)
+
+    receipts = await send(errand, signed(), already_sent=False)
+    done.extend(Delivered(shipment, receipts[signature]) for signature, shipment in recorded.items())
+    return done
+
+
+async def send(
+    errand: Errand, signed: Iterable[Signed] | AsyncIterable[Signed], *, already_sent: bool
+) -> dict[str, Receipt]:
+    """Send what is in the ledger and write there what became of it."""
+    return await deliver(
+        errand.rpc,
+        signed,
+        commitment=errand.merchant.commitment,
+        patience_seconds=errand.patience(),
+        clock=asyncio.get_running_loop().time,
+        already_sent=already_sent,
+        on_receipts=lambda receipts: apply(errand, receipts),
+    )
+
+
+async def _within_limits(
+    errand: Errand, shipments: Sequence[Shipment]
+) -> tuple[list[Shipment], list[Delivered]]:
+    """The shipments that may be paid for, and the others, which are not signed; the reason is then in the tally."""
+    price = await errand.signature_fee()
+    affordable: list[Shipment] = []
+    planned = 0
+    with reading(errand.merchant.engine) as connection:
+        for position, shipment in enumerate(shipments):
+            parcel = shipment.parcel
+            planned += parcel.signature_count * price + parcel.priority_fee_lamports + shipment.rent_paid
+            try:
+                spending.check(
+                    connection, errand.merchant.spending, errand.run.run_id, errand.now(), more=planned
+                )
+            except LimitReached as limit:
+                return affordable, [_withheld(errand, one, limit) for one in shipments[position:]]
+            affordable.append(shipment)
+    return affordable, []
+
+
+def _withheld(errand: Errand, shipment: Shipment, limit: LimitReached) -> Delivered:
+    errand.tally.stopped_reason = limit.reason
+    return Delivered(shipment, None, str(limit))
+
+
+_CLOSING = {
+    Fate.CONFIRMED: TransactionState.CONFIRMED,
+    Fate.FINALIZED: TransactionState.FINALIZED,
+    Fate.FAILED: TransactionState.FAILED,
+    Fate.REFUSED: TransactionState.REFUSED,
+    Fate.DEAD: TransactionState.DEAD,
+}
+
+
+def apply(errand: Errand, receipts: Sequence[Receipt]) -> None:
+    """Write into the ledger what the chain said of transactions, unless another process has.
+
+    One that was applied at `confirmed` and turns out dead or failed was taken back by a fork: its wallets are opened
+    again in the same database transaction.
+    """
+    closing = [(receipt, _CLOSING[receipt.fate]) for receipt in receipts if receipt.fate in _CLOSING]
+    if not closing:
+        return
+    landed: dict[tuple[TransactionState, int | None], list[str]] = {}
+    with errand.merchant.engine.begin() as connection:
+        for receipt, state in closing:
+            if state in _LANDED:
+                landed.setdefault((state, receipt.slot), []).append(receipt.signature)
+            elif state not in _UNDONE or not _close(
+                connection, errand, receipt, TransactionState.CONFIRMED, state
+            ):
+                _close(connection, errand, receipt, TransactionState.RECORDED, state)
+            else:
+                _reopen(connection, errand, receipt.signature)
+        for (state, slot), signatures in landed.items():
+            for before in _LANDED[state]:
+                transactions.close_landed(
+                    connection, signatures, from_state=before, to_state=state, slot=slot, now=errand.now()
+                )
+
+
+# What a transaction that landed may have been before.
+_LANDED = {
+    TransactionState.CONFIRMED: (TransactionState.RECORDED,),
+    TransactionState.FINALIZED: (TransactionState.RECORDED, TransactionState.CONFIRMED),
+}
+
+_UNDONE = (TransactionState.DEAD, TransactionState.FAILED)
+
+# A wallet whose last transaction a fork took back, and the state in which the right operation finds it again.
+_REOPENED = (
+    (WalletState.SENT_FUNDS, WalletState.PROCESSING_FUNDS),
+    (WalletState.CLOSED, WalletState.PAYMENT_EXPIRED),
+)
+
+
+def _close(
+    connection: Connection,
+    errand: Errand,
+    receipt: Receipt,
+    from_state: TransactionState,
+    to_state: TransactionState,
+) -> bool:
+    return transactions.close(
+        connection,
+        receipt.signature,
+        from_state=from_state,
+        to_state=to_state,
+        now=errand.now(),
+        slot=receipt.slot,
+        error=receipt.err,
+        fee=receipt.fee,
+    )
+
+
+def _reopen(connection: Connection, errand: Errand, signature: str) -> None:
+    words = f"transaction {signature} was confirmed and then taken back by a fork; the wallet is open again"
+    wallet_ids = transactions.wallets_of(connection, signature)
+    for settled, reopened in _REOPENED:
+        change_wallets(
+            connection,
+            errand.merchant.tables,
+            wallet_ids,
+            from_state=settled,
+            to_state=reopened,
+            now=errand.now(),
+        )
+    told = [Finding(Code.FORK, wallet_id, None, words) for wallet_id in wallet_ids]
+    findings.note(connection, told, errand.run, errand.now())
+    errand.tally.reopened += len(wallet_ids)
+
+
+async def _check_fee_payer(errand: Errand, shipments: Sequence[Shipment]) -> None:
+    price = await errand.signature_fee()
+    fees = sum(one.parcel.signature_count * price + one.parcel.priority_fee_lamports for one in shipments)
+    left = errand.fee_payer_lamports - fees
+    if left < errand.fee_payer_floor:
+        raise Blocked(
+            f"the fee payer {errand.merchant.fee_payer.pubkey} has {errand.fee_payer_lamports} lamports; "
+            f"{fees} of fees must leave at least {errand.fee_payer_floor}: send it SOL and run again"
+        )
+    errand.fee_payer_lamports = left
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A shipment as a message that nobody has signed."""
+
+    shipment: Shipment
+    message: MessageV0 | MessageV1
+    recent: RecentBlockhash
+
+
+@dataclass(slots=True)
+class _Making:
+    """Makes ledger entries of shipments. Drafts take the blockhash that was read last."""
+
+    errand: Errand
+    shape: TransactionShape
+    purpose: str
+    recent: RecentBlockhash
+
+    def draft(self, shipment: Shipment) -> _Draft:
+        """What is to be signed. Raises `ForbiddenInstruction`."""
+        merchant = self.errand.merchant
+        message = packing.build(
+            shipment.parcel,
+            fee_payer=merchant.fee_payer.pubkey,
+            blockhash=self.recent.blockhash,
+            shape=self.shape,
+        )
+        assert_destinations(
+            message,
+            receiver=merchant.receiver,
+            fee_payer=merchant.fee_payer.pubkey,
+            max_priority_fee_lamports=merchant.max_priority_fee,
+        )
+        return _Draft(shipment, message, self.recent)
+
+    async def entry(self, draft: _Draft) -> Entry:
+        """The signed transaction as the ledger takes it. Raises what `sign_for` raises."""
+        # A key in memory waits for nothing: without this, nothing would be sent while others are signed.
+        await asyncio.sleep(0)
+        shipment, parcel = draft.shipment, draft.shipment.parcel
+        signature, wire = await sign_for(draft.message, self.errand.merchant.fee_payer, shipment.keys)
+        return Entry(
+            signature=str(signature),
+            wire=wire,
+            last_valid_block_height=draft.recent.last_valid_block_height,
+            blockhash_slot=draft.recent.slot,
+            purpose=self.purpose,
+            signature_count=parcel.signature_count,
+            fee=parcel.signature_count * await self.errand.signature_fee() + parcel.priority_fee_lamports,
+            legs=parcel.legs,
+            rent_paid=shipment.rent_paid,
+        )
+
+    async def renewed(self, shipment: Shipment) -> Entry:
+        """The same shipment under a blockhash that none was made with before."""
+        self.recent = await _next_blockhash(self.errand, self.recent)
+        return await self.entry(self.draft(shipment))
+
+
+async def _recorded(
+    making: _Making, group: Sequence[tuple[Shipment, Entry]], done: list[Delivered]
+) -> AsyncIterator[tuple[Shipment, Entry]]:
+    """Those of a group that are in the ledger and may be sent; the others are added to `done`.
+
+    All are recorded at once, which is the usual case, or one by one to tell which of them cannot be, and why.
+    """
+    errand = making.errand
+    are_recorded = len(group) > 1 and _record_together(errand, group)
+    for shipment, first in group:
+        entry = first
+        try:
+            is_recorded = are_recorded or _record(errand, [(shipment, entry)])
+            if is_recorded is None:
+                # The plan that was refused a moment ago, once more: under the same blockhash the same transaction.
+                entry = await making.renewed(shipment)
+                is_recorded = _record(errand, [(shipment, entry)])
+        except LimitReached as limit:
+            done.append(_withheld(errand, shipment, limit))
+            continue
+        if is_recorded:
+            yield shipment, entry
+        else:
+            done.append(Delivered(shipment, None))
+
+
+async def _next_blockhash(errand: Errand, known: RecentBlockhash) -> RecentBlockhash:
+    """A blockhash that is not `known`. Raises `NodeBehind` where the node has had none for several slots."""
+    for _ in range(_BLOCKHASH_TRIES):
+        await asyncio.sleep(_BLOCKHASH_SECONDS)
+        recent = await errand.rpc.latest_blockhash(errand.merchant.commitment)
+        if recent.blockhash != known.blockhash:
+            return recent
+    raise NodeBehind("the node gives the same blockhash for several slots; is it stuck?")
+
+
+def _record_together(errand: Errand, group: Sequence[tuple[Shipment, Entry]]) -> bool:
+    """Whether all of them may be sent; where not, none was recorded."""
+    try:
+        return bool(_record(errand, group))
+    except LimitReached:
+        return False
+
+
+def _record(errand: Errand, group: Sequence[tuple[Shipment, Entry]]) -> bool | None:
+    """Whether a group, recorded or not as a whole, may be sent.
+
+    None where a transaction stands in the ledger already, and it cannot be told that it may be sent.
+    """
+    try:
+        with errand.merchant.engine.begin() as connection:
+            spending.take_turns(connection, errand.merchant.spending)
+            for state, wallets in _by_state_in_flight(shipment for shipment, _ in group).items():
+                set_wallets(connection, errand, wallets, state)
+            transactions.record_all(connection, [entry for _, entry in group], errand.run, errand.now())
+            spending.check(connection, errand.merchant.spending, errand.run.run_id, errand.now())
+    except (ChangedUnderneath, WalletBusy):
+        return False
+    except AlreadyRecorded:
+        # What has no wallets opens accounts of the receiver, which this run waits for too: the same bytes may be sent
+        # by both. Of wallets only the ledger can tell whether another run carries them.
+        return None if len(group) > 1 or group[0][0].wallets else True
+    return True
+
+
+def _by_state_in_flight(shipments: Iterable[Shipment]) -> dict[WalletState, list[Wallet]]:
+    wallets: dict[WalletState, list[Wallet]] = {}
+    for shipment in shipments:
+        wallets.setdefault(shipment.state_in_flight, []).extend(shipment.wallets)
+    return wallets

@@ -1,0 +1,1 @@
+"""The settings: one table, parsed and checked in one place."""

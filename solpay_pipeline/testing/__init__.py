@@ -1,0 +1,1 @@
+"""One maker of shops, for tests, demo and benchmarks."""
