@@ -11,7 +11,7 @@ import time
 import uuid
 
 from benchmarks.processes import own_cpu_seconds, own_peak_memory
-from solpay_pipeline.defs.resources import merchant_of
+from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline.settings.model import Settings
@@ -21,8 +21,8 @@ def main() -> None:
     operation, options = sys.argv[1], Options(**json.loads(sys.argv[2]))
     before = own_peak_memory()
     started, cpu = time.perf_counter(), own_cpu_seconds()
-    merchant = merchant_of(Settings.from_environment(os.environ))
-    outcome = asyncio.run(run_operation(merchant, operation, options, uuid.uuid4().hex))
+    deployment = deployment_of(Settings.from_environment(os.environ))
+    outcome = asyncio.run(run_operation(deployment, operation, options, uuid.uuid4().hex))
     told = {
         "wall": time.perf_counter() - started,
         "cpu": own_cpu_seconds() - cpu,

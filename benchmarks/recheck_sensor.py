@@ -26,10 +26,10 @@ def fill(shop: Shop, count: int) -> int:
     """Rows as the peer writes them, in bulk; returns how many of them are paid."""
     shop.accept_sol()
     shop.accept_mint()
-    tables, now = shop.merchant.tables, datetime.now(UTC)
+    tables, now = shop.deployment.tables, datetime.now(UTC)
     stamps = {"created": now, "updated": now}
     keypairs = [Keypair() for _ in range(count)]
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         for token_id, amount in zip(shop.tokens.values(), ("0.1", "5"), strict=True):
             connection.execute(
                 sa.insert(tables.price).values(

@@ -30,7 +30,7 @@ from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.localnet.server.server import Node, running
 from solpay_pipeline.localnet.tools.seed import Seed
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.operations.run import run_operation
@@ -64,7 +64,7 @@ class Shop:
     chain: Chain
     node: Node
     seed: Seed
-    merchant: Merchant
+    deployment: Deployment
     database_url: str
     wallet_key: str
     tokens: dict[Pubkey | None, int] = field(default_factory=dict)
@@ -73,18 +73,18 @@ class Shop:
     # -- the merchant's side ------------------------------------------------------------------------------------
 
     def accept_sol(self, price: str = "0.1") -> None:
-        with self.merchant.engine.begin() as connection:
+        with self.deployment.engine.begin() as connection:
             self.tokens[None] = add_token(
-                connection, self.merchant.tables, mint=None, price=Decimal(price), name="SOL", symbol="SOL"
+                connection, self.deployment.tables, mint=None, price=Decimal(price), name="SOL", symbol="SOL"
             )
 
     def accept_mint(self, price: str = "5", **mint: Any) -> Pubkey:
         """A new mint among the accepted tokens; keyword arguments are those of `Seed.create_mint`."""
         address = self.seed.create_mint(**mint)
-        with self.merchant.engine.begin() as connection:
+        with self.deployment.engine.begin() as connection:
             self.tokens[address] = add_token(
                 connection,
-                self.merchant.tables,
+                self.deployment.tables,
                 mint=str(address),
                 price=Decimal(price),
                 name=f"Token {len(self.tokens)}",
@@ -114,11 +114,11 @@ class Shop:
             mints = [mint for mint in self.tokens if mint is not None and (prices is None or mint in prices)]
             self.seed.create_atas(keypair.pubkey(), mints)
         created = self.now()
-        with self.merchant.engine.begin() as connection:
+        with self.deployment.engine.begin() as connection:
             payment_id = add_payment(
                 connection,
-                self.merchant.tables,
-                self.merchant.vault,
+                self.deployment.tables,
+                self.deployment.vault,
                 keypair,
                 options=options,
                 created=created,
@@ -127,8 +127,8 @@ class Shop:
                 wallet_state=state,
             )
             wallet_id = connection.execute(
-                sa.select(self.merchant.tables.payment.c.one_time_payment_wallet_id).where(
-                    self.merchant.tables.payment.c.id == payment_id
+                sa.select(self.deployment.tables.payment.c.one_time_payment_wallet_id).where(
+                    self.deployment.tables.payment.c.id == payment_id
                 )
             ).scalar_one()
         return Customer(payment_id, wallet_id, keypair)
@@ -136,7 +136,7 @@ class Shop:
     def run(self, operation: str, run_id: str | None = None, **options: Any) -> Outcome:
         """One operation, as an op runs it."""
         return asyncio.run(
-            run_operation(self.merchant, operation, Options(**options), run_id or uuid.uuid4().hex)
+            run_operation(self.deployment, operation, Options(**options), run_id or uuid.uuid4().hex)
         )
 
     def maintain(self, **options: Any) -> list[Outcome]:
@@ -193,26 +193,26 @@ class Shop:
         return str(self.wallet_row(customer).state)
 
     def payment_row(self, customer: Customer) -> Any:
-        table = self.merchant.tables.payment
-        with reading(self.merchant.engine) as connection:
+        table = self.deployment.tables.payment
+        with reading(self.deployment.engine) as connection:
             return connection.execute(sa.select(table).where(table.c.id == customer.payment_id)).one()
 
     def wallet_row(self, customer: Customer) -> Any:
-        table = self.merchant.tables.wallet
-        with reading(self.merchant.engine) as connection:
+        table = self.deployment.tables.wallet
+        with reading(self.deployment.engine) as connection:
             return connection.execute(sa.select(table).where(table.c.id == customer.wallet_id)).one()
 
     def set_state(self, customer: Customer, state: WalletState) -> None:
         """What the peer, or a hand, writes."""
-        table = self.merchant.tables.wallet
-        with self.merchant.engine.begin() as connection:
+        table = self.deployment.tables.wallet
+        with self.deployment.engine.begin() as connection:
             connection.execute(
                 sa.update(table).where(table.c.id == customer.wallet_id).values(state=state.value)
             )
 
     def set_status(self, customer: Customer, status: PaymentStatus) -> None:
-        table = self.merchant.tables.payment
-        with self.merchant.engine.begin() as connection:
+        table = self.deployment.tables.payment
+        with self.deployment.engine.begin() as connection:
             connection.execute(
                 sa.update(table).where(table.c.id == customer.payment_id).values(status=status.value)
             )
@@ -220,9 +220,9 @@ class Shop:
     def accept_as_peer(self, customer: Customer, signature: str, mint: Pubkey | None = None) -> None:
         """What the peer's verification writes of a payment that was made in this mint; None is SOL."""
         self.set_state(customer, WalletState.PROCESSING_PAYMENT)
-        table = self.merchant.tables.payment
+        table = self.deployment.tables.payment
         accepted = {"status": PaymentStatus.CONFIRMED.value, "paid_token_id": self.tokens[mint]}
-        with self.merchant.engine.begin() as connection:
+        with self.deployment.engine.begin() as connection:
             connection.execute(
                 sa.update(table)
                 .where(table.c.id == customer.payment_id)
@@ -241,11 +241,11 @@ class Shop:
     def received(self, mint: Pubkey | None = None) -> int:
         """Base units at the receiver."""
         if mint is None:
-            return self.seed.lamports(self.merchant.receiver)
-        return self.tokens_of(self.merchant.receiver, mint)
+            return self.seed.lamports(self.deployment.receiver)
+        return self.tokens_of(self.deployment.receiver, mint)
 
     def findings(self, customer: Customer | None = None) -> list[StandingFinding]:
-        with reading(self.merchant.engine) as connection:
+        with reading(self.deployment.engine) as connection:
             all_of_them = findings.standing(connection)
         return [one for one in all_of_them if customer is None or one.finding.wallet_id == customer.wallet_id]
 
@@ -256,14 +256,14 @@ class Shop:
         query = sa.select(event_table).order_by(event_table.c.id)
         if customer is not None:
             query = query.where(event_table.c.payment_id == customer.payment_id)
-        with reading(self.merchant.engine) as connection:
+        with reading(self.deployment.engine) as connection:
             return list(connection.execute(query))
 
     def kinds(self, customer: Customer) -> list[str]:
         return [event.kind for event in self.events(customer)]
 
     def transactions(self) -> list[Any]:
-        with reading(self.merchant.engine) as connection:
+        with reading(self.deployment.engine) as connection:
             return list(connection.execute(sa.select(transaction_table).order_by(transaction_table.c.id)))
 
     def environment(self) -> dict[str, str]:
@@ -271,8 +271,8 @@ class Shop:
         return {
             "SOLPAY_DATABASE_URL": self.database_url,
             "SOLPAY_RPC_URLS": self.node.url,
-            "SOLPAY_RECEIVER_ADDRESS": str(self.merchant.receiver),
-            "SOLPAY_FEE_PAYER_KEYPAIR": self.merchant.fee_payer.keypair().to_json(),
+            "SOLPAY_RECEIVER_ADDRESS": str(self.deployment.receiver),
+            "SOLPAY_FEE_PAYER_KEYPAIR": self.deployment.fee_payer.keypair().to_json(),
             "SOLPAY_WALLET_KEYS": self.wallet_key,
             "SOLPAY_CLUSTER": "localnet",
         }
@@ -320,7 +320,7 @@ def open_shop(
             options = rpc_options or RpcOptions(sleep=sleep, retry_window_seconds=5)
             return Rpc([Endpoint(SecretStr(node.url))], options)
 
-        merchant = Merchant(
+        deployment = Deployment(
             engine=engine,
             tables=tables,
             vault=WalletVault([SecretStr(wallet_key)], encrypted=True),
@@ -331,7 +331,7 @@ def open_shop(
             transaction_version=version,
             acceptance=acceptance,
         )
-        yield Shop(chain, node, seed, merchant, database_url, wallet_key)
+        yield Shop(chain, node, seed, deployment, database_url, wallet_key)
     engine.dispose()
 
 

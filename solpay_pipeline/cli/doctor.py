@@ -12,11 +12,11 @@ from sqlalchemy import inspect
 from solpay_pipeline.base.database import DatabaseProblem, reading
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.signing import SignerRefused
-from solpay_pipeline.defs.resources import merchant_of
+from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.operations.context.context import open_errand
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.context import open_context
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import silent
@@ -64,48 +64,48 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
         return [Check(bad_one.name, False, bad_one.problem, is_setting=True)]
     checks = [Check("settings", True, f"{len(settings.shown())} settings are good")]
     try:
-        merchant = merchant_of(settings, retry_window_seconds=_RETRY_SECONDS)
+        deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
     except DatabaseProblem as problem:
         return [*checks, Check("database", False, str(problem))]
     checks.append(Check("database", True, settings.shown()["SOLPAY_DATABASE_URL"]))
-    checks += _tables(merchant)
+    checks += _tables(deployment)
     if all(check.passed for check in checks):
-        checks += _keys(merchant)
-        checks += asyncio.run(_chain(merchant))
-    merchant.engine.dispose()
+        checks += _keys(deployment)
+        checks += asyncio.run(_chain(deployment))
+    deployment.engine.dispose()
     if settings.fee_payer_signer is not None:
-        checks.append(asyncio.run(_signer(merchant)))
+        checks.append(asyncio.run(_signer(deployment)))
     checks += [Check(f"events: {name}", not bad, bad or good) for name, good, bad in look_at_sinks(settings)]
     if environ.get("DAGSTER_HOME"):
         checks.append(_daemon())
     return checks
 
 
-def _tables(merchant: Merchant) -> Iterator[Check]:
-    with reading(merchant.engine) as connection:
+def _tables(deployment: Deployment) -> Iterator[Check]:
+    with reading(deployment.engine) as connection:
         present = set(inspect(connection).get_table_names())
         current = migrate.is_current(connection)
-    absent = [table.name for table in merchant.tables.all if table.name not in present]
+    absent = [table.name for table in deployment.tables.all if table.name not in present]
     if absent:
         yield Check(
             "peer tables", False, f"missing {', '.join(absent)}: run the shop's migrations, or `solpay init`"
         )
     else:
-        lacking = missing_columns(merchant.engine, merchant.tables)
+        lacking = missing_columns(deployment.engine, deployment.tables)
         words = f"missing columns {', '.join(lacking)}" if lacking else "all there"
         yield Check("peer tables", not lacking, words)
     yield Check("own tables", current, "up to date" if current else "missing or outdated: run `solpay init`")
 
 
-def _keys(merchant: Merchant) -> Iterator[Check]:
+def _keys(deployment: Deployment) -> Iterator[Check]:
     """Fernet keys against real rows."""
-    with reading(merchant.engine) as connection:
-        page = sealed_page(connection, merchant.tables, after_wallet_id=0, limit=_KEYS_TRIED)
+    with reading(deployment.engine) as connection:
+        page = sealed_page(connection, deployment.tables, after_wallet_id=0, limit=_KEYS_TRIED)
     closed = []
     for sealed, address in page:
         try:
             if address is not None:
-                merchant.vault.open(sealed, Pubkey.from_string(address))
+                deployment.vault.open(sealed, Pubkey.from_string(address))
         except (KeyUnreadable, KeyMismatch, ValueError) as error:
             closed.append(str(error))
     words = (
@@ -133,42 +133,44 @@ def _daemon() -> Check:
     )
 
 
-async def _signer(merchant: Merchant) -> Check:
+async def _signer(deployment: Deployment) -> Check:
     """Whether the key in the Vault or KMS is there and is the fee payer's; nothing is signed."""
     name = "fee payer's signer"
     try:
-        is_there = await merchant.fee_payer.is_available()
+        is_there = await deployment.fee_payer.is_available()
     except SignerRefused as refused:
         return Check(name, False, str(refused))
     finally:
-        await merchant.fee_payer.aclose()
+        await deployment.fee_payer.aclose()
     if is_there:
-        return Check(name, True, f"has the key of {merchant.fee_payer.pubkey}")
-    words = f"gives no answer, or has no key of {merchant.fee_payer.pubkey}: see SOLPAY_FEE_PAYER_SIGNER"
+        return Check(name, True, f"has the key of {deployment.fee_payer.pubkey}")
+    words = f"gives no answer, or has no key of {deployment.fee_payer.pubkey}: see SOLPAY_FEE_PAYER_SIGNER"
     return Check(name, False, words)
 
 
-async def _chain(merchant: Merchant) -> list[Check]:
+async def _chain(deployment: Deployment) -> list[Check]:
     started = time.monotonic()
     try:
-        async with open_errand(merchant, Options(dry_run=True), RunRef("doctor", "doctor"), silent) as errand:
+        async with open_context(
+            deployment, Options(dry_run=True), RunRef("doctor", "doctor"), silent
+        ) as context:
             seconds = time.monotonic() - started
-            lamports = errand.fee_payer_lamports
+            lamports = context.fee_payer_lamports
             return [
                 Check(
                     "chain",
                     True,
-                    f"{merchant.cluster}, slot {errand.chain_slot}, preflight in {seconds:.2f} s",
+                    f"{deployment.cluster}, slot {context.chain_slot}, preflight in {seconds:.2f} s",
                 ),
                 Check(
                     "receiver",
                     True,
-                    f"{merchant.receiver} {'exists' if errand.receiver_exists else 'is unused'}",
+                    f"{deployment.receiver} {'exists' if context.receiver_exists else 'is unused'}",
                 ),
                 Check(
                     "fee payer",
                     lamports >= _LOW_LAMPORTS,
-                    f"{merchant.fee_payer.pubkey} has {lamports} lamports"
+                    f"{deployment.fee_payer.pubkey} has {lamports} lamports"
                     + ("" if lamports >= _LOW_LAMPORTS else f": send it SOL, {_LOW_LAMPORTS} at least"),
                 ),
             ]

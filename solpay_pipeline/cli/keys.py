@@ -14,20 +14,20 @@ def rotate_keys(
 ) -> None:
     """Seal every wallet's keypair under the first of SOLPAY_WALLET_KEYS. May be stopped and run again at any time."""
     from solpay_pipeline.base.database import DatabaseProblem
-    from solpay_pipeline.defs.resources import merchant_of
+    from solpay_pipeline.defs.resources import deployment_of
     from solpay_pipeline.operations.rotate import rotate_keys as rotate
 
     settings = settings_or_exit()
     if not settings.wallet_keys:
         refuse("SOLPAY_WALLET_KEYS: is empty: keypairs are stored unencrypted, there is no key to change")
     try:
-        merchant = merchant_of(settings)
+        deployment = deployment_of(settings)
     except DatabaseProblem as problem:
         refuse(f"SOLPAY_DATABASE_URL: {problem}")
     try:
-        rotation = rotate(merchant, dry_run=dry_run)
+        rotation = rotate(deployment, dry_run=dry_run)
     finally:
-        merchant.engine.dispose()
+        deployment.engine.dispose()
     if as_json:
         typer.echo(json.dumps(rotation.as_json(), indent=2))
     else:

@@ -37,14 +37,14 @@ def metrics(
 
 
 def _read(settings: Settings) -> str:
-    from solpay_pipeline.defs.resources import merchant_of
+    from solpay_pipeline.defs.resources import deployment_of
     from solpay_pipeline.reports.metrics import exposition
 
-    merchant = merchant_of(settings, retry_window_seconds=_RETRY_SECONDS)
+    deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
     try:
-        return exposition(merchant, datetime.now(UTC))
+        return exposition(deployment, datetime.now(UTC))
     finally:
-        merchant.engine.dispose()
+        deployment.engine.dispose()
 
 
 def _serve(settings: Settings, host: str, port: int) -> None:

@@ -86,19 +86,19 @@ _TITLES = {
 def _read(settings: Settings, window: "Window") -> "Report":
     from solpay_pipeline.base.database import reading
     from solpay_pipeline.defs.assets import decimals_of
-    from solpay_pipeline.defs.resources import merchant_of
+    from solpay_pipeline.defs.resources import deployment_of
     from solpay_pipeline.reports.report import build_report
     from solpay_pipeline.reports.settlements import known_mints
 
-    merchant = merchant_of(settings)
+    deployment = deployment_of(settings)
     try:
-        with reading(merchant.engine) as connection:
-            mints = known_mints(connection, merchant.tables)
-        decimals = asyncio.run(decimals_of(merchant, mints)) if mints else {}
-        with reading(merchant.engine) as connection:
-            return build_report(connection, merchant.tables, window, decimals, datetime.now(UTC))
+        with reading(deployment.engine) as connection:
+            mints = known_mints(connection, deployment.tables)
+        decimals = asyncio.run(decimals_of(deployment, mints)) if mints else {}
+        with reading(deployment.engine) as connection:
+            return build_report(connection, deployment.tables, window, decimals, datetime.now(UTC))
     finally:
-        merchant.engine.dispose()
+        deployment.engine.dispose()
 
 
 def _csv(report: "Report", name: str) -> str:

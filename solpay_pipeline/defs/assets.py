@@ -16,10 +16,10 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.reading.accounts import read_mints
 from solpay_pipeline.defs.failures import RETRIES
 from solpay_pipeline.defs.jobs import by_day
-from solpay_pipeline.defs.opening import opened_merchant
+from solpay_pipeline.defs.opening import opened_deployment
 from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
 from solpay_pipeline.lifecycle.holdings import Mint
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 
 GROUP = "reports"
 
@@ -39,8 +39,8 @@ def _declared(name: str, description: str) -> dg.AssetsDefinition:
         rpc: SolanaRpcResource,
         vault: WalletVaultResource,
     ) -> dg.MaterializeResult[None]:
-        with opened_merchant(database, rpc, vault) as merchant:
-            return _report(merchant, name, context.partition_key)
+        with opened_deployment(database, rpc, vault) as deployment:
+            return _report(deployment, name, context.partition_key)
 
     return report
 
@@ -74,16 +74,16 @@ reports_job = dg.define_asset_job(
 )
 
 
-async def decimals_of(merchant: Merchant, mints: Sequence[str]) -> dict[str, int]:
+async def decimals_of(deployment: Deployment, mints: Sequence[str]) -> dict[str, int]:
     """Decimals by mint, read from the chain; a mint that is none is left out. Raises the chain's errors."""
-    async with merchant.open_rpc(0.0) as client:
-        await client.check_cluster(merchant.cluster)
+    async with deployment.open_rpc(0.0) as client:
+        await client.check_cluster(deployment.cluster)
         wanted = [Pubkey.from_string(mint) for mint in mints]
-        found = await read_mints(client, wanted, commitment=merchant.commitment)
+        found = await read_mints(client, wanted, commitment=deployment.commitment)
     return {str(address): mint.decimals for address, mint in found.items() if isinstance(mint, Mint)}
 
 
-def _report(merchant: Merchant, name: str, day: str) -> dg.MaterializeResult[None]:
+def _report(deployment: Deployment, name: str, day: str) -> dg.MaterializeResult[None]:
     from solpay_pipeline.reports import plots
     from solpay_pipeline.reports.report import build_frame, records_of, shown_rows, totals_of
     from solpay_pipeline.reports.settlements import known_mints
@@ -95,11 +95,11 @@ def _report(merchant: Merchant, name: str, day: str) -> dg.MaterializeResult[Non
         "wallet_states": plots.plot_wallet_states,
         "operation_costs": plots.plot_operation_costs,
     }[name]
-    with reading(merchant.engine) as connection:
-        mints = known_mints(connection, merchant.tables) if name == "settlements" else []
-    decimals = asyncio.run(decimals_of(merchant, mints)) if mints else {}
-    with reading(merchant.engine) as connection:
-        frame = build_frame(name, connection, merchant.tables, window_of(day), decimals, datetime.now(UTC))
+    with reading(deployment.engine) as connection:
+        mints = known_mints(connection, deployment.tables) if name == "settlements" else []
+    decimals = asyncio.run(decimals_of(deployment, mints)) if mints else {}
+    with reading(deployment.engine) as connection:
+        frame = build_frame(name, connection, deployment.tables, window_of(day), decimals, datetime.now(UTC))
     key = str(frame.columns[0])
     return dg.MaterializeResult(
         metadata={

@@ -13,10 +13,10 @@ import dagster as dg
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.defs.assets import open_payments, operation_costs, settlements, wallet_states
-from solpay_pipeline.defs.opening import opened_merchant
+from solpay_pipeline.defs.opening import opened_deployment
 from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.reports import audits
 from solpay_pipeline.reports.audits import Audit
 from solpay_pipeline.reports.window import window_of
@@ -28,7 +28,7 @@ _LONGEST_WAIT = timedelta(hours=6)
 _EVIDENCE_DAYS = timedelta(days=7)
 
 
-Look = Callable[[Merchant, Rpc, str], Awaitable[Audit]]
+Look = Callable[[Deployment, Rpc, str], Awaitable[Audit]]
 """Looks at the shop and the chain; the text is the reported day."""
 
 
@@ -44,8 +44,8 @@ def _check(asset: dg.AssetsDefinition, description: str) -> Callable[[Look], dg.
             vault: WalletVaultResource,
         ) -> dg.AssetCheckResult:
             day = context.partition_key if context.has_partition_key else f"{datetime.now(UTC):%Y-%m-%d}"
-            with opened_merchant(database, rpc, vault) as merchant:
-                return _result(asyncio.run(_audit(merchant, look, day)))
+            with opened_deployment(database, rpc, vault) as deployment:
+                return _result(asyncio.run(_audit(deployment, look, day)))
 
         return check
 
@@ -56,31 +56,31 @@ def _check(asset: dg.AssetsDefinition, description: str) -> Callable[[Look], dg.
     settlements,
     "Each transaction that the ledger booked that day is on chain, with the fee and the amounts booked.",
 )
-async def books_balance(merchant: Merchant, client: Rpc, day: str) -> Audit:
+async def books_balance(deployment: Deployment, client: Rpc, day: str) -> Audit:
     """The ledger against the chain."""
-    with reading(merchant.engine) as connection:
+    with reading(deployment.engine) as connection:
         entries = audits.booked(connection, window_of(day))
-    return await audits.books_balance(client, entries, str(merchant.fee_payer.pubkey))
+    return await audits.books_balance(client, entries, str(deployment.fee_payer.pubkey))
 
 
 @_check(
     wallet_states,
     "No accepted money waits to be swept for more than six hours, but what was set aside with a reason.",
 )
-async def nothing_waits_too_long(merchant: Merchant, _client: Rpc, _day: str) -> Audit:
+async def nothing_waits_too_long(deployment: Deployment, _client: Rpc, _day: str) -> Audit:
     """Sweeping keeps up."""
-    with reading(merchant.engine) as connection:
-        return audits.nothing_waits_too_long(connection, merchant.tables, datetime.now(UTC), _LONGEST_WAIT)
+    with reading(deployment.engine) as connection:
+        return audits.nothing_waits_too_long(connection, deployment.tables, datetime.now(UTC), _LONGEST_WAIT)
 
 
 @_check(
     operation_costs,
     "No transaction is in flight past its last valid block: some run should have settled it.",
 )
-async def nothing_is_overdue_in_flight(merchant: Merchant, client: Rpc, _day: str) -> Audit:
+async def nothing_is_overdue_in_flight(deployment: Deployment, client: Rpc, _day: str) -> Audit:
     """The ledger's open rows are alive."""
     height = await client.block_height(Commitment.FINALIZED)
-    with reading(merchant.engine) as connection:
+    with reading(deployment.engine) as connection:
         return audits.nothing_is_overdue_in_flight(connection, height)
 
 
@@ -88,10 +88,12 @@ async def nothing_is_overdue_in_flight(merchant: Merchant, client: Rpc, _day: st
     open_payments,
     "Payments that ended have evidence: accepted ones a signature or our event, expired ones a look.",
 )
-async def everything_has_evidence(merchant: Merchant, _client: Rpc, _day: str) -> Audit:
+async def everything_has_evidence(deployment: Deployment, _client: Rpc, _day: str) -> Audit:
     """No status without a reason."""
-    with reading(merchant.engine) as connection:
-        return audits.everything_has_evidence(connection, merchant.tables, datetime.now(UTC) - _EVIDENCE_DAYS)
+    with reading(deployment.engine) as connection:
+        return audits.everything_has_evidence(
+            connection, deployment.tables, datetime.now(UTC) - _EVIDENCE_DAYS
+        )
 
 
 REPORT_CHECKS = [
@@ -102,10 +104,10 @@ REPORT_CHECKS = [
 ]
 
 
-async def _audit(merchant: Merchant, look: Look, day: str) -> Audit:
-    async with merchant.open_rpc(0.0) as client:
-        await client.check_cluster(merchant.cluster)
-        return await look(merchant, client, day)
+async def _audit(deployment: Deployment, look: Look, day: str) -> Audit:
+    async with deployment.open_rpc(0.0) as client:
+        await client.check_cluster(deployment.cluster)
+        return await look(deployment, client, day)
 
 
 def _result(audit: Audit) -> dg.AssetCheckResult:

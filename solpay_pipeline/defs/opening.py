@@ -9,23 +9,23 @@ from solpay_pipeline.defs.resources import (
     DatabaseResource,
     SolanaRpcResource,
     WalletVaultResource,
-    merchant_of,
+    deployment_of,
     settings_of,
 )
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 
 
 @contextmanager
-def opened_merchant(
+def opened_deployment(
     database: DatabaseResource, rpc: SolanaRpcResource, vault: WalletVaultResource
-) -> Iterator[Merchant]:
+) -> Iterator[Deployment]:
     """The merchant for as long as the block runs; trouble in it leaves as the failure that Dagster is to see."""
     try:
-        merchant = merchant_of(settings_of(database, rpc, vault))
+        deployment = deployment_of(settings_of(database, rpc, vault))
         try:
-            yield merchant
+            yield deployment
         finally:
-            merchant.engine.dispose()
+            deployment.engine.dispose()
     except MENDABLE_BY_PEOPLE as error:
         raise permanent(error) from None
     except Transient as error:

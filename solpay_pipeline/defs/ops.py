@@ -27,7 +27,7 @@ from solpay_pipeline.defs.resources import (
     EventSinkResource,
     SolanaRpcResource,
     WalletVaultResource,
-    merchant_of,
+    deployment_of,
     settings_of,
 )
 from solpay_pipeline.operations.context.options import Options, parse_tolerance
@@ -253,20 +253,20 @@ def _operate(
     try:
         settings = settings_of(database, rpc, vault)
         options = config.options(settings, **more)
-        merchant = merchant_of(settings)
+        deployment = deployment_of(settings)
         try:
             outcome = run_until_stopped(
-                run_operation(merchant, operation, options, context.run_id, progress_for(context))
+                run_operation(deployment, operation, options, context.run_id, progress_for(context))
             )
         finally:
-            merchant.engine.dispose()
+            deployment.engine.dispose()
     except (INTERRUPTED, asyncio.CancelledError) as interrupt:
         raise cancelled() from interrupt
     except MENDABLE_BY_PEOPLE as error:
         raise permanent(error) from None
     except Transient as error:
         raise transient(error) from None
-    _report(context, outcome, merchant.cluster)
+    _report(context, outcome, deployment.cluster)
     return outcome.as_json()
 
 

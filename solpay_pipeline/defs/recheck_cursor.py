@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from solpay_pipeline.operations.balance_scan import Notice
+from solpay_pipeline.operations.balance_scan import ScanResult
 
 # Providers block whoever keeps knocking for some minutes.
 _LONGEST_PAUSE = 900.0
@@ -43,7 +43,7 @@ class Cursor:
         not_before = None if self.not_before is None else self.not_before.isoformat()
         return json.dumps({"after": self.after, "refusals": self.refusals, "not_before": not_before})
 
-    def moved_to(self, seen: Notice, now: datetime, interval: int) -> "Cursor":
+    def moved_to(self, seen: ScanResult, now: datetime, interval: int) -> "Cursor":
         """Behind what was seen; after a rate limit with a pause that doubles each time, or as long as asked."""
         if not seen.is_rate_limited:
             return Cursor(seen.after)

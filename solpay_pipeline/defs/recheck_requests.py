@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from solpay_pipeline.defs.concurrency import UNDER_WAY
-from solpay_pipeline.operations.balance_scan import Noticed
+from solpay_pipeline.operations.balance_scan import FundedPayment
 
 FINGERPRINT = "solpay/finding"
 
@@ -37,35 +37,35 @@ class Asked:
 
 
 def requests_for(
-    instance: dg.DagsterInstance, noticed: Sequence[Noticed], now: datetime, interval: int
+    instance: dg.DagsterInstance, funded: Sequence[FundedPayment], now: datetime, interval: int
 ) -> Asked:
     """Requests for what was noticed; `interval` is the seconds between two ticks."""
-    if not noticed:
+    if not funded:
         return Asked([], "no payment has enough money")
     busy = _under_way(instance)
-    fresh = [one for one in noticed if one.payment_id not in busy]
+    fresh = [one for one in funded if one.payment_id not in busy]
     requests: list[dg.RunRequest] = []
-    known = len(noticed) - len(fresh)
+    known = len(funded) - len(fresh)
     for part in _parts(fresh):
         request = _request(instance, part, now, interval)
         if request is None:
             known += len(part)
         else:
             requests.append(request)
-    words = f"{len(noticed)} payments have enough money, {known} of them are being rechecked or were"
+    words = f"{len(funded)} payments have enough money, {known} of them are being rechecked or were"
     return Asked(requests, words)
 
 
-def _parts(noticed: Sequence[Noticed]) -> Iterator[Sequence[Noticed]]:
+def _parts(funded: Sequence[FundedPayment]) -> Iterator[Sequence[FundedPayment]]:
     """What one run each is to look at."""
     for is_set_aside in (False, True):
-        alike = [one for one in noticed if one.is_set_aside is is_set_aside]
+        alike = [one for one in funded if one.is_set_aside is is_set_aside]
         for start in range(0, len(alike), _MOST_A_RUN):
             yield alike[start : start + _MOST_A_RUN]
 
 
 def _request(
-    instance: dg.DagsterInstance, part: Sequence[Noticed], now: datetime, interval: int
+    instance: dg.DagsterInstance, part: Sequence[FundedPayment], now: datetime, interval: int
 ) -> dg.RunRequest | None:
     fingerprint = _fingerprint(part)
     runs = instance.get_run_records(dg.RunsFilter(job_name="recheck_job", tags={FINGERPRINT: fingerprint}))
@@ -84,7 +84,7 @@ def _request(
     )
 
 
-def _fingerprint(part: Sequence[Noticed]) -> str:
+def _fingerprint(part: Sequence[FundedPayment]) -> str:
     told = json.dumps(sorted((one.payment_id, one.balances) for one in part))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

@@ -14,7 +14,7 @@ from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.sending.signing import FeePayerSigner, RemoteSigner
 from solpay_pipeline.ledger.spending import SpendingLimits
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.settings.model import SETTINGS, BadSetting, Settings, parse_settings
@@ -97,7 +97,7 @@ def settings_of(*resources: _SettingsResource, environ: Mapping[str, str] | None
     return parse_settings(values)
 
 
-def merchant_of(settings: Settings, *, retry_window_seconds: float | None = None) -> Merchant:
+def deployment_of(settings: Settings, *, retry_window_seconds: float | None = None) -> Deployment:
     """Open the database and put everything together; the chain is opened by each operation.
 
     Raises `DatabaseUnreachable`.
@@ -115,7 +115,7 @@ def merchant_of(settings: Settings, *, retry_window_seconds: float | None = None
         )
         return Rpc(endpoints, options)
 
-    return Merchant(
+    return Deployment(
         engine=open_engine(settings.database_url.get_secret_value()),
         tables=peer_tables(settings.payment_table, settings.token_table),
         vault=WalletVault(settings.wallet_keys, encrypted=bool(settings.wallet_keys)),

@@ -16,13 +16,13 @@ from solpay_pipeline.defs.resources import (
     DatabaseResource,
     SolanaRpcResource,
     WalletVaultResource,
-    merchant_of,
+    deployment_of,
     settings_of,
 )
 from solpay_pipeline.ledger import deliveries, outbox
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.operations.balance_scan import Notice, notice
+from solpay_pipeline.operations.balance_scan import ScanResult, scan_balances
 from solpay_pipeline.settings.model import BadSetting, Settings
 from solpay_pipeline.settings.timetable import read_timetable
 from solpay_pipeline.wiring.sinks import sink_names
@@ -93,10 +93,10 @@ def recheck_sensor(
         return dg.SensorResult(skip_reason=f"the chain asked for patience; the next look is in {wait} s")
     try:
         settings = settings_of(database, rpc, vault)
-        merchant = merchant_of(settings, retry_window_seconds=_RETRY_SECONDS)
+        deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
         try:
-            look = notice(
-                merchant,
+            look = scan_balances(
+                deployment,
                 after=cursor.after,
                 page=TIMETABLE.page,
                 seconds=_LOOK_SECONDS,
@@ -105,10 +105,10 @@ def recheck_sensor(
             )
             seen = asyncio.run(look)
         finally:
-            merchant.engine.dispose()
+            deployment.engine.dispose()
     except MENDABLE_BY_PEOPLE as error:
         raise permanent(error) from None
-    asked = recheck_requests.requests_for(context.instance, seen.noticed, now, TIMETABLE.interval)
+    asked = recheck_requests.requests_for(context.instance, seen.funded, now, TIMETABLE.interval)
     told = f"{_seen(seen)}, {seen.calls} calls, {time.monotonic() - started:.1f} s; {asked.words}"
     context.log.info(told)
     after = cursor.moved_to(seen, now, TIMETABLE.interval).as_text()
@@ -147,7 +147,7 @@ def run_failed_sensor(context: dg.RunFailureSensorContext, database: DatabaseRes
         engine.dispose()
 
 
-def _seen(seen: Notice) -> str:
+def _seen(seen: ScanResult) -> str:
     words = f"looked at {seen.looked_at} open payments"
     if seen.trouble is not None:
         return f"{words}, then the chain could not be read: {seen.trouble}"

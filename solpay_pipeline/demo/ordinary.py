@@ -2,13 +2,13 @@
 
 from solpay_pipeline.demo.deeds import goes_elsewhere, is_accepted, is_left, pays, pays_net, receives
 from solpay_pipeline.demo.situation import Age, Situation
-from solpay_pipeline.lifecycle.findings import Code
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
 _INITIATED, _CONFIRMED, _EXPIRED = PaymentStatus.INITIATED, PaymentStatus.CONFIRMED, PaymentStatus.EXPIRED
 _CREATED, _SENT, _CLOSED = WalletState.CREATED, WalletState.SENT_FUNDS, WalletState.CLOSED
 _HELD = WalletState.RECEIVED_FUNDS
-_OVERPAID = frozenset({Code.OVERPAID})
+_OVERPAID = frozenset({FindingCode.OVERPAID})
 
 ORDINARY = (
     Situation(
@@ -57,7 +57,7 @@ ORDINARY = (
         _EXPIRED,
         _HELD,
         symbols=("SOL", "TAX"),
-        codes=frozenset({Code.SHORT}),
+        codes=frozenset({FindingCode.SHORT}),
     ),
     Situation(
         "paid_wrapped_sol",
@@ -143,7 +143,7 @@ ORDINARY = (
         (),
         _EXPIRED,
         _HELD,
-        frozenset({Code.LATE}),
+        frozenset({FindingCode.LATE}),
         later=(pays("SOL"),),
     ),
     Situation(
@@ -154,7 +154,7 @@ ORDINARY = (
         (pays("SOL", 50),),
         _EXPIRED,
         _HELD,
-        frozenset({Code.SHORT}),
+        frozenset({FindingCode.SHORT}),
     ),
     Situation(
         "short_live",
@@ -173,7 +173,7 @@ ORDINARY = (
         (pays("SOL", 50), pays("USDC", 50)),
         _EXPIRED,
         _HELD,
-        frozenset({Code.SHORT}),
+        frozenset({FindingCode.SHORT}),
     ),
     Situation(
         "unpriced_sol",
@@ -183,7 +183,7 @@ ORDINARY = (
         (receives("SOL", 50_000_000),),
         _EXPIRED,
         _HELD,
-        frozenset({Code.UNEXPECTED}),
+        frozenset({FindingCode.UNEXPECTED}),
         symbols=("USDC",),
     ),
     Situation(
@@ -194,7 +194,7 @@ ORDINARY = (
         (receives("SPAM", 1),),
         _EXPIRED,
         _HELD,
-        frozenset({Code.UNEXPECTED}),
+        frozenset({FindingCode.UNEXPECTED}),
     ),
     Situation(
         "paid_and_spammed",
@@ -204,7 +204,7 @@ ORDINARY = (
         (pays("USDC"), receives("SPAM", 1)),
         _CONFIRMED,
         WalletState.FAILED_TO_SEND_FUNDS,
-        frozenset({Code.DESTINATION_UNFIT}),
+        frozenset({FindingCode.DESTINATION_UNFIT}),
     ),
     Situation(
         "refunded",

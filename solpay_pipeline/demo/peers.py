@@ -2,14 +2,14 @@
 
 from solpay_pipeline.demo.deeds import accounts_are_closed, goes_home, is_accepted, is_left, pays, receives
 from solpay_pipeline.demo.situation import Age, Situation
-from solpay_pipeline.lifecycle.findings import Code
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
 _INITIATED, _CONFIRMED, _EXPIRED = PaymentStatus.INITIATED, PaymentStatus.CONFIRMED, PaymentStatus.EXPIRED
 _CREATED, _SENT, _CLOSED = WalletState.CREATED, WalletState.SENT_FUNDS, WalletState.CLOSED
 _PROCESSING, _OVER = WalletState.PROCESSING_PAYMENT, WalletState.PAYMENT_EXPIRED
 _HELD = WalletState.RECEIVED_FUNDS
-_FOREIGN = frozenset({Code.FOREIGN_MOVEMENT})
+_FOREIGN = frozenset({FindingCode.FOREIGN_MOVEMENT})
 
 PEERS = (
     Situation(
@@ -67,7 +67,7 @@ PEERS = (
         (),
         _EXPIRED,
         _HELD,
-        frozenset({Code.LATE}),
+        frozenset({FindingCode.LATE}),
         later=(pays("USDC"), is_left(_EXPIRED, _OVER)),
     ),
     Situation(
@@ -108,7 +108,7 @@ PEERS = (
         (pays("SOL"), pays("USDC")),
         _CONFIRMED,
         _SENT,
-        frozenset({Code.OVERPAID}),
+        frozenset({FindingCode.OVERPAID}),
         later=(is_left(_EXPIRED, _CLOSED),),
     ),
     Situation(
@@ -210,7 +210,7 @@ PEERS = (
         (pays("SOL", 50), is_left(_INITIATED, _PROCESSING)),
         _EXPIRED,
         _HELD,
-        frozenset({Code.SHORT}),
+        frozenset({FindingCode.SHORT}),
     ),
     Situation(
         "marked_expired_live",
@@ -256,7 +256,7 @@ PEERS = (
         (accounts_are_closed,),
         _EXPIRED,
         _HELD,
-        frozenset({Code.LATE}),
+        frozenset({FindingCode.LATE}),
         later=(is_left(_EXPIRED, _CLOSED), pays("SOL")),
     ),
     Situation(

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from solpay_pipeline.demo.story import Story
-from solpay_pipeline.lifecycle.findings import HELD, Code
+from solpay_pipeline.lifecycle.findings import HELD, FindingCode
 
 
 def show(story: Story, console: Console) -> None:
@@ -140,10 +140,14 @@ def _findings(story: Story) -> Table:
     return table
 
 
-def _kind(code: Code) -> str:
+def _kind(code: FindingCode) -> str:
     if code in HELD:
         return "held"
-    return "told" if code in {Code.OVERPAID, Code.FOREIGN_MOVEMENT, Code.FORK} else "set aside"
+    return (
+        "told"
+        if code in {FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK}
+        else "set aside"
+    )
 
 
 def _sums(story: Story, console: Console) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from solpay_pipeline.demo.deeds import Deed
-from solpay_pipeline.lifecycle.findings import Code
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
 USUAL = ("SOL", "USDC", "EURC")
@@ -36,7 +36,7 @@ class Situation:
     deeds: tuple[Deed, ...]
     status: PaymentStatus | None
     state: WalletState
-    codes: frozenset[Code] = frozenset()
+    codes: frozenset[FindingCode] = frozenset()
     later: tuple[Deed, ...] = ()
     symbols: tuple[str, ...] = USUAL
     with_accounts: bool = True

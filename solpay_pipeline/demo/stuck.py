@@ -14,7 +14,7 @@ from solpay_pipeline.demo.deeds import (
     prices_are_deleted,
 )
 from solpay_pipeline.demo.situation import USUAL, Age, Situation
-from solpay_pipeline.lifecycle.findings import Code
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 
 
@@ -22,7 +22,7 @@ def _stuck(
     name: str,
     sentence: str,
     count: int,
-    code: Code,
+    code: FindingCode,
     *deeds: Deed,
     symbols: tuple[str, ...] = USUAL,
 ) -> Situation:
@@ -45,7 +45,7 @@ STUCK = (
         "frozen",
         "The mint's authority has frozen the account; the wallet's SOL goes home.",
         3,
-        Code.TOKEN_STUCK,
+        FindingCode.TOKEN_STUCK,
         pays("USDC"),
         pays("SOL", 10),
         is_frozen("USDC"),
@@ -55,7 +55,7 @@ STUCK = (
         "transfer_hook",
         "The token's transfers call a program that asks for accounts we cannot know.",
         2,
-        Code.TOKEN_STUCK,
+        FindingCode.TOKEN_STUCK,
         is_minted("HOOK"),
         is_accepted("HOOK"),
         symbols=("SOL", "HOOK"),
@@ -64,7 +64,7 @@ STUCK = (
         "non_transferable",
         "The token can never leave its first owner.",
         2,
-        Code.TOKEN_STUCK,
+        FindingCode.TOKEN_STUCK,
         is_minted("SOUL"),
         is_accepted("SOUL"),
         symbols=("SOL", "SOUL"),
@@ -73,7 +73,7 @@ STUCK = (
         "paused",
         "The mint has stopped all transfers for now.",
         2,
-        Code.TOKEN_STUCK,
+        FindingCode.TOKEN_STUCK,
         pays("HALT"),
         is_accepted("HALT"),
         symbols=("SOL", "HALT"),
@@ -82,7 +82,7 @@ STUCK = (
         "key_lost",
         "The keypair is sealed with a Fernet key that is not configured.",
         2,
-        Code.KEY_UNREADABLE,
+        FindingCode.KEY_UNREADABLE,
         pays("SOL"),
         is_accepted("SOL"),
         key_is_lost,
@@ -91,7 +91,7 @@ STUCK = (
         "key_in_plain_text",
         "The keypair is stored in plain text, though the shop encrypts: refused.",
         1,
-        Code.KEY_UNREADABLE,
+        FindingCode.KEY_UNREADABLE,
         pays("SOL"),
         is_accepted("SOL"),
         key_is_plain,
@@ -100,7 +100,7 @@ STUCK = (
         "key_of_another",
         "The stored keypair is not the one of the payment's address.",
         1,
-        Code.KEY_MISMATCH,
+        FindingCode.KEY_MISMATCH,
         pays("USDC"),
         is_accepted("USDC"),
         key_is_of_another,
@@ -109,7 +109,7 @@ STUCK = (
         "gone_elsewhere",
         "The money was sent to a stranger by somebody who had the key.",
         1,
-        Code.FUNDS_ELSEWHERE,
+        FindingCode.FUNDS_ELSEWHERE,
         pays("SOL"),
         goes_elsewhere("SOL"),
         is_accepted("SOL"),
@@ -122,7 +122,7 @@ STUCK = (
         (pays("SOL"), is_accepted("SOL"), payment_is_deleted),
         None,
         WalletState.PROCESSING_PAYMENT,
-        frozenset({Code.NO_PAYMENT}),
+        frozenset({FindingCode.NO_PAYMENT}),
     ),
     Situation(
         "no_price",
@@ -132,6 +132,6 @@ STUCK = (
         (prices_are_deleted,),
         PaymentStatus.INITIATED,
         WalletState.CREATED,
-        frozenset({Code.UNREADABLE_ROW}),
+        frozenset({FindingCode.UNREADABLE_ROW}),
     ),
 )

@@ -12,11 +12,11 @@ from solpay_pipeline.base.sql import among
 from solpay_pipeline.base.upsert import upsert
 from solpay_pipeline.ledger.tables import finding
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.lifecycle.findings import HELD, TOLD, Code, Finding
+from solpay_pipeline.lifecycle.findings import HELD, NOTICES, Finding, FindingCode
 
 _STANDS_ASIDE = (
     finding.c.standing_key.is_not(None),
-    finding.c.code.not_in([code.value for code in HELD | TOLD]),
+    finding.c.code.not_in([code.value for code in HELD | NOTICES]),
 )
 
 
@@ -68,7 +68,7 @@ def set_aside_among(connection: Connection, wallet_ids: Collection[int]) -> set[
 
 
 def clear(
-    connection: Connection, wallet_ids: Collection[int], codes: Collection[Code], now: datetime
+    connection: Connection, wallet_ids: Collection[int], codes: Collection[FindingCode], now: datetime
 ) -> None:
     """End the findings of these kinds that stand for these wallets."""
     connection.execute(
@@ -83,8 +83,8 @@ def clear(
 
 
 def amounts_of(
-    connection: Connection, wallet_id: int, codes: Collection[Code]
-) -> dict[tuple[Code, Pubkey | None], int]:
+    connection: Connection, wallet_id: int, codes: Collection[FindingCode]
+) -> dict[tuple[FindingCode, Pubkey | None], int]:
     """The amounts that stand for a wallet, by kind and mint."""
     rows = connection.execute(
         sa.select(finding.c.code, finding.c.mint, finding.c.amount).where(
@@ -94,7 +94,7 @@ def amounts_of(
         )
     )
     return {
-        (Code(code), None if mint is None else Pubkey.from_string(mint)): amount
+        (FindingCode(code), None if mint is None else Pubkey.from_string(mint)): amount
         for code, mint, amount in rows
     }
 
@@ -107,7 +107,7 @@ def standing(connection: Connection, *, run: RunRef | None = None) -> list[Stand
     return [
         StandingFinding(
             Finding(
-                code=Code(row.code),
+                code=FindingCode(row.code),
                 wallet_id=row.wallet_id,
                 payment_id=row.payment_id,
                 explanation=row.explanation,

@@ -43,7 +43,7 @@ class RunRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NewTransaction:
     """A signed transaction, ready to be recorded.
 
     `fee` is what it costs when it lands, `rent_paid` what it pays into accounts that it opens, both in lamports.
@@ -74,7 +74,7 @@ class OpenTransaction:
     wallet_ids: tuple[int, ...]
 
 
-def record(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> None:
+def record(connection: Connection, entry: NewTransaction, run: RunRef, now: datetime) -> None:
     """Write a transaction with its legs and movements.
 
     Raises `WalletBusy` where one of its wallets has a leg in flight, and `AlreadyRecorded`; the caller's transaction is
@@ -83,7 +83,9 @@ def record(connection: Connection, entry: Entry, run: RunRef, now: datetime) -> 
     record_all(connection, [entry], run, now)
 
 
-def record_all(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> None:
+def record_all(
+    connection: Connection, recorded: Sequence[NewTransaction], run: RunRef, now: datetime
+) -> None:
     """Write transactions with their legs and movements, all or none. Raises as `record`, for any one of them."""
     legs = [
         (transaction_id, one)
@@ -292,7 +294,9 @@ def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
     )
 
 
-def _insert(connection: Connection, recorded: Sequence[Entry], run: RunRef, now: datetime) -> Sequence[int]:
+def _insert(
+    connection: Connection, recorded: Sequence[NewTransaction], run: RunRef, now: datetime
+) -> Sequence[int]:
     rows = [
         {
             "signature": entry.signature,

@@ -6,7 +6,7 @@ from enum import StrEnum
 from solders.pubkey import Pubkey
 
 
-class Code(StrEnum):
+class FindingCode(StrEnum):
     """Every reason there is. The value is stored, shown as a label and counted."""
 
     # Set aside: this wallet cannot be handled now; the rest go on.
@@ -37,8 +37,8 @@ class Code(StrEnum):
     FORK = "fork"
 
 
-HELD = frozenset({Code.SHORT, Code.LATE, Code.UNEXPECTED})
-TOLD = frozenset({Code.OVERPAID, Code.FOREIGN_MOVEMENT, Code.FORK})
+HELD = frozenset({FindingCode.SHORT, FindingCode.LATE, FindingCode.UNEXPECTED})
+NOTICES = frozenset({FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Finding:
     `mint` is None for SOL or where no asset is meant; `amount` is in base units, 0 where none is meant.
     """
 
-    code: Code
+    code: FindingCode
     wallet_id: int | None
     payment_id: int | None
     explanation: str
@@ -58,4 +58,4 @@ class Finding:
     @property
     def is_set_aside(self) -> bool:
         """Tell whether this stands for work that was not done."""
-        return self.code not in HELD | TOLD
+        return self.code not in HELD | NOTICES

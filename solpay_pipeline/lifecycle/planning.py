@@ -17,7 +17,7 @@ from solpay_pipeline.lifecycle.actions import (
     MoveLamports,
     MoveTokens,
 )
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, TokenHolding
 from solpay_pipeline.lifecycle.terms import Wallet
 
@@ -61,7 +61,7 @@ def plan_sweep(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
         if stuck is None:
             steps.append((MoveLamports(holdings.lamports, route.receiver),))
         else:
-            findings.append(_finding(wallet, Code.LAMPORTS_STUCK, stuck, None, holdings.lamports))
+            findings.append(_finding(wallet, FindingCode.LAMPORTS_STUCK, stuck, None, holdings.lamports))
     for token in holdings.tokens:
         obstacle = _token_obstacle(token, route)
         if obstacle is not None:
@@ -72,7 +72,9 @@ def plan_sweep(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
         if step:
             steps.append(step)
         if token.cannot_close is not None:
-            findings.append(_finding(wallet, Code.ACCOUNT_STUCK, token.cannot_close, token.mint.address))
+            findings.append(
+                _finding(wallet, FindingCode.ACCOUNT_STUCK, token.cannot_close, token.mint.address)
+            )
     if not _worth(steps, route.leg_cost):
         steps = []
     return Plan(_leg(wallet, holdings, steps), tuple(findings))
@@ -90,7 +92,9 @@ def plan_close(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
     steps = []
     for token in holdings.tokens:
         if token.cannot_close is not None:
-            findings.append(_finding(wallet, Code.ACCOUNT_STUCK, token.cannot_close, token.mint.address))
+            findings.append(
+                _finding(wallet, FindingCode.ACCOUNT_STUCK, token.cannot_close, token.mint.address)
+            )
         else:
             steps.append(_closing(token, route.fee_payer))
     if steps and not _worth(steps, route.leg_cost):
@@ -98,7 +102,7 @@ def plan_close(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
         findings.append(
             _finding(
                 wallet,
-                Code.UNECONOMIC,
+                FindingCode.UNECONOMIC,
                 f"closing would bring {rent} lamports of rent and cost {route.leg_cost} of fee",
                 None,
             )
@@ -149,17 +153,23 @@ def _worth(steps: list[tuple[Action, ...]], leg_cost: int) -> bool:
     return rent > leg_cost
 
 
-def _token_obstacle(token: TokenHolding, route: Route) -> tuple[Code, str] | None:
+def _token_obstacle(token: TokenHolding, route: Route) -> tuple[FindingCode, str] | None:
     if token.amount == 0:
         return None
     if token.obstacles:
         named = ", ".join(sorted(token.obstacles))
-        return Code.TOKEN_STUCK, f"{token.amount} base units cannot leave {token.account}: {named}"
+        return FindingCode.TOKEN_STUCK, f"{token.amount} base units cannot leave {token.account}: {named}"
     destination = route.tokens.get(token.mint.address)
     if destination is None:
-        return Code.DESTINATION_UNFIT, f"no account of the receiver is known for mint {token.mint.address}"
+        return (
+            FindingCode.DESTINATION_UNFIT,
+            f"no account of the receiver is known for mint {token.mint.address}",
+        )
     if destination.obstacle is not None:
-        return Code.DESTINATION_UNFIT, f"the receiver's account {destination.account}: {destination.obstacle}"
+        return (
+            FindingCode.DESTINATION_UNFIT,
+            f"the receiver's account {destination.account}: {destination.obstacle}",
+        )
     return None
 
 
@@ -176,11 +186,13 @@ def _lamports_obstacle(holdings: Holdings, route: Route) -> str | None:
 
 def _unreadable_mints(wallet: Wallet, holdings: Holdings) -> list[Finding]:
     return [
-        _finding(wallet, Code.MINT_UNREADABLE, f"mint {mint}: {why}", mint)
+        _finding(wallet, FindingCode.MINT_UNREADABLE, f"mint {mint}: {why}", mint)
         for mint, why in holdings.unreadable.items()
     ]
 
 
-def _finding(wallet: Wallet, code: Code, explanation: str, mint: Pubkey | None, amount: int = 0) -> Finding:
+def _finding(
+    wallet: Wallet, code: FindingCode, explanation: str, mint: Pubkey | None, amount: int = 0
+) -> Finding:
     payment_id = wallet.payment.id if wallet.payment is not None else None
     return Finding(code, wallet.id, payment_id, explanation, mint, amount)

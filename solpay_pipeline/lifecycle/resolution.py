@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from solpay_pipeline.lifecycle.findings import Code
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
 from solpay_pipeline.lifecycle.terms import ACCEPTED, Payment, PaymentStatus
 
 
-class Step(StrEnum):
+class Disposition(StrEnum):
     """What is to be done with a payment now."""
 
     ACCEPT = "accept"
@@ -35,8 +35,8 @@ class Step(StrEnum):
 class Resolution:
     """A step, and the label for money that is held."""
 
-    step: Step
-    label: Code | None = None
+    disposition: Disposition
+    label: FindingCode | None = None
 
 
 def resolve(payment: Payment, holdings: Holdings, judgement: Judgement, chain_time: datetime) -> Resolution:
@@ -46,27 +46,27 @@ def resolve(payment: Payment, holdings: Holdings, judgement: Judgement, chain_ti
     seen, since block times do not run backwards.
     """
     if payment.status in ACCEPTED:
-        return Resolution(Step.SWEEP)
+        return Resolution(Disposition.SWEEP)
     if judgement.standing is Standing.PAID:
-        return Resolution(Step.ACCEPT)
+        return Resolution(Disposition.ACCEPT)
     over = payment.status is PaymentStatus.EXPIRED or payment.expires_at < chain_time
     if not over:
-        return Resolution(Step.WAIT)
+        return Resolution(Disposition.WAIT)
     if judgement.standing is Standing.UNDATED:
-        return Resolution(Step.SET_ASIDE, Code.UNDATED)
+        return Resolution(Disposition.SET_ASIDE, FindingCode.UNDATED)
     if holdings.unreadable:
-        return Resolution(Step.SET_ASIDE, Code.MINT_UNREADABLE)
+        return Resolution(Disposition.SET_ASIDE, FindingCode.MINT_UNREADABLE)
     expired_before = payment.status is PaymentStatus.EXPIRED
     if holdings.is_empty:
-        return Resolution(Step.CLOSE if expired_before else Step.EXPIRE)
-    return Resolution(Step.HOLD if expired_before else Step.EXPIRE_AND_HOLD, _label(judgement))
+        return Resolution(Disposition.CLOSE if expired_before else Disposition.EXPIRE)
+    return Resolution(Disposition.HOLD if expired_before else Disposition.EXPIRE_AND_HOLD, _label(judgement))
 
 
-def _label(judgement: Judgement) -> Code:
+def _label(judgement: Judgement) -> FindingCode:
     match judgement.standing:
         case Standing.LATE:
-            return Code.LATE
+            return FindingCode.LATE
         case Standing.SHORT:
-            return Code.SHORT
+            return FindingCode.SHORT
         case _:
-            return Code.UNEXPECTED
+            return FindingCode.UNEXPECTED

@@ -21,18 +21,18 @@ from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.context import check_ledger
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.queries import watched_page
 
 # Most that one look reports; after an outage the next look goes on behind them.
-MOST_NOTICED = 1_000
+MOST_FUNDED = 1_000
 
 # What expired by our hand, or closed, holds money only if it came late or was never seen; other states are judged.
 _UNJUDGED = (WalletState.CREATED, WalletState.PAYMENT_EXPIRED, WalletState.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
+class FundedPayment:
     """A payment with enough money in its wallet. `balances` are base units by mint, `SOL` for lamports.
 
     `is_set_aside` where an operation could not deal with it, for a reason that stands.
@@ -44,14 +44,14 @@ class Noticed:
 
 
 @dataclass(slots=True)
-class Notice:
+class ScanResult:
     """What a look has seen. `after` is the last payment that was looked at, 0 when the end was reached.
 
     `trouble` is why the look ended early, where the chain was the reason; `retry_after` the seconds it asked for.
     """
 
     after: int
-    noticed: list[Noticed] = field(default_factory=list)
+    funded: list[FundedPayment] = field(default_factory=list)
     looked_at: int = 0
     calls: int = 0
     is_out_of_time: bool = False
@@ -60,15 +60,15 @@ class Notice:
     retry_after: float | None = None
 
 
-async def notice(
-    merchant: Merchant,
+async def scan_balances(
+    deployment: Deployment,
     *,
     after: int,
     page: int,
     seconds: float,
     watch_days: int = 7,
     tolerance: Tolerance = EXACT,
-) -> Notice:
+) -> ScanResult:
     """Look at open payments behind payment `after`, `page` at a time, for at most so many `seconds`.
 
     Looked at are also those that expired at most `watch_days` ago; within the `tolerance` of its price there is enough
@@ -77,14 +77,14 @@ async def notice(
     Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them, and `Blocked`
     where our own tables are missing.
     """
-    with reading(merchant.engine) as connection:
+    with reading(deployment.engine) as connection:
         check_ledger(connection)
-    seen = Notice(after)
-    async with merchant.open_rpc(0.0) as rpc:
+    seen = ScanResult(after)
+    async with deployment.open_rpc(0.0) as rpc:
         try:
             async with asyncio.timeout(seconds):
-                await rpc.check_cluster(merchant.cluster)
-                await _look(merchant, rpc, seen, page, watch_days, tolerance)
+                await rpc.check_cluster(deployment.cluster)
+                await _look(deployment, rpc, seen, page, watch_days, tolerance)
         except TimeoutError:
             seen.is_out_of_time = True
         except Transient as error:
@@ -96,27 +96,27 @@ async def notice(
 
 
 async def _look(
-    merchant: Merchant, rpc: Rpc, seen: Notice, page: int, watch_days: int, tolerance: Tolerance
+    deployment: Deployment, rpc: Rpc, seen: ScanResult, page: int, watch_days: int, tolerance: Tolerance
 ) -> None:
     mints: dict[Pubkey, Mint | str] = {}
-    for last, wallets, count in _pages(merchant, seen.after, page, watch_days):
-        seen.noticed += await _noticed(merchant, rpc, wallets, mints, tolerance)
+    for last, wallets, count in _pages(deployment, seen.after, page, watch_days):
+        seen.funded += await _funded_among(deployment, rpc, wallets, mints, tolerance)
         seen.looked_at += count
         seen.after = last
-        if len(seen.noticed) >= MOST_NOTICED:
+        if len(seen.funded) >= MOST_FUNDED:
             return
     seen.after = 0
 
 
 def _pages(
-    merchant: Merchant, after: int, page: int, watch_days: int
+    deployment: Deployment, after: int, page: int, watch_days: int
 ) -> Iterator[tuple[int, list[Wallet], int]]:
     """The last payment's id, the wallets worth reading, and how many payments the page had."""
-    since = merchant.clock() - timedelta(days=watch_days)
+    since = deployment.clock() - timedelta(days=watch_days)
     while True:
-        with reading(merchant.engine) as connection:
+        with reading(deployment.engine) as connection:
             rows = watched_page(
-                connection, merchant.tables, after_payment_id=after, limit=page, expired_since=since
+                connection, deployment.tables, after_payment_id=after, limit=page, expired_since=since
             )
         if not rows:
             return
@@ -136,22 +136,22 @@ def _pages(
             return
 
 
-async def _noticed(
-    merchant: Merchant,
+async def _funded_among(
+    deployment: Deployment,
     rpc: Rpc,
     wallets: Sequence[Wallet],
     mints: dict[Pubkey, Mint | str],
     tolerance: Tolerance,
-) -> list[Noticed]:
+) -> list[FundedPayment]:
     wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
     payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
     unread = {mint for payment in payments for mint in payment.mints if mint not in mints}
-    mints.update(await accounts.read_mints(rpc, unread, commitment=merchant.acceptance))
+    mints.update(await accounts.read_mints(rpc, unread, commitment=deployment.acceptance))
     holdings = await accounts.read_holdings(
         rpc,
         [(payment.address, payment.mints) for payment in payments],
         mints,
-        commitment=merchant.acceptance,
+        commitment=deployment.acceptance,
     )
     decimals = {address: mint.decimals for address, mint in mints.items() if isinstance(mint, Mint)}
     covered = [
@@ -161,10 +161,10 @@ async def _noticed(
     ]
     if not covered:
         return []
-    with reading(merchant.engine) as connection:
+    with reading(deployment.engine) as connection:
         aside = findings.set_aside_among(connection, [wallet_of[payment_id] for payment_id, _ in covered])
     return [
-        Noticed(payment_id, _named(balances), wallet_of[payment_id] in aside)
+        FundedPayment(payment_id, _named(balances), wallet_of[payment_id] in aside)
         for payment_id, balances in covered
     ]
 

@@ -8,77 +8,79 @@ some days.
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.changes import transitions
-from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.errors import Blocked
-from solpay_pipeline.operations.late_money import watch
+from solpay_pipeline.operations.late_money import look_for_late_money
 from solpay_pipeline.operations.looking.judging import judge_expired
-from solpay_pipeline.operations.looking.pages import due_pages, wallet_pages
-from solpay_pipeline.operations.looking.snapshots import Sight, survey
-from solpay_pipeline.operations.moving.reconcile import without_busy
+from solpay_pipeline.operations.looking.pages import due_pages, wallet_pages, without_busy
+from solpay_pipeline.operations.looking.snapshots import take_snapshots
 from solpay_pipeline.operations.reclaim import Closer
 
 
-async def expire(errand: Errand) -> None:
+async def expire(context: OperationContext) -> None:
     """Expire all payments that are due, close their wallets where asked to, then watch.
 
     Raises `Blocked` at the end where wallets could not be closed: to judge takes no fee, and nobody is to wait for his
     credit because the fee payer is empty.
     """
-    closer = Closer.of(errand)
+    closer = Closer.of(context)
     blocked: Blocked | None = None
-    for page in chain(due_pages(errand), _forgotten_pages(errand)):
-        sights = await survey(
-            errand,
-            without_busy(errand, page),
-            commitment=errand.merchant.acceptance,
-            min_context_slot=errand.chain_slot,
+    for page in chain(due_pages(context), _forgotten_pages(context)):
+        snapshots = await take_snapshots(
+            context,
+            without_busy(context, page),
+            commitment=context.deployment.acceptance,
+            min_context_slot=context.chain_slot,
         )
-        bare, plain, doubtful = _told_apart(errand, sights)
-        transitions.expire_and_close(errand, bare)
-        expired = transitions.expire(errand, plain)
-        expired += await judge_expired(errand, doubtful)
-        if errand.options.close_wallets and blocked is None:
+        bare, plain, doubtful = _told_apart(context, snapshots)
+        transitions.expire_and_close(context, bare)
+        expired = transitions.expire(context, plain)
+        expired += await judge_expired(context, doubtful)
+        if context.options.close_wallets and blocked is None:
             try:
                 await closer.close(expired, are_judged=True)
             except Blocked as reason:
                 blocked = reason
-    await watch(errand)
+    await look_for_late_money(context)
     if blocked is not None:
         raise blocked
 
 
-def _told_apart(errand: Errand, sights: Sequence[Sight]) -> tuple[list[Sight], list[Sight], list[Sight]]:
+def _told_apart(
+    context: OperationContext, snapshots: Sequence[Snapshot]
+) -> tuple[list[Snapshot], list[Snapshot], list[Snapshot]]:
     """Those to expire and close in one breath, those that have accounts to close, and those to judge first."""
-    bare: list[Sight] = []
-    plain: list[Sight] = []
-    doubtful: list[Sight] = []
-    for sight in sights:
-        if errand.options.check_history or not _is_plain(sight):
-            doubtful.append(sight)
-        elif errand.options.close_wallets and _is_bare(errand, sight):
-            bare.append(sight)
+    bare: list[Snapshot] = []
+    plain: list[Snapshot] = []
+    doubtful: list[Snapshot] = []
+    for snapshot in snapshots:
+        if context.options.check_history or not _is_plain(snapshot):
+            doubtful.append(snapshot)
+        elif context.options.close_wallets and _is_bare(context, snapshot):
+            bare.append(snapshot)
         else:
-            plain.append(sight)
+            plain.append(snapshot)
     return bare, plain, doubtful
 
 
-def _is_bare(errand: Errand, sight: Sight) -> bool:
+def _is_bare(context: OperationContext, snapshot: Snapshot) -> bool:
     """There is nothing to close, as read at the commitment at which wallets come to rest."""
-    return not sight.holdings.tokens and sight.commitment is errand.merchant.commitment
+    return not snapshot.holdings.tokens and snapshot.commitment is context.deployment.commitment
 
 
-def _is_plain(sight: Sight) -> bool:
+def _is_plain(snapshot: Snapshot) -> bool:
     """Empty and as created, its accounts in place. Money that came and left again would not show in this."""
     return (
-        sight.payment.status is PaymentStatus.INITIATED
-        and sight.wallet.state is WalletState.CREATED
-        and sight.holdings.is_empty
-        and not sight.holdings.absent
+        snapshot.payment.status is PaymentStatus.INITIATED
+        and snapshot.wallet.state is WalletState.CREATED
+        and snapshot.holdings.is_empty
+        and not snapshot.holdings.absent
     )
 
 
-def _forgotten_pages(errand: Errand) -> Iterator[list[Wallet]]:
+def _forgotten_pages(context: OperationContext) -> Iterator[list[Wallet]]:
     """The peer expires payments without a look at the chain, and leaves their wallets `created`."""
-    return wallet_pages(errand, states={WalletState.CREATED}, payment_statuses={PaymentStatus.EXPIRED})
+    return wallet_pages(context, states={WalletState.CREATED}, payment_statuses={PaymentStatus.EXPIRED})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.changes import replace_sealed
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable, Sealed
@@ -44,27 +44,27 @@ class Rotation:
 
 
 def rotate_keys(
-    merchant: Merchant, *, dry_run: bool = False, progress: Callable[[int], None] = lambda _: None
+    deployment: Deployment, *, dry_run: bool = False, progress: Callable[[int], None] = lambda _: None
 ) -> Rotation:
     """Seal anew what is not under the first key. In a dry run only count; `progress` is told of rows done."""
     rotation = Rotation()
     after = 0
     while True:
-        with reading(merchant.engine) as connection:
-            page = sealed_page(connection, merchant.tables, after_wallet_id=after, limit=_PAGE)
+        with reading(deployment.engine) as connection:
+            page = sealed_page(connection, deployment.tables, after_wallet_id=after, limit=_PAGE)
         if not page:
             return rotation
         for sealed, address in page:
-            _rotate(merchant, sealed, address, rotation, dry_run=dry_run)
+            _rotate(deployment, sealed, address, rotation, dry_run=dry_run)
             progress(1)
         after = page[-1][0].wallet_id
 
 
 def _rotate(
-    merchant: Merchant, sealed: Sealed, address: str | None, rotation: Rotation, *, dry_run: bool
+    deployment: Deployment, sealed: Sealed, address: str | None, rotation: Rotation, *, dry_run: bool
 ) -> None:
     try:
-        renewed = merchant.vault.reseal(sealed, None if address is None else Pubkey.from_string(address))
+        renewed = deployment.vault.reseal(sealed, None if address is None else Pubkey.from_string(address))
     except (KeyUnreadable, KeyMismatch) as error:
         rotation.unreadable.append(str(error))
         return
@@ -76,9 +76,9 @@ def _rotate(
     elif dry_run:
         rotation.renewed += 1
     else:
-        with merchant.engine.begin() as connection:
+        with deployment.engine.begin() as connection:
             is_ours = replace_sealed(
-                connection, merchant.tables, sealed, renewed=renewed, now=merchant.clock()
+                connection, deployment.tables, sealed, renewed=renewed, now=deployment.clock()
             )
         rotation.renewed += is_ours
         rotation.changed_meanwhile += not is_ours

@@ -9,8 +9,8 @@ from typing import Final
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.summary import summarize
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.operations.context.context import Errand, Progress, open_errand
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.context import OperationContext, Progress, open_context
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Outcome, outcome_of
 from solpay_pipeline.operations.expire import expire
@@ -20,7 +20,7 @@ from solpay_pipeline.operations.recheck import recheck
 from solpay_pipeline.operations.reclaim import reclaim
 from solpay_pipeline.operations.sweep import sweep
 
-OPERATIONS: Final = MappingProxyType[str, Callable[[Errand], Awaitable[None]]](
+OPERATIONS: Final = MappingProxyType[str, Callable[[OperationContext], Awaitable[None]]](
     {"expire": expire, "sweep": sweep, "reclaim": reclaim, "recheck": recheck}
 )
 
@@ -34,7 +34,7 @@ def silent(_stage: str, _count: int) -> None:
 
 
 async def run_operation(
-    merchant: Merchant, operation: str, options: Options, run_id: str, progress: Progress = silent
+    deployment: Deployment, operation: str, options: Options, run_id: str, progress: Progress = silent
 ) -> Outcome:
     """Settle what is in flight, tell what others accepted meanwhile, then do the operation.
 
@@ -43,19 +43,19 @@ async def run_operation(
     """
     run = RunRef(run_id, operation)
     with _seldom_collecting():
-        return await _run(merchant, options, run, progress)
+        return await _run(deployment, options, run, progress)
 
 
-async def _run(merchant: Merchant, options: Options, run: RunRef, progress: Progress) -> Outcome:
+async def _run(deployment: Deployment, options: Options, run: RunRef, progress: Progress) -> Outcome:
     operation = run.operation
-    async with open_errand(merchant, options, run, progress) as errand:
-        await settle(errand)
-        await tell_accepted_elsewhere(errand)
-        await OPERATIONS[operation](errand)
-        calls = dict(errand.rpc.calls)
-    with reading(merchant.engine) as connection:
+    async with open_context(deployment, options, run, progress) as context:
+        await settle(context)
+        await tell_accepted_elsewhere(context)
+        await OPERATIONS[operation](context)
+        calls = dict(context.rpc.calls)
+    with reading(deployment.engine) as connection:
         summary = summarize(connection, run)
-    return outcome_of(operation, run.run_id, errand.tally, summary, calls, dry_run=options.dry_run)
+    return outcome_of(operation, run.run_id, context.tally, summary, calls, dry_run=options.dry_run)
 
 
 @contextmanager

@@ -8,135 +8,146 @@ from dataclasses import dataclass
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import transactions
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.planning import plan_sweep
-from solpay_pipeline.lifecycle.resolution import Step, resolve
+from solpay_pipeline.lifecycle.resolution import Disposition, resolve
+from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE, Wallet, WalletState
 from solpay_pipeline.operations.changes import transitions
-from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.external_movements import went_home
 from solpay_pipeline.operations.looking.judging import unclear
 from solpay_pipeline.operations.looking.pages import wallet_pages
-from solpay_pipeline.operations.looking.snapshots import Sight, judge_sights
-from solpay_pipeline.operations.moving.execution import Job, Mover
-from solpay_pipeline.operations.moving.receiver_accounts import Router
-from solpay_pipeline.operations.moving.reconcile import Decision, work_through
+from solpay_pipeline.operations.looking.snapshots import judge_snapshots
+from solpay_pipeline.operations.moving.execution import LegJob, Mover
+from solpay_pipeline.operations.moving.receiver_accounts import ReceiverAccounts
+from solpay_pipeline.operations.moving.reconcile import RoundPlan, reconcile
 
 _NOT_YET_SWEEPABLE = (WalletState.CREATED, WalletState.RECEIVED_FUNDS, WalletState.PAYMENT_EXPIRED)
 
 
-async def sweep(errand: Errand) -> None:
+async def sweep(context: OperationContext) -> None:
     """Sweep all wallets that are to be swept."""
     states = set(SWEEPABLE)
-    if errand.options.sweep_held_funds:
+    if context.options.sweep_held_funds:
         states.add(WalletState.RECEIVED_FUNDS)
-    sweeper = Sweeper.of(errand)
-    for page in wallet_pages(errand, states=states):
+    sweeper = Sweeper.of(context)
+    for page in wallet_pages(context, states=states):
         await sweeper.sweep(page)
     # A hand, or a shop of its own making, may accept a payment and leave its wallet as it was.
-    for page in wallet_pages(errand, states=_NOT_YET_SWEEPABLE, payment_statuses=ACCEPTED):
-        await sweeper.sweep(transitions.move_to_state(errand, page, WalletState.PROCESSING_PAYMENT))
+    for page in wallet_pages(context, states=_NOT_YET_SWEEPABLE, payment_statuses=ACCEPTED):
+        await sweeper.sweep(transitions.move_to_state(context, page, WalletState.PROCESSING_PAYMENT))
 
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
     """Sweeps wallets handed to it; also used by recheck for what it has just accepted."""
 
-    errand: Errand
+    context: OperationContext
     mover: Mover
-    router: Router
+    receiver_accounts: ReceiverAccounts
 
     @classmethod
-    def of(cls, errand: Errand) -> "Sweeper":
+    def of(cls, context: OperationContext) -> "Sweeper":
         """A sweeper for one errand."""
-        mover = Mover(errand, "sweep", WalletState.PROCESSING_FUNDS)
-        return cls(errand, mover, Router(errand, mover))
+        mover = Mover(context, "sweep", WalletState.PROCESSING_FUNDS)
+        return cls(context, mover, ReceiverAccounts(context, mover))
 
     async def sweep(self, wallets: Sequence[Wallet]) -> None:
         """Bring wallets to rest."""
-        await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)
+        await reconcile(self.context, wallets, self.mover, self._decide, self._give_up)
 
-    async def _decide(self, sights: Sequence[Sight]) -> Decision:
-        accepted = [sight for sight in sights if sight.payment.status in ACCEPTED]
-        again, let_go = await self._judge([sight for sight in sights if sight.payment.status not in ACCEPTED])
-        return Decision(tuple(await self._plan([*accepted, *let_go])), tuple(again))
+    async def _decide(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
+        accepted = [snapshot for snapshot in snapshots if snapshot.payment.status in ACCEPTED]
+        again, let_go = await self._judge(
+            [snapshot for snapshot in snapshots if snapshot.payment.status not in ACCEPTED]
+        )
+        return RoundPlan(tuple(await self._plan([*accepted, *let_go])), tuple(again))
 
-    async def _plan(self, sights: Sequence[Sight]) -> list[Job]:
-        sights = [sight for sight in sights if sight.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}]
-        if not sights:
+    async def _plan(self, snapshots: Sequence[Snapshot]) -> list[LegJob]:
+        snapshots = [
+            snapshot
+            for snapshot in snapshots
+            if snapshot.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}
+        ]
+        if not snapshots:
             return []
-        route = await self.router.route(sights)
+        route = await self.receiver_accounts.route(snapshots)
         jobs, at_rest = [], []
-        for sight in sights:
-            plan = plan_sweep(sight.wallet, sight.holdings, route)
+        for snapshot in snapshots:
+            plan = plan_sweep(snapshot.wallet, snapshot.holdings, route)
             if plan.leg is not None:
-                jobs.append(Job(sight.wallet, plan.leg))
+                jobs.append(LegJob(snapshot.wallet, plan.leg))
             elif plan.findings:
-                self._give_up(sight.wallet, *plan.findings)
+                self._give_up(snapshot.wallet, *plan.findings)
             else:
-                at_rest.append(sight)
-        transitions.mark_swept(self.errand, await self._explained(at_rest))
+                at_rest.append(snapshot)
+        transitions.mark_swept(self.context, await self._explained(at_rest))
         return jobs
 
-    async def _explained(self, sights: Sequence[Sight]) -> list[Sight]:
+    async def _explained(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
         """Those of the empty wallets whose money went home by our own hand, or by another's that we can name."""
-        if not sights:
+        if not snapshots:
             return []
-        with reading(self.errand.merchant.engine) as connection:
-            ours = transactions.gone_home(connection, [sight.wallet.id for sight in sights])
-        return [sight for sight in sights if sight.wallet.id in ours or await self._went_home(sight)]
+        with reading(self.context.deployment.engine) as connection:
+            ours = transactions.gone_home(connection, [snapshot.wallet.id for snapshot in snapshots])
+        return [
+            snapshot
+            for snapshot in snapshots
+            if snapshot.wallet.id in ours or await self._went_home(snapshot)
+        ]
 
-    async def _went_home(self, sight: Sight) -> bool:
-        finding = await went_home(self.errand, sight)
-        if finding.code is Code.FOREIGN_MOVEMENT:
-            transitions.set_aside(self.errand, [finding])
+    async def _went_home(self, snapshot: Snapshot) -> bool:
+        finding = await went_home(self.context, snapshot)
+        if finding.code is FindingCode.FOREIGN_MOVEMENT:
+            transitions.set_aside(self.context, [finding])
             return True
-        self._give_up(sight.wallet, finding)
+        self._give_up(snapshot.wallet, finding)
         return False
 
-    async def _judge(self, sights: Sequence[Sight]) -> tuple[list[Wallet], list[Sight]]:
+    async def _judge(self, snapshots: Sequence[Snapshot]) -> tuple[list[Wallet], list[Snapshot]]:
         """Wallets of payments that nobody has accepted: those that turn out paid, and those whose held money may go.
 
         Also with `sweep_held_funds` every one is judged first: the peer expires what was paid in time.
         """
-        paid: list[tuple[Sight, Judgement]] = []
-        let_go: list[Sight] = []
-        as_seen = {sight.wallet.id: sight for sight in sights}
-        for sight, judged in await judge_sights(self.errand, sights):
+        paid: list[tuple[Snapshot, Judgement]] = []
+        let_go: list[Snapshot] = []
+        as_seen = {snapshot.wallet.id: snapshot for snapshot in snapshots}
+        for snapshot, judged in await judge_snapshots(self.context, snapshots):
             if isinstance(judged, Finding):
-                transitions.set_aside(self.errand, [judged])
+                transitions.set_aside(self.context, [judged])
                 continue
-            resolution = resolve(sight.payment, sight.holdings, judged, self.errand.chain_time)
-            match resolution.step:
-                case Step.ACCEPT:
-                    paid.append((sight, judged))
-                case Step.WAIT if sight.holdings.is_empty:
-                    changed = transitions.move_to_state(self.errand, [sight.wallet], WalletState.CREATED)
-                    self.errand.tally.returned += len(changed)
-                case Step.WAIT | Step.EXPIRE | Step.EXPIRE_AND_HOLD:
+            resolution = resolve(snapshot.payment, snapshot.holdings, judged, self.context.chain_time)
+            match resolution.disposition:
+                case Disposition.ACCEPT:
+                    paid.append((snapshot, judged))
+                case Disposition.WAIT if snapshot.holdings.is_empty:
+                    changed = transitions.move_to_state(self.context, [snapshot.wallet], WalletState.CREATED)
+                    self.context.tally.returned += len(changed)
+                case Disposition.WAIT | Disposition.EXPIRE | Disposition.EXPIRE_AND_HOLD:
                     # Short, or its time is over: the one waits, the other is expire's to decide.
-                    self.errand.tally.waiting += 1
-                case Step.HOLD if self.errand.options.sweep_held_funds:
-                    let_go.append(as_seen[sight.wallet.id])
-                case Step.HOLD if resolution.label is not None:
-                    transitions.hold(self.errand, sight, resolution.label)
-                case Step.CLOSE:
-                    self._leave_to_reclaim(sight)
+                    self.context.tally.waiting += 1
+                case Disposition.HOLD if self.context.options.sweep_held_funds:
+                    let_go.append(as_seen[snapshot.wallet.id])
+                case Disposition.HOLD if resolution.label is not None:
+                    transitions.hold(self.context, snapshot, resolution.label)
+                case Disposition.CLOSE:
+                    self._leave_to_reclaim(snapshot)
                 case _:
-                    transitions.set_aside(self.errand, unclear(sight))
-        return transitions.accept(self.errand, paid), let_go
+                    transitions.set_aside(self.context, unclear(snapshot))
+        return transitions.accept(self.context, paid), let_go
 
-    def _leave_to_reclaim(self, sight: Sight) -> None:
+    def _leave_to_reclaim(self, snapshot: Snapshot) -> None:
         """Expired and empty: swept before if the ledger says so, else its accounts are to be closed."""
-        with reading(self.errand.merchant.engine) as connection:
-            ours = transactions.gone_home(connection, [sight.wallet.id])
+        with reading(self.context.deployment.engine) as connection:
+            ours = transactions.gone_home(connection, [snapshot.wallet.id])
         if ours:
-            transitions.mark_swept(self.errand, [sight])
+            transitions.mark_swept(self.context, [snapshot])
         else:
-            transitions.move_to_state(self.errand, [sight.wallet], WalletState.PAYMENT_EXPIRED)
+            transitions.move_to_state(self.context, [snapshot.wallet], WalletState.PAYMENT_EXPIRED)
 
     def _give_up(self, wallet: Wallet, *findings: Finding) -> None:
-        transitions.set_aside(self.errand, findings)
+        transitions.set_aside(self.context, findings)
         if wallet.state is not WalletState.FAILED_TO_SEND_FUNDS and wallet.state in SWEEPABLE:
-            transitions.move_to_state(self.errand, [wallet], WalletState.FAILED_TO_SEND_FUNDS)
+            transitions.move_to_state(self.context, [wallet], WalletState.FAILED_TO_SEND_FUNDS)

@@ -17,18 +17,18 @@ from solpay_pipeline.ledger import event_log, findings
 from solpay_pipeline.ledger.event_log import EventState
 from solpay_pipeline.ledger.tables import OPEN, TransactionState, finding, transaction
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.queries import count_by_state, count_by_status
 from solpay_pipeline.records.tables import PeerTables
 
 Sample = tuple[Mapping[str, str], int]
 
 
-def exposition(merchant: Merchant, now: datetime) -> str:
+def exposition(deployment: Deployment, now: datetime) -> str:
     """All metrics, one after the other."""
-    with reading(merchant.engine) as connection:
-        lines = list(_of_tables(connection, merchant.tables, now))
-    lines += asyncio.run(_of_chain(merchant))
+    with reading(deployment.engine) as connection:
+        lines = list(_of_tables(connection, deployment.tables, now))
+    lines += asyncio.run(_of_chain(deployment))
     return "\n".join(lines) + "\n"
 
 
@@ -95,12 +95,12 @@ def _oldest_sweepable(connection: Connection, tables: PeerTables) -> datetime | 
     return oldest
 
 
-async def _of_chain(merchant: Merchant) -> list[str]:
+async def _of_chain(deployment: Deployment) -> list[str]:
     lines: list[str] = []
     try:
-        async with merchant.open_rpc(0.0) as rpc:
-            await rpc.check_cluster(merchant.cluster)
-            lamports = await rpc.balance(merchant.fee_payer.pubkey, merchant.commitment)
+        async with deployment.open_rpc(0.0) as rpc:
+            await rpc.check_cluster(deployment.cluster)
+            lamports = await rpc.balance(deployment.fee_payer.pubkey, deployment.commitment)
         lines += _metric("solpay_fee_payer_lamports", "What the fee payer has left.", [({}, lamports)])
         is_up = 1
     except ChainError:

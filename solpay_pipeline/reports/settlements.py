@@ -23,7 +23,7 @@ from solpay_pipeline.ledger.tables import (
     movement,
     transaction,
 )
-from solpay_pipeline.lifecycle.findings import HELD, TOLD
+from solpay_pipeline.lifecycle.findings import HELD, NOTICES
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SOL_DECIMALS, PaymentOption
 from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables
 from solpay_pipeline.reports.window import Window
@@ -168,7 +168,7 @@ def _found(
     for code, mint, amount in rows:
         if code in HELD:
             yield mint or SOL, "held", amount
-        elif code not in TOLD:
+        elif code not in NOTICES:
             yield mint or SOL, "set_aside", 1
 
 

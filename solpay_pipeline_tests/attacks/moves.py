@@ -50,10 +50,10 @@ def pay_with_own_fee(shop: Shop, customer: Customer, to: Pubkey, lamports: int) 
 
 def accept_wrapped_sol(shop: Shop) -> Pubkey:
     """Wrapped SOL among the accepted tokens, as a mint like any other."""
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         shop.tokens[NATIVE_MINT] = add_token(
             connection,
-            shop.merchant.tables,
+            shop.deployment.tables,
             mint=str(NATIVE_MINT),
             price=Decimal(5),
             name="Wrapped SOL",

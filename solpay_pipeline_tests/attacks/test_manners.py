@@ -23,7 +23,7 @@ TO_CLOSE = {"status": PaymentStatus.EXPIRED, "state": WalletState.PAYMENT_EXPIRE
 def connections_during_calls(shop: Shop) -> list[int]:
     """How many database connections are lent at each question to the node, from here on."""
     lent: list[int] = []
-    pool, open_rpc = shop.merchant.engine.pool, shop.merchant.open_rpc
+    pool, open_rpc = shop.deployment.engine.pool, shop.deployment.open_rpc
     assert isinstance(pool, QueuePool)
 
     def open_watched(sleep: float) -> Rpc:
@@ -39,7 +39,7 @@ def connections_during_calls(shop: Shop) -> list[int]:
         rpc.failover.ask = watched
         return rpc
 
-    shop.merchant = replace(shop.merchant, open_rpc=open_watched)
+    shop.deployment = replace(shop.deployment, open_rpc=open_watched)
     return lent
 
 
@@ -79,7 +79,7 @@ def test_no_more_wallets_are_read_at_once_than_a_page_holds(
             if stage == "read":
                 read.append(count)
 
-        asyncio.run(run_operation(shop.merchant, operation, Options(page_size=2), uuid.uuid4().hex, seen))
+        asyncio.run(run_operation(shop.deployment, operation, Options(page_size=2), uuid.uuid4().hex, seen))
         assert sum(read) >= 5
         assert max(read) == 2
 
@@ -123,7 +123,7 @@ def test_where_others_pay_for_priority_so_do_we_and_never_more_than_allowed(
         shop.accept_sol()
         shop.pay_sol(shop.new_payment(**TO_SWEEP))
         shop.settle_chain()
-        payer = shop.merchant.fee_payer.pubkey
+        payer = shop.deployment.fee_payer.pubkey
         before = shop.seed.lamports(payer)
 
         def open_crowded(sleep: float) -> Rpc:
@@ -131,8 +131,8 @@ def test_where_others_pay_for_priority_so_do_we_and_never_more_than_allowed(
             rpc.__class__ = CrowdedRpc
             return rpc
 
-        open_rpc = shop.merchant.open_rpc
-        shop.merchant = replace(shop.merchant, open_rpc=open_crowded, max_priority_fee=cap)
+        open_rpc = shop.deployment.open_rpc
+        shop.deployment = replace(shop.deployment, open_rpc=open_crowded, max_priority_fee=cap)
         outcome = shop.run("sweep")
         paid = before - shop.seed.lamports(payer)
         assert paid == outcome.fees

@@ -56,7 +56,7 @@ def test_an_emptied_wallet_with_a_hole_in_its_history_stops_no_sweep(tmp_path: P
         emptied, paid = shop.new_payment(**accepted), shop.new_payment(**accepted)
         shop.pay_sol(paid)
         shop.pay_sol(emptied)
-        shop.chain.history._by_signature.pop(take_sol(shop, emptied, shop.merchant.receiver))
+        shop.chain.history._by_signature.pop(take_sol(shop, emptied, shop.deployment.receiver))
         shop.settle_chain()
         shop.run("sweep")
         assert (shop.state(emptied), shop.state(paid)) == ("failed_to_send_funds", "sent_funds")
@@ -69,7 +69,7 @@ def test_a_fee_payer_that_is_a_one_time_wallet_stops_the_run(tmp_path: Path) -> 
         paid = shop.new_payment()
         shop.pay_sol(paid)
         shop.settle_chain()
-        shop.merchant = replace(shop.merchant, fee_payer=SecretKeypair(paid.keypair))
+        shop.deployment = replace(shop.deployment, fee_payer=SecretKeypair(paid.keypair))
         with pytest.raises(Blocked, match="fee payer"):
             shop.run("recheck")
         assert shop.status(paid) == "initiated"
@@ -104,7 +104,7 @@ def test_a_fee_payer_without_money_keeps_nobody_from_being_credited(tmp_path: Pa
         unpaid, paid = shop.new_payment(), shop.new_payment()
         shop.pay_sol(paid)
         shop.wait(hours=1)
-        shop.chain.put_account(shop.merchant.fee_payer.pubkey, None)
+        shop.chain.put_account(shop.deployment.fee_payer.pubkey, None)
         shop.settle_chain()
         with pytest.raises(Blocked, match="fee payer"):
             shop.run("expire", page_size=1)
@@ -119,8 +119,8 @@ def test_a_keypair_that_no_key_opens_stops_nobody_else(tmp_path: Path) -> None:
         for customer in (sealed_elsewhere, paid):
             shop.pay_sol(customer)
         shop.settle_chain()
-        wallets = shop.merchant.tables.wallet
-        with shop.merchant.engine.begin() as connection:
+        wallets = shop.deployment.tables.wallet
+        with shop.deployment.engine.begin() as connection:
             connection.execute(
                 wallets.update()
                 .where(wallets.c.id == sealed_elsewhere.wallet_id)
@@ -139,8 +139,8 @@ def test_a_wallet_whose_payment_was_deleted_stops_nobody_else(tmp_path: Path) ->
         orphan, paid = shop.new_payment(**accepted), shop.new_payment(**accepted)
         shop.pay_sol(paid)
         shop.settle_chain()
-        tables = shop.merchant.tables
-        with shop.merchant.engine.begin() as connection:
+        tables = shop.deployment.tables
+        with shop.deployment.engine.begin() as connection:
             link = tables.payment_price
             connection.execute(link.delete().where(link.c[tables.payment_column] == orphan.payment_id))
             connection.execute(tables.payment.delete().where(tables.payment.c.id == orphan.payment_id))

@@ -16,15 +16,15 @@ from solpay_pipeline.ledger.tables import metadata
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline.localnet.tools.seed import TOKEN_2022
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
 OPERATIONS = ("expire", "sweep", "reclaim", "recheck")
 
 
 def _everything(shop: Shop) -> dict[str, list[tuple[object, ...]]]:
-    tables = [*shop.merchant.tables.all, *metadata.sorted_tables]
-    with reading(shop.merchant.engine) as connection:
+    tables = [*shop.deployment.tables.all, *metadata.sorted_tables]
+    with reading(shop.deployment.engine) as connection:
         return {
             table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.columns))]
             for table in tables
@@ -208,8 +208,8 @@ def test_a_payment_whose_last_second_has_not_passed_stays(tmp_path: Path) -> Non
         # The newest block that a run reads is the confirmed one.
         shop.settle_chain()
         confirmed = shop.chain.block_time(shop.chain.slot_at("confirmed"))
-        table = shop.merchant.tables.payment
-        with shop.merchant.engine.begin() as connection:
+        table = shop.deployment.tables.payment
+        with shop.deployment.engine.begin() as connection:
             connection.execute(
                 sa.update(table).values(expiration_date=datetime.fromtimestamp(confirmed, UTC))
             )
@@ -220,7 +220,7 @@ def test_a_payment_whose_last_second_has_not_passed_stays(tmp_path: Path) -> Non
 def test_lamports_too_few_to_open_the_receivers_account_wait_for_enough(tmp_path: Path) -> None:
     with open_shop(tmp_path) as shop:
         shop.accept_sol()
-        shop.merchant = _with_receiver(shop, Keypair().pubkey())
+        shop.deployment = _with_receiver(shop, Keypair().pubkey())
         few, enough = (
             shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
             for _ in range(2)
@@ -241,8 +241,8 @@ def test_a_receiver_that_is_the_fee_payer_gets_everything(tmp_path: Path) -> Non
     with open_shop(tmp_path) as shop:
         shop.accept_sol()
         mint = shop.accept_mint()
-        payer = shop.merchant.fee_payer.pubkey
-        shop.merchant = _with_receiver(shop, payer)
+        payer = shop.deployment.fee_payer.pubkey
+        shop.deployment = _with_receiver(shop, payer)
         paid = shop.new_payment()
         shop.pay_token(paid, mint)
         shop.pay_sol(paid)
@@ -253,6 +253,6 @@ def test_a_receiver_that_is_the_fee_payer_gets_everything(tmp_path: Path) -> Non
         assert shop.seed.lamports(paid.address) == 0
 
 
-def _with_receiver(shop: Shop, receiver: Pubkey) -> Merchant:
+def _with_receiver(shop: Shop, receiver: Pubkey) -> Deployment:
 
-    return replace(shop.merchant, receiver=receiver)
+    return replace(shop.deployment, receiver=receiver)

@@ -74,7 +74,7 @@ def test_held_money_is_told_once_for_each_change_of_what_is_held(tmp_path: Path)
         shop.maintain()
         assert shop.kinds(short) == ["payment.expired", "payment.held"]
 
-        take_sol(shop, short, shop.merchant.receiver)
+        take_sol(shop, short, shop.deployment.receiver)
         shop.settle_chain()
         for _ in range(3):
             shop.maintain()

@@ -42,8 +42,8 @@ def test_a_payment_that_was_sent_on_and_rolled_back_is_accepted_before_it_expire
         in_sol, in_tokens = shop.new_payment(), shop.new_payment()
         shop.pay_sol(in_sol)
         shop.pay_token(in_tokens, mint)
-        take_sol(shop, in_sol, shop.merchant.receiver)
-        take_tokens(shop, in_tokens, mint, shop.merchant.receiver)
+        take_sol(shop, in_sol, shop.deployment.receiver)
+        take_tokens(shop, in_tokens, mint, shop.deployment.receiver)
         shop.wait(hours=1)
 
         shop.maintain()
@@ -135,7 +135,7 @@ def test_a_payment_that_was_sent_on_and_then_expired_by_the_peers_clock_is_credi
         mint = shop.accept_mint()
         paid, unpaid = shop.new_payment(), shop.new_payment()
         shop.pay_token(paid, mint)
-        take_tokens(shop, paid, mint, shop.merchant.receiver)
+        take_tokens(shop, paid, mint, shop.deployment.receiver)
         shop.wait(hours=1)
         for customer in (paid, unpaid):
             shop.set_status(customer, PaymentStatus.EXPIRED)

@@ -12,7 +12,7 @@ from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.ledger import findings, migrate, recheck_queue
 from solpay_pipeline.ledger.tables import finding, look
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 
 NOW: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER: Final = NOW + timedelta(minutes=1)
@@ -29,7 +29,7 @@ def engine(postgres_url: str) -> Engine:
 
 
 def _note(connection: Connection, now: datetime) -> None:
-    found = [Finding(Code.SHORT, wallet_id, wallet_id, "short", None, 7) for wallet_id in (2, 1)]
+    found = [Finding(FindingCode.SHORT, wallet_id, wallet_id, "short", None, 7) for wallet_id in (2, 1)]
     findings.note(connection, found, RUN, now)
 
 

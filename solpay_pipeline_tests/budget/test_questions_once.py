@@ -5,8 +5,8 @@ import asyncio
 from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline.operations.context import context as errands
-from solpay_pipeline.operations.context.context import Errand, open_errand
+from solpay_pipeline.operations.context import context as contexts
+from solpay_pipeline.operations.context.context import OperationContext, open_context
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import silent
 from solpay_pipeline_tests.shop import Shop, open_shop
@@ -15,15 +15,15 @@ from solpay_pipeline_tests.shop import Shop, open_shop
 def blockhashes_asked(shop: Shop, *, then: int) -> int:
     """How often one was asked for by a run that asks what a signature costs, and is given `then` to sign with."""
 
-    async def ask(errand: Errand) -> None:
-        await errand.signature_fee()
-        await errand.signature_fee()
+    async def ask(context: OperationContext) -> None:
+        await context.signature_fee()
+        await context.signature_fee()
         for _ in range(then):
-            assert (await errand.blockhash()).last_valid_block_height > 0
+            assert (await context.blockhash()).last_valid_block_height > 0
 
     async def run() -> None:
-        async with open_errand(shop.merchant, Options(), RunRef("run", "sweep"), silent) as errand:
-            await ask(errand)
+        async with open_context(shop.deployment, Options(), RunRef("run", "sweep"), silent) as context:
+            await ask(context)
 
     shop.node.calls.clear()
     asyncio.run(run())
@@ -37,7 +37,7 @@ def test_the_blockhash_that_the_fee_was_asked_with_is_signed_with_once(tmp_path)
 
 
 def test_a_blockhash_that_has_waited_too_long_is_not_signed_with(tmp_path, monkeypatch):
-    monkeypatch.setattr(errands, "_FRESH_SECONDS", 0.4)
+    monkeypatch.setattr(contexts, "_FRESH_SECONDS", 0.4)
     with open_shop(tmp_path) as shop:
         shop.node.faults.add(Fault("latency", seconds=0.5, methods=frozenset({"getFeeForMessage"})))
         assert blockhashes_asked(shop, then=1) == 2, "it is as old as the question for it"

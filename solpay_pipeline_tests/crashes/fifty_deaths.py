@@ -178,7 +178,7 @@ def stocked(folder: Path, wallets: int) -> Iterator[Stock]:
         shop.wait(hours=1)
         shop.finalize_chain()
         lamports = lamports_of(shop, everybody(shop, customers))
-        shop.merchant.engine.dispose()
+        shop.deployment.engine.dispose()
         _fold_in(folder / "shop.db")
         state_file.save(shop.chain, folder / "chain.json")
         yield Stock(folder, shop, customers, fates, (classic, modern), lamports)
@@ -196,9 +196,9 @@ def restored(stock: Stock, folder: Path) -> Iterator[Shop]:
         def open_rpc(sleep: float) -> Rpc:
             return Rpc([Endpoint(SecretStr(node.url))], RpcOptions(sleep=sleep, retry_window_seconds=5))
 
-        merchant = replace(stock.shop.merchant, engine=engine, open_rpc=open_rpc)
+        deployment = replace(stock.shop.deployment, engine=engine, open_rpc=open_rpc)
         yield replace(
-            stock.shop, chain=chain, node=node, seed=Seed(chain), merchant=merchant, database_url=url
+            stock.shop, chain=chain, node=node, seed=Seed(chain), deployment=deployment, database_url=url
         )
     engine.dispose()
 
@@ -324,7 +324,7 @@ def _watch(parent: int, shop: Shop, moment: Moment | None, over: threading.Event
 
 
 def _recorded(shop: Shop) -> int:
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         return int(connection.execute(sa.select(sa.func.count()).select_from(transaction)).scalar_one())
 
 
@@ -350,9 +350,9 @@ def _last_step(shop: Shop) -> str:
 
 
 def _at_rest(shop: Shop) -> int:
-    wallet = shop.merchant.tables.wallet
+    wallet = shop.deployment.tables.wallet
     rest = [WalletState.SENT_FUNDS.value, WalletState.CLOSED.value]
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         query = sa.select(sa.func.count()).select_from(wallet).where(wallet.c.state.in_(rest))
         return int(connection.execute(query).scalar_one())
 
@@ -367,7 +367,7 @@ def _wrong(shop: Shop, customer: Customer, fate: Fate) -> str | None:
     if is_live and not all(shop.has_account(customer, mint) for mint in shop.decimals):
         return "it is live and an account is closed"
     receiver = shop.wallet_row(customer).receiver_address
-    if fate.end == _SWEPT and receiver != str(shop.merchant.receiver):
+    if fate.end == _SWEPT and receiver != str(shop.deployment.receiver):
         return f"it was swept to {receiver}"
     if tuple(told := shop.kinds(customer)) != fate.told:
         return f"it was told {told}"
@@ -376,7 +376,7 @@ def _wrong(shop: Shop, customer: Customer, fate: Fate) -> str | None:
 
 def _missing(stock: Stock, shop: Shop) -> int:
     """Base units of all kinds that are more or less than they should be, on the chain and in the ledger."""
-    receiver, moves = shop.merchant.receiver, moved_by_ledger(shop)
+    receiver, moves = shop.deployment.receiver, moved_by_ledger(shop)
     off = abs(shop.received() - SOL - stock.expected(None))
     off += abs(moves["lamports", None, str(receiver)] - stock.expected(None))
     for place, mint in enumerate(stock.mints):
@@ -395,7 +395,7 @@ def _ledger_complaints(shop: Shop) -> list[str]:
             complaints.append(f"{signature} is still {state}")
         elif (state in OVER) != (signature in landed):
             complaints.append(f"{signature} is {state}, which the chain denies")
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         held = connection.execute(sa.select(leg.c.wallet_id).where(leg.c.active_wallet_id.is_not(None)))
         complaints += [f"wallet {row.wallet_id} is locked for good" for row in held]
         twice = connection.execute(

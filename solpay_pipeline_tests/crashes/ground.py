@@ -17,7 +17,7 @@ NEVER_LANDED = {"dead", "refused"}
 
 def our_transactions(shop: Shop) -> list[TransactionRecord]:
     """Every transaction of the chain that our fee payer paid for."""
-    payer = shop.merchant.fee_payer.pubkey
+    payer = shop.deployment.fee_payer.pubkey
     return [record for record in shop.chain.history.newest_first(payer) if record.decoded.fee_payer == payer]
 
 
@@ -33,8 +33,8 @@ def lamports_of(shop: Shop, owners: Iterable[Pubkey]) -> int:
 def everybody(shop: Shop, customers: Iterable[Customer]) -> list[Pubkey]:
     """The owners between whom the product moves lamports."""
     return [
-        shop.merchant.receiver,
-        shop.merchant.fee_payer.pubkey,
+        shop.deployment.receiver,
+        shop.deployment.fee_payer.pubkey,
         *(customer.address for customer in customers),
     ]
 
@@ -51,7 +51,7 @@ def assert_ledger_complete(shop: Shop) -> None:
             assert landed[signature].err is None
             assert row.fee == landed[signature].executed.fee
             assert row.wire == bytes(landed[signature].decoded.transaction)
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         active = connection.execute(sa.select(leg.c.wallet_id).where(leg.c.active_wallet_id.is_not(None)))
         assert active.all() == []
 
@@ -60,7 +60,7 @@ def moved_by_ledger(shop: Shop) -> Counter[tuple[str, str | None, str]]:
     """Base units by kind, mint and destination, of what landed."""
     landed = [row.id for row in shop.transactions() if row.state in OVER]
     moves: Counter[tuple[str, str | None, str]] = Counter()
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         query = sa.select(movement).join(leg).where(leg.c.transaction_id.in_(landed))
         for row in connection.execute(query):
             moves[row.kind, row.mint, row.destination] += row.amount

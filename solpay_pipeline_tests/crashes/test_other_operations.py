@@ -66,7 +66,7 @@ def assert_closed(shop: Shop, customers: list[Customer], before: int) -> None:
         assert lamports_of(shop, [customer.address]) == 0
     fees = sum(record.executed.fee for record in our_transactions(shop))
     assert lamports_of(shop, everybody(shop, customers)) == before - fees
-    assert set(moved_by_ledger(shop)) == {("rent", None, str(shop.merchant.fee_payer.pubkey))}
+    assert set(moved_by_ledger(shop)) == {("rent", None, str(shop.deployment.fee_payer.pubkey))}
     assert_ledger_complete(shop)
 
 

@@ -76,7 +76,7 @@ class Scene:
         shop = self.shop
         for customer in self.customers:
             row = shop.wallet_row(customer)
-            assert (row.state, row.receiver_address) == ("sent_funds", str(shop.merchant.receiver))
+            assert (row.state, row.receiver_address) == ("sent_funds", str(shop.deployment.receiver))
             assert lamports_of(shop, [customer.address]) == 0
         assert shop.received() == SOL + self.lamports
         for mint, amount in self.tokens.items():
@@ -88,7 +88,7 @@ class Scene:
     def _assert_moved_once(self) -> None:
         shop = self.shop
         moves = moved_by_ledger(shop)
-        receiver = shop.merchant.receiver
+        receiver = shop.deployment.receiver
         assert moves["lamports", None, str(receiver)] == self.lamports
         for mint, amount in self.tokens.items():
             assert moves["tokens", str(mint), str(shop.ata(receiver, mint))] == amount

@@ -24,8 +24,8 @@ def postgres_shop(tmp_path: Path, postgres_url: str) -> Iterator[Shop]:
 def project_of(shop: Shop, folder: Path, **more: object) -> Project:
     return Project(
         database_url=shop.database_url,
-        receiver=str(shop.merchant.receiver),
-        fee_payer=shop.merchant.fee_payer.keypair().to_json(),
+        receiver=str(shop.deployment.receiver),
+        fee_payer=shop.deployment.fee_payer.keypair().to_json(),
         rpc_url=shop.node.url,
         wallet_key=shop.wallet_key,
         told=folder / "told",

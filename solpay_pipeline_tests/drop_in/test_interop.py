@@ -88,7 +88,7 @@ def verify(api: str, address: str, mint: Pubkey | None = None) -> tuple[int, Any
 
 
 def sources(shop: Shop) -> dict[int, str]:
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         rows = connection.execute(sa.select(acceptance.c.payment_id, acceptance.c.source))
         return {payment_id: source for payment_id, source in rows if payment_id}
 
@@ -245,7 +245,7 @@ def test_a_shop_with_payment_and_token_models_of_its_own_is_served_by_their_djan
     assert [line["payment"] for line in project.lines("expired")] == [unpaid["id"]]
     assert shop.received(mint) == 5_000_000
     # The peer's own tables of payments and tokens stay as its migrations made them: empty.
-    own = replace(shop.merchant, tables=peer_tables()).tables
-    with reading(shop.merchant.engine) as connection:
+    own = replace(shop.deployment, tables=peer_tables()).tables
+    with reading(shop.deployment.engine) as connection:
         for table in (own.payment, own.token):
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 0

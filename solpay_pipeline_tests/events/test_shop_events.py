@@ -79,7 +79,7 @@ def test_killed_after_the_post_an_event_comes_again_with_the_same_id(
     # Its claim keeps others away until it has run out.
     warm.run(environment(shop, receiver), "events", "deliver")
     assert receiver.accepted == ids[:1]
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE solpay_delivery SET claimed_until = '2020-01-01 00:00:00'")
     warm.run(environment(shop, receiver), "events", "deliver")
 

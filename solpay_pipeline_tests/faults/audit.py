@@ -13,7 +13,7 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState
-from solpay_pipeline.lifecycle.findings import Code
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.token_layout import read_mint, read_token_account
 from solpay_pipeline_tests.crashes.ground import moved_by_ledger, our_transactions
@@ -93,7 +93,7 @@ def holdings(shop: Shop, owner: Pubkey) -> dict[Pubkey | None, int]:
 
 def _assert_conserved(shop: Shop, customer: Customer) -> None:
     """What others brought, less what our ledger says was moved, is what is there."""
-    owner, ours = customer.address, shop.merchant.fee_payer.pubkey
+    owner, ours = customer.address, shop.deployment.fee_payer.pubkey
     net: Counter[str | None] = Counter()
     for record in shop.chain.history.everything():
         if record.decoded.fee_payer == ours:
@@ -119,11 +119,11 @@ def _assert_home(shop: Shop) -> None:
     for (kind, mint, destination), amount in moved_by_ledger(shop).items():
         if kind in (MovementKind.LAMPORTS, MovementKind.TOKENS):
             sums[mint] += amount
-            owner = shop.merchant.receiver
+            owner = shop.deployment.receiver
             wanted = owner if mint is None else shop.ata(owner, Pubkey.from_string(mint))
             assert destination == str(wanted), "money went elsewhere"
         elif kind == MovementKind.RENT:
-            assert destination == str(shop.merchant.fee_payer.pubkey), "rent went elsewhere"
+            assert destination == str(shop.deployment.fee_payer.pubkey), "rent went elsewhere"
         elif kind == MovementKind.WITHHELD and mint is not None:
             withheld[mint] += amount
     assert gain(shop) == sums.pop(None, 0)
@@ -148,8 +148,8 @@ def _assert_evidence(shop: Shop, customer: Customer) -> None:
         assert record.err is None
         assert payment.paid_token_id is not None
     if wallet.state == WalletState.SENT_FUNDS:
-        told = Code.FOREIGN_MOVEMENT.value in shop.codes(customer)
-        assert wallet.receiver_address == str(shop.merchant.receiver)
+        told = FindingCode.FOREIGN_MOVEMENT.value in shop.codes(customer)
+        assert wallet.receiver_address == str(shop.deployment.receiver)
         assert told or moved(shop, customer), "sent funds, and nothing says by what"
 
 
@@ -165,7 +165,7 @@ def _assert_explained(shop: Shop, customer: Customer) -> None:
 
 
 def _withheld_at_receiver(shop: Shop, mint: Pubkey) -> int:
-    found = shop.chain.accounts.newest(shop.ata(shop.merchant.receiver, mint))
+    found = shop.chain.accounts.newest(shop.ata(shop.deployment.receiver, mint))
     state = None if found is None else read_token_account(found.owner, found.data)
     return 0 if state is None else _amount(state.extensions, _TRANSFER_FEE_AMOUNT, 0)
 

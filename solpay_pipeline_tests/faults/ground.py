@@ -41,7 +41,7 @@ def ask_by(shop: Shop, urls: Sequence[str], **options: Any) -> None:
     def open_rpc(sleep: float) -> Rpc:
         return Rpc([Endpoint(SecretStr(url)) for url in urls], RpcOptions(sleep=sleep, **how))
 
-    shop.merchant = replace(shop.merchant, open_rpc=open_rpc)
+    shop.deployment = replace(shop.deployment, open_rpc=open_rpc)
 
 
 def landed_for(shop: Shop, customer: Customer) -> list[TransactionRecord]:

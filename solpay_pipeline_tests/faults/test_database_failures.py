@@ -55,8 +55,8 @@ def broken_commit(
     shop: Shop, number: int, how: Callable[[Any, Callable[[], None]], None]
 ) -> Iterator[Commits]:
     # Connections of its own: what they have written is counted from nothing.
-    shop.merchant.engine.dispose()
-    dialect = shop.merchant.engine.dialect
+    shop.deployment.engine.dispose()
+    dialect = shop.deployment.engine.dialect
     original = dialect.do_commit
     commits = Commits(number, how)
     dialect.do_commit = lambda connection: commits.commit(connection, original)  # type: ignore[method-assign]
@@ -134,10 +134,10 @@ def test_f21_a_pool_without_a_connection_left_stops_the_run_before_anything_leav
         mint = shop.accept_mint()
         customers = shop.accepted_and_paid(None, mint)
         pool = {"pool_size": 1, "max_overflow": 0, "timeout": 0.3}
-        whole = shop.merchant
+        whole = shop.deployment
         small = open_engine(shop.database_url)
         small.pool = type(small.pool)(small.pool._creator, **pool)  # type: ignore[attr-defined, arg-type]
-        shop.merchant = replace(whole, engine=small)
+        shop.deployment = replace(whole, engine=small)
         with small.connect(), pytest.raises(PoolTimeout):
             shop.run("sweep")
         assert our_transactions(shop) == []
@@ -146,6 +146,6 @@ def test_f21_a_pool_without_a_connection_left_stops_the_run_before_anything_leav
 
         shop.run("sweep")
         small.dispose()
-        shop.merchant = whole
+        shop.deployment = whole
         assert (shop.received(), shop.received(mint)) == (SOL + SOL // 10, PRICE)
         assert_all_is_well(shop, customers)

@@ -173,7 +173,7 @@ def test_f15_one_unit_that_comes_in_between_spoils_its_own_wallet_and_no_other(
 def test_f16_what_cannot_move_is_named_and_what_can_goes_home_beside_it(database: Database) -> None:
     receiver = Keypair()
     with database.shop() as shop:
-        shop.merchant = replace(shop.merchant, receiver=receiver.pubkey())
+        shop.deployment = replace(shop.deployment, receiver=receiver.pubkey())
         shop.seed.airdrop(receiver.pubkey(), SOL)
         hook = Keypair().pubkey()
         mints = {

@@ -49,7 +49,7 @@ def test_f18_keys_rotated_half_way_all_open_and_a_bad_one_signs_nothing_and_is_t
         death = Death("solpay_pipeline.operations.rotate:replace_sealed", "after", 3)
         assert warm.run(both, "rotate-keys", death=death).was_killed
         keys = [SecretStr(new), SecretStr(shop.wallet_key)]
-        shop.merchant = replace(shop.merchant, vault=WalletVault(keys, encrypted=True))
+        shop.deployment = replace(shop.deployment, vault=WalletVault(keys, encrypted=True))
 
         outcome = shop.run("sweep")
 
@@ -67,7 +67,7 @@ def test_f18_keys_rotated_half_way_all_open_and_a_bad_one_signs_nothing_and_is_t
         assert (told["renewed"], told["already"], len(told["unreadable"])) == (2, 2, 3)
         for one in bad:
             store(shop, one, Fernet(new).encrypt(plain_array(one.keypair).encode()).decode())
-        shop.merchant = replace(shop.merchant, vault=WalletVault(keys[:1], encrypted=True))
+        shop.deployment = replace(shop.deployment, vault=WalletVault(keys[:1], encrypted=True))
         assert shop.run("sweep").swept == 3
         assert_all_is_well(shop, [*good, *bad])
 
@@ -82,7 +82,7 @@ def test_f19_a_fee_payer_without_money_stops_the_run_before_it_signs_and_is_all_
         shop.accept_sol()
         mint = shop.accept_mint()
         customers = shop.accepted_and_paid(mint, None)
-        payer = shop.merchant.fee_payer.pubkey
+        payer = shop.deployment.fee_payer.pubkey
         for name, lamports in PURSES.items():
             purse = None if lamports is None else Account(lamports, b"", SYSTEM_PROGRAM)
             shop.chain.put_account(payer, purse)
@@ -107,7 +107,7 @@ def test_f19_a_destination_that_is_missing_closed_or_frozen_holds_up_its_own_tok
 ) -> None:
     receiver = Keypair()
     with database.shop() as shop:
-        shop.merchant = replace(shop.merchant, receiver=receiver.pubkey())
+        shop.deployment = replace(shop.deployment, receiver=receiver.pubkey())
         shop.seed.airdrop(receiver.pubkey(), SOL)
         missing, closed, frozen = (shop.accept_mint() for _ in range(3))
         shop.seed.create_ata(receiver.pubkey(), closed)
@@ -136,9 +136,9 @@ def test_f23_a_destination_written_into_the_database_is_no_destination(database:
         shop.accept_sol()
         redirected, readdressed, honest = customers = shop.accepted_and_paid(None, None, None)
         attacker = Keypair()
-        tables = shop.merchant.tables
+        tables = shop.deployment.tables
         shop.seed.pay_sol(attacker.pubkey(), SOL // 10)
-        with shop.merchant.engine.begin() as connection:
+        with shop.deployment.engine.begin() as connection:
             connection.execute(sa.update(tables.wallet).values(receiver_address=str(attacker.pubkey())))
             connection.execute(
                 sa.update(tables.payment)
@@ -152,14 +152,14 @@ def test_f23_a_destination_written_into_the_database_is_no_destination(database:
         assert shop.seed.lamports(attacker.pubkey()) == SOL // 10
         for customer in (redirected, honest):
             assert shop.state(customer) == "sent_funds"
-            assert shop.wallet_row(customer).receiver_address == str(shop.merchant.receiver)
+            assert shop.wallet_row(customer).receiver_address == str(shop.deployment.receiver)
         assert (shop.state(readdressed), shop.codes(readdressed)) == (
             "failed_to_send_funds",
             {"key_mismatch"},
         )
         assert not outcome.is_clean
         assert landed_for(shop, readdressed) == []
-        with shop.merchant.engine.begin() as connection:
+        with shop.deployment.engine.begin() as connection:
             connection.execute(
                 sa.update(tables.payment)
                 .where(tables.payment.c.id == readdressed.payment_id)

@@ -104,7 +104,7 @@ def _count_live_attempts(shop: Shop, overlaps: list[int], over: threading.Event)
         .group_by(leg.c.wallet_id)
     )
     while not over.wait(0.02):
-        with reading(shop.merchant.engine) as connection:
+        with reading(shop.deployment.engine) as connection:
             overlaps.append(max(connection.execute(live).scalars(), default=0))
 
 
@@ -120,7 +120,7 @@ def test_f22_a_clock_ten_minutes_off_and_running_backwards_expires_nothing_early
     with database.shop() as shop:
         shop.accept_sol()
         mint = shop.accept_mint()
-        shop.merchant = replace(shop.merchant, clock=_drunken_clock())
+        shop.deployment = replace(shop.deployment, clock=_drunken_clock())
         live, paid, due = shop.new_payment(), shop.new_payment(), shop.new_payment(lasts=timedelta(minutes=5))
         shop.wait(minutes=21)
         shop.pay_token(paid, mint)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.operations.changes import transitions
-from solpay_pipeline.operations.context.context import Errand
-from solpay_pipeline.operations.looking.snapshots import Sight
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import PRICE, Database
 from solpay_pipeline_tests.shop import SOL, Customer, Shop
@@ -54,10 +54,10 @@ def test_what_the_shop_changes_meanwhile_is_kept_and_the_others_of_its_page_go_o
         expire = transitions.expire_and_close
         to_change = [of_this_page, of_the_next]
 
-        def while_the_shop_works(errand: Errand, sights: Sequence[Sight]) -> None:
+        def while_the_shop_works(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
             while to_change:
                 shop.set_status(to_change.pop(), PaymentStatus.CONFIRMED)
-            expire(errand, sights)
+            expire(context, snapshots)
 
         monkeypatch.setattr(transitions, "expire_and_close", while_the_shop_works)
         outcome = shop.run("expire", page_size=PAGE, check_history=False)

@@ -57,7 +57,7 @@ def test_f20_a_receiver_that_is_down_for_a_day_then_slow_then_failing_gets_every
 ) -> None:
     with database.shop() as shop:
         ids = _with_events(shop, 4)
-        outbox = Outbox(shop.merchant.engine, utc_now())
+        outbox = Outbox(shop.deployment.engine, utc_now())
         with receiving() as gone:
             nowhere = gone.url
         with _sink_to(nowhere) as sink:
@@ -103,7 +103,7 @@ def test_f20_a_process_killed_after_its_post_tells_the_same_event_again_and_lose
         assert 1 <= len(receiver.accepted) <= 2
         taken = list(receiver.accepted)
         # Its claim keeps others away until it has run out.
-        outbox = Outbox(shop.merchant.engine, utc_now() + timedelta(hours=1))
+        outbox = Outbox(shop.deployment.engine, utc_now() + timedelta(hours=1))
         with _sink_to(receiver.url) as sink:
             for _ in range(3):
                 outbox.deliver(sink)
@@ -128,14 +128,14 @@ def test_f24_no_key_shows_in_logs_dagsters_store_tracebacks_reports_or_metrics(
         scene.shop.node.faults.clear()
         unreachable = f"postgresql://shop:{DATABASE_PASSWORD}@127.0.0.1:9/shop"
         assert scene.run(warm, "sweep", SOLPAY_DATABASE_URL=unreachable).returncode in (1, 2)
-        with scene.shop.merchant.engine.begin() as connection:
+        with scene.shop.deployment.engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE solpay_movement RENAME TO solpay_movement_gone")
         scene.shop.pay_sol(scene.customers["frozen"])
         scene.shop.settle_chain()
         # Its keys are open and its transaction signed when the ledger fails.
         ended = scene.run(warm, "sweep")
         assert (ended.returncode, "solpay_movement" in ended.stderr) == (1, True)
-        with scene.shop.merchant.engine.begin() as connection:
+        with scene.shop.deployment.engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE solpay_movement_gone RENAME TO solpay_movement")
         for command in (("metrics",), ("report",), ("events", "list", "--json")):
             ended = scene.run(warm, *command)

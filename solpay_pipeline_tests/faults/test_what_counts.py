@@ -92,13 +92,13 @@ def test_f12_money_that_lands_between_the_look_and_the_write_is_never_lost(
         expire = transitions.expire
         waiting = [late]
 
-        def after_payment(errand: object, sights: object) -> object:
-            if waiting and sights:
+        def after_payment(context: object, snapshots: object) -> object:
+            if waiting and snapshots:
                 shop.pay_token(waiting.pop(), mint)
                 # The merchant's application, in the same moment.
                 shop.set_status(credited, PaymentStatus.CONFIRMED)
                 shop.settle_chain()
-            return expire(errand, sights)  # type: ignore[arg-type]
+            return expire(context, snapshots)  # type: ignore[arg-type]
 
         monkeypatch.setattr(transitions, "expire", after_payment)
         shop.run("expire")

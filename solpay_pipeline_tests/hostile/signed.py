@@ -32,13 +32,15 @@ def signed_by_us(shop: Shop, asked: Iterable[dict[str, Any]] = ()) -> set[bytes]
 def assert_money_goes_home_only(shop: Shop, wires: Iterable[bytes], receiver: Pubkey | None = None) -> None:
     """No transaction moves anything but to the receiver, or rent to the fee payer."""
     for wire in wires:
-        wrong = list(_astray(VersionedTransaction.from_bytes(wire), shop, receiver or shop.merchant.receiver))
+        wrong = list(
+            _astray(VersionedTransaction.from_bytes(wire), shop, receiver or shop.deployment.receiver)
+        )
         assert wrong == [], wrong
 
 
 def _astray(signed: VersionedTransaction, shop: Shop, receiver: Pubkey) -> Iterator[str]:
     message = signed.message
-    keys, payer = message.account_keys, shop.merchant.fee_payer.pubkey
+    keys, payer = message.account_keys, shop.deployment.fee_payer.pubkey
     if keys[0] != payer:
         yield f"{keys[0]} pays the fee"
     for each in message.instructions:

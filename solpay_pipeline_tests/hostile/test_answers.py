@@ -99,7 +99,7 @@ class Line:
 
     def _arguments(self) -> dict[str, tuple[Any, ...]]:
         keys = [self.address, self.account, self.mint]
-        payer = self.shop.merchant.fee_payer.pubkey
+        payer = self.shop.deployment.fee_payer.pubkey
         nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
         blockhash, _ = self.shop.chain.latest_blockhash("confirmed")
         return {

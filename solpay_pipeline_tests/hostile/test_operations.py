@@ -76,7 +76,7 @@ class Trial:
 
     def run(self, operation: str, patience_seconds: float = 20) -> None:
         options = Options(patience_seconds=patience_seconds)
-        asyncio.run(run_operation(self.shop.merchant, operation, options, f"run {len(self.proxy.asked)}"))
+        asyncio.run(run_operation(self.shop.deployment, operation, options, f"run {len(self.proxy.asked)}"))
 
     def run_among_lies(self, operation: str) -> None:
         """Only errors of ours come out, those that end a command with one line."""
@@ -116,7 +116,7 @@ def trial(folder: Path) -> Iterator[Trial]:
             options = RpcOptions(sleep=sleep, retry_window_seconds=window, timeout=10)
             return Rpc([Endpoint(SecretStr(proxy.url))], options)
 
-        shop.merchant = replace(shop.merchant, open_rpc=open_rpc)
+        shop.deployment = replace(shop.deployment, open_rpc=open_rpc)
         try:
             yield Trial(shop, proxy, mint)
         finally:

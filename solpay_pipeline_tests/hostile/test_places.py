@@ -52,10 +52,10 @@ def receiver_changed(shop: Shop, fault: Fault) -> Iterator[InFlight]:
     shop.run("sweep", patience_seconds=0.1)
     shop.node.faults.clear()
     assert [row.state for row in shop.transactions()] == ["recorded"]
-    first, second = shop.merchant.receiver, Keypair().pubkey()
+    first, second = shop.deployment.receiver, Keypair().pubkey()
     shop.seed.airdrop(second, SOL)
     shop.settle_chain()
-    shop.merchant = replace(shop.merchant, receiver=second)
+    shop.deployment = replace(shop.deployment, receiver=second)
     yield InFlight(shop, customer, first, second)
 
 
@@ -92,7 +92,7 @@ def test_a_receiver_that_is_one_of_our_wallets_stops_the_run_unsigned(shop: Shop
     paid, other = shop.new_payment(**ACCEPTED), shop.new_payment()  # type: ignore[arg-type]
     shop.pay_sol(paid)
     shop.settle_chain()
-    shop.merchant = replace(shop.merchant, receiver=other.address)
+    shop.deployment = replace(shop.deployment, receiver=other.address)
     with pytest.raises(Blocked, match="one of the shop's own one-time wallets"):
         shop.run(operation)
     assert shop.transactions() == []
@@ -103,7 +103,7 @@ def test_an_endpoint_of_another_cluster_stops_every_operation_unsigned(shop: Sho
     paid = shop.new_payment(**ACCEPTED)  # type: ignore[arg-type]
     shop.pay_sol(paid)
     shop.settle_chain()
-    shop.merchant = replace(shop.merchant, cluster="mainnet-beta")
+    shop.deployment = replace(shop.deployment, cluster="mainnet-beta")
     for operation in OPERATIONS:
         with pytest.raises(WrongCluster):
             shop.run(operation)
@@ -121,8 +121,8 @@ def test_one_endpoint_of_two_at_another_cluster_stops_every_operation_unsigned(
     with running(Chain(ChainConfig(slot_seconds=0.02, genesis_hash=GENESIS["devnet"]))) as devnet:
         urls = [devnet.url, shop.node.url] if first else [shop.node.url, devnet.url]
         endpoints = [Endpoint(SecretStr(url)) for url in urls]
-        shop.merchant = replace(
-            shop.merchant,
+        shop.deployment = replace(
+            shop.deployment,
             open_rpc=lambda sleep: Rpc(endpoints, RpcOptions(sleep=sleep, retry_window_seconds=1)),
         )
         for operation in OPERATIONS:
@@ -143,8 +143,8 @@ def test_a_spare_endpoint_that_was_down_at_first_is_asked_for_its_cluster_before
         # Half way through, the good endpoint is gone and the spare one takes over.
         shop.node.faults.add(Fault("server_error", methods={"getLatestBlockhash"}, status=503))
         endpoints = [Endpoint(SecretStr(url)) for url in (shop.node.url, devnet.url)]
-        shop.merchant = replace(
-            shop.merchant,
+        shop.deployment = replace(
+            shop.deployment,
             open_rpc=lambda sleep: Rpc(endpoints, RpcOptions(sleep=sleep, retry_window_seconds=2)),
         )
         with pytest.raises(WrongCluster, match="devnet"):
@@ -154,7 +154,7 @@ def test_a_spare_endpoint_that_was_down_at_first_is_asked_for_its_cluster_before
 
 
 def test_two_receivers_in_two_runs_take_each_their_own_and_nothing_else(shop: Shop) -> None:
-    first, one = shop.merchant.receiver, shop.new_payment(**ACCEPTED)  # type: ignore[arg-type]
+    first, one = shop.deployment.receiver, shop.new_payment(**ACCEPTED)  # type: ignore[arg-type]
     shop.pay_sol(one)
     shop.settle_chain()
     shop.run("sweep")
@@ -164,7 +164,7 @@ def test_two_receivers_in_two_runs_take_each_their_own_and_nothing_else(shop: Sh
     second, two = Keypair().pubkey(), shop.new_payment(**ACCEPTED)  # type: ignore[arg-type]
     shop.pay_sol(two)
     shop.settle_chain()
-    shop.merchant = replace(shop.merchant, receiver=second)
+    shop.deployment = replace(shop.deployment, receiver=second)
     shop.run("sweep")
     assert_money_goes_home_only(shop, signed_by_us(shop) - before, second)
     assert shop.seed.lamports(second) == SOL // 10

@@ -96,7 +96,7 @@ spoils = st.one_of(
 
 def spoil(shop: Shop, customer: Customer, spoiled: Spoil) -> None:
     """Write it as a hand with an SQL prompt would, past every constraint that can be passed."""
-    tables = shop.merchant.tables
+    tables = shop.deployment.tables
     ids = {"payment": customer.payment_id, "wallet": customer.wallet_id}
     table = getattr(tables, spoiled.table)
     value = spoiled.value
@@ -125,14 +125,14 @@ def assert_told_or_home(shop: Shop, customer: Customer, spoiled: Spoil) -> None:
     if shop.seed.lamports(customer.address) == 0:
         return
     with closing(sqlite3.connect(shop.database_url.removeprefix("sqlite:///"), timeout=30)) as connection:
-        query = f"SELECT state FROM {shop.merchant.tables.wallet.name} WHERE id = ?"
+        query = f"SELECT state FROM {shop.deployment.tables.wallet.name} WHERE id = ?"
         [(state,)] = connection.execute(query, (customer.wallet_id,))
     assert state not in AT_REST, spoiled
     told = shop.findings(customer)
     if spoiled.column in ("state", "status"):
         # No page by state shows it: the doctor counts it instead.
-        with reading(shop.merchant.engine) as connection:
-            assert told or unknown_values(connection, shop.merchant.tables), spoiled
+        with reading(shop.deployment.engine) as connection:
+            assert told or unknown_values(connection, shop.deployment.tables), spoiled
     else:
         assert told, spoiled
     for one in told:

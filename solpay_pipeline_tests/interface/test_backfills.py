@@ -108,11 +108,11 @@ def test_a_backfill_of_thirty_days_finds_every_missed_payment_and_a_second_one_n
     everybody = [customer for customers in days.values() for customer in customers]
     assert {(shop.status(one), shop.state(one)) for one in everybody} == {("confirmed", "sent_funds")}
 
-    table = shop.merchant.tables.payment
-    with shop.merchant.engine.connect() as connection:
+    table = shop.deployment.tables.payment
+    with shop.deployment.engine.connect() as connection:
         rows = connection.execute(sa.select(table).order_by(table.c.id)).all()
     sent, told = len(shop.transactions()), len(shop.events())
     assert backfill(shop, home, keys[0], keys[-1]) == [(key, True) for key in keys]
-    with shop.merchant.engine.connect() as connection:
+    with shop.deployment.engine.connect() as connection:
         assert connection.execute(sa.select(table).order_by(table.c.id)).all() == rows
     assert (len(shop.transactions()), len(shop.events())) == (sent, told)

@@ -71,10 +71,10 @@ def test_a_sink_that_cannot_work_is_told_before_an_event_needs_it(
 
 
 def test_the_signer_is_asked_for_its_key_and_signs_nothing(shop: Shop):
-    with running_vault(shop.merchant.fee_payer.keypair()) as vault:
+    with running_vault(shop.deployment.fee_payer.keypair()) as vault:
         environment = shop.environment() | {
             "SOLPAY_FEE_PAYER_SIGNER": vault.place,
-            "SOLPAY_FEE_PAYER_ADDRESS": str(shop.merchant.fee_payer.pubkey),
+            "SOLPAY_FEE_PAYER_ADDRESS": str(shop.deployment.fee_payer.pubkey),
             "SOLPAY_FEE_PAYER_SIGNER_TOKEN": TOKEN,
         }
         del environment["SOLPAY_FEE_PAYER_KEYPAIR"]

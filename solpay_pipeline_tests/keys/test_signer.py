@@ -23,7 +23,7 @@ from solpay_pipeline.chain.sending.signing import (
     WrongSignature,
     sign_for,
 )
-from solpay_pipeline.defs.resources import merchant_of
+from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.settings.model import Settings, bad_settings
 from solpay_pipeline_tests.keys.vault_server import KEY, TOKEN, Vault, running_vault
 from solpay_pipeline_tests.shop import SOL, Shop, open_shop
@@ -141,8 +141,8 @@ def shop(tmp_path: Path, vault: Vault) -> Iterator[Shop]:
         }
         del environment["SOLPAY_FEE_PAYER_KEYPAIR"]
         assert bad_settings(environment) == ()
-        remote = merchant_of(Settings.from_environment(environment))
-        shop.merchant = replace(shop.merchant, fee_payer=remote.fee_payer)
+        remote = deployment_of(Settings.from_environment(environment))
+        shop.deployment = replace(shop.deployment, fee_payer=remote.fee_payer)
         remote.engine.dispose()
         yield shop
 

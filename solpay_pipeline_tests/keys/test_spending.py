@@ -13,7 +13,7 @@ from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.ledger import spending, transactions
 from solpay_pipeline.ledger.spending import LimitReached, SpendingLimits
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.ledger.transactions import Entry, RunRef
+from solpay_pipeline.ledger.transactions import NewTransaction, RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline_tests.shop import Shop, open_shop
@@ -29,7 +29,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def limit(shop: Shop, **limits: int) -> None:
-    shop.merchant = replace(shop.merchant, spending=SpendingLimits(**limits))
+    shop.deployment = replace(shop.deployment, spending=SpendingLimits(**limits))
 
 
 class Counting(SecretKeypair):
@@ -43,8 +43,8 @@ class Counting(SecretKeypair):
 
 
 def test_a_run_stops_moving_at_its_limit_signs_no_more_and_goes_on_with_what_costs_nothing(shop: Shop):
-    fee_payer = Counting(shop.merchant.fee_payer.keypair())
-    shop.merchant = replace(shop.merchant, fee_payer=fee_payer)
+    fee_payer = Counting(shop.deployment.fee_payer.keypair())
+    shop.deployment = replace(shop.deployment, fee_payer=fee_payer)
     # Eight wallets share a transaction of nine signatures: 45,000 lamports. The second transaction does not fit.
     customers = shop.accepted_and_paid(*[None] * 12)
     waiting = shop.new_payment()
@@ -88,23 +88,23 @@ def test_the_rent_of_an_account_opened_for_the_receiver_counts(shop: Shop):
     outcome = shop.run("sweep")
 
     assert (outcome.stopped_reason, outcome.transactions) == ("max_spent_per_day", 0)
-    assert not shop.seed.lamports(shop.ata(shop.merchant.receiver, mint))
+    assert not shop.seed.lamports(shop.ata(shop.deployment.receiver, mint))
     assert "SOLPAY_MAX_SPENT_PER_DAY" in outcome.set_aside[0].explanation
 
     limit(shop, per_day=3_000_000)
     done = shop.run("sweep")
     assert (done.swept, done.stopped_reason) == (1, "done")
     assert sum(row.rent_paid for row in shop.transactions()) == shop.seed.lamports(
-        shop.ata(shop.merchant.receiver, mint)
+        shop.ata(shop.deployment.receiver, mint)
     )
     limit(shop, per_day=sum(row.rent_paid + row.fee for row in shop.transactions()) + 9_999)
     shop.accepted_and_paid(*[None] * 1)
     assert shop.run("sweep").stopped_reason == "max_spent_per_day"
 
 
-def entry(number: int, fee: int, rent: int = 0) -> Entry:
+def entry(number: int, fee: int, rent: int = 0) -> NewTransaction:
     signature = str(Signature(bytes([number]) * 64))
-    return Entry(signature, b"", 1, 1, "sweep", 1, fee, (), rent)
+    return NewTransaction(signature, b"", 1, 1, "sweep", 1, fee, (), rent)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.ledger.transactions import Entry, RunRef
+from solpay_pipeline.ledger.transactions import NewTransaction, RunRef
 from solpay_pipeline.lifecycle.actions import (
     Action,
     CloseAccount,
@@ -29,5 +29,7 @@ def leg(wallet_id: int, *actions: Action) -> Leg:
     return Leg(wallet_id, OWNER, (actions or (LAMPORTS,),))
 
 
-def entry(signature: str, *legs: Leg, fee: int = 10_000) -> Entry:
-    return Entry(signature, b"wire of " + signature.encode(), 1_150, 990, "sweep", 1 + len(legs), fee, legs)
+def entry(signature: str, *legs: Leg, fee: int = 10_000) -> NewTransaction:
+    return NewTransaction(
+        signature, b"wire of " + signature.encode(), 1_150, 990, "sweep", 1 + len(legs), fee, legs
+    )

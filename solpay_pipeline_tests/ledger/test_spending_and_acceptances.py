@@ -10,7 +10,7 @@ from solpay_pipeline.ledger import acceptances, spending, transactions
 from solpay_pipeline.ledger.acceptances import Source
 from solpay_pipeline.ledger.spending import LimitReached, SpendingLimits
 from solpay_pipeline.ledger.tables import TransactionState, acceptance
-from solpay_pipeline.ledger.transactions import Entry, RunRef
+from solpay_pipeline.ledger.transactions import NewTransaction, RunRef
 from solpay_pipeline_tests.ledger.ground import LATER, NOON, OTHER_RUN, RUN, leg
 
 RECORDED, FAILED = TransactionState.RECORDED, TransactionState.FAILED
@@ -28,7 +28,7 @@ def spend(
     at: datetime = NOON,
     end: TransactionState | None = None,
 ) -> None:
-    entry = Entry(signature, b"wire", 1, 1, "sweep", 1, fee, (), rent)
+    entry = NewTransaction(signature, b"wire", 1, 1, "sweep", 1, fee, (), rent)
     transactions.record(connection, entry, run, at)
     if end is not None:
         transactions.close(connection, signature, from_state=RECORDED, to_state=end, now=at)
@@ -172,7 +172,10 @@ def test_what_landed_in_one_slot_is_closed_together_and_lets_its_wallets_go(conn
     signatures = [f"tx {number}" for number in range(1, 7)]
     transactions.record_all(
         connection,
-        [Entry(one, b"wire", 1, 1, "sweep", 2, 10, (leg(n),)) for n, one in enumerate(signatures, 1)],
+        [
+            NewTransaction(one, b"wire", 1, 1, "sweep", 2, 10, (leg(n),))
+            for n, one in enumerate(signatures, 1)
+        ],
         RUN,
         NOON,
     )
@@ -201,7 +204,9 @@ def test_what_landed_in_one_slot_is_closed_together_and_lets_its_wallets_go(conn
 
 
 def test_several_transactions_are_recorded_together_or_not_at_all(connection: Connection) -> None:
-    several = [Entry(f"tx {n}", b"wire", 1, 1, "sweep", 2, 10, (leg(n),), rent_paid=n) for n in (1, 2)]
+    several = [
+        NewTransaction(f"tx {n}", b"wire", 1, 1, "sweep", 2, 10, (leg(n),), rent_paid=n) for n in (1, 2)
+    ]
     transactions.record_all(connection, several, RUN, NOON)
     assert [one.wallet_ids for one in transactions.open_transactions(connection)] == [(1,), (2,)]
     assert [
@@ -209,10 +214,10 @@ def test_several_transactions_are_recorded_together_or_not_at_all(connection: Co
             sa.select(transactions.transaction.c.rent_paid).order_by(transactions.transaction.c.id)
         ).scalars()
     ] == [1, 2]
-    third = Entry("tx 3", b"wire", 1, 1, "sweep", 2, 10, (leg(3),))
+    third = NewTransaction("tx 3", b"wire", 1, 1, "sweep", 2, 10, (leg(3),))
     with pytest.raises(transactions.AlreadyRecorded), connection.begin_nested():
         transactions.record_all(connection, [third, several[0]], RUN, NOON)
-    again = Entry("tx 4", b"wire", 1, 1, "sweep", 2, 10, (leg(1),))
+    again = NewTransaction("tx 4", b"wire", 1, 1, "sweep", 2, 10, (leg(1),))
     with pytest.raises(transactions.WalletBusy), connection.begin_nested():
         transactions.record_all(connection, [third, again], RUN, NOON)
     assert [one.signature for one in transactions.open_transactions(connection)] == ["tx 1", "tx 2"]

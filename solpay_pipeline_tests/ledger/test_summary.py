@@ -7,7 +7,7 @@ from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.summary import Summary, summarize
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline_tests.ledger.ground import (
     CLOSE,
     HARVEST,
@@ -72,7 +72,7 @@ def test_other_runs_and_other_operations_do_not_count(connection: Connection) ->
         Event(EventKind.WALLET_SWEPT, 2, 2),
         Event(EventKind.PAYMENT_HELD, 3, 3),
     ]
-    ours = Finding(Code.SHORT, 1, 1, "ours")
+    ours = Finding(FindingCode.SHORT, 1, 1, "ours")
     outbox.append(connection, told, RUN, NOON)
     findings.note(connection, [ours], RUN, NOON)
     before = summarize(connection, RUN)
@@ -81,5 +81,5 @@ def test_other_runs_and_other_operations_do_not_count(connection: Connection) ->
     for wallet, other in enumerate((OTHER_RUN, RunRef("run", "expire")), 1):
         land(connection, f"of {wallet}", wallet=wallet, end=TransactionState.CONFIRMED, run=other)
         outbox.append(connection, told, other, NOON)
-        findings.note(connection, [Finding(Code.LATE, wallet, 1, "theirs")], other, NOON)
+        findings.note(connection, [Finding(FindingCode.LATE, wallet, 1, "theirs")], other, NOON)
     assert summarize(connection, RUN) == before

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, MoveLamports, MoveTokens
-from solpay_pipeline.lifecycle.findings import Code
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Obstacle
 from solpay_pipeline.lifecycle.planning import Plan, Route, TokenDestination, plan_close, plan_sweep
 from solpay_pipeline_tests.lifecycle.ground import (
@@ -28,7 +28,7 @@ ROUTE = Route(RECEIVER, FEE_PAYER, HOME, leg_cost=900)
 FROZEN = frozenset({Obstacle.FROZEN})
 
 
-def told(plan: Plan) -> list[tuple[Code, Pubkey | None, int]]:
+def told(plan: Plan) -> list[tuple[FindingCode, Pubkey | None, int]]:
     assert all((one.wallet_id, one.payment_id) == (3, 7) for one in plan.findings)
     return [(one.code, one.mint, one.amount) for one in plan.findings]
 
@@ -76,7 +76,7 @@ def test_a_token_that_cannot_leave_is_named_and_stops_nothing_else() -> None:
     assert plan.leg is not None
     assert [action.source for action in plan.leg.actions if isinstance(action, MoveTokens)] == [free.account]
     assert len(plan.leg.steps) == 2
-    assert told(plan) == [(Code.TOKEN_STUCK, USDC, 5)]
+    assert told(plan) == [(FindingCode.TOKEN_STUCK, USDC, 5)]
     assert plan.findings[0].explanation == f"5 base units cannot leave {stuck.account}: frozen, paused"
 
 
@@ -94,7 +94,7 @@ def test_without_a_fit_destination_a_token_stays_and_the_reason_is_told() -> Non
     unfit = replace(ROUTE, tokens={USDC: TokenDestination(RECEIVER, obstacle="it is frozen")})
     plan = plan_sweep(wallet(), holds(0, token(5), token(6, PYUSD)), unfit)
     assert plan.leg is None
-    assert told(plan) == [(Code.DESTINATION_UNFIT, USDC, 5), (Code.DESTINATION_UNFIT, PYUSD, 6)]
+    assert told(plan) == [(FindingCode.DESTINATION_UNFIT, USDC, 5), (FindingCode.DESTINATION_UNFIT, PYUSD, 6)]
     assert [one.explanation for one in plan.findings] == [
         f"the receiver's account {RECEIVER}: it is frozen",
         f"no account of the receiver is known for mint {PYUSD}",
@@ -106,24 +106,24 @@ def test_an_account_that_cannot_close_is_emptied_and_named() -> None:
     plan = plan_sweep(wallet(), holds(0, stuck), ROUTE)
     assert plan.leg is not None
     assert [type(action) for action in plan.leg.actions] == [MoveTokens]
-    assert told(plan) == [(Code.ACCOUNT_STUCK, USDC, 0)]
+    assert told(plan) == [(FindingCode.ACCOUNT_STUCK, USDC, 0)]
     assert plan.findings[0].explanation == "somebody else may close it"
     empty = plan_sweep(wallet(), holds(0, replace(stuck, amount=0)), ROUTE)
-    assert (empty.leg, told(empty)) == (None, [(Code.ACCOUNT_STUCK, USDC, 0)])
+    assert (empty.leg, told(empty)) == (None, [(FindingCode.ACCOUNT_STUCK, USDC, 0)])
 
 
 def test_lamports_that_cannot_move_are_named_and_stop_no_token() -> None:
     plan = plan_sweep(wallet(), holds(4, token(5), cannot_move_lamports="it is a nonce"), ROUTE)
     assert plan.leg is not None
     assert not any(isinstance(action, MoveLamports) for action in plan.leg.actions)
-    assert told(plan) == [(Code.LAMPORTS_STUCK, None, 4)]
+    assert told(plan) == [(FindingCode.LAMPORTS_STUCK, None, 4)]
     assert plan.findings[0].explanation == "it is a nonce"
 
 
 def test_lamports_that_would_not_open_the_receivers_account_wait() -> None:
     new = replace(ROUTE, receiver_minimum=10)
     plan = plan_sweep(wallet(), holds(9), new)
-    assert (plan.leg, told(plan)) == (None, [(Code.LAMPORTS_STUCK, None, 9)])
+    assert (plan.leg, told(plan)) == (None, [(FindingCode.LAMPORTS_STUCK, None, 9)])
     assert f"the receiver {RECEIVER} does not exist" in plan.findings[0].explanation
     enough = plan_sweep(wallet(), holds(10), new)
     assert enough.leg is not None
@@ -135,7 +135,7 @@ def test_an_unreadable_mint_is_named_and_stops_nothing_else() -> None:
     plan = plan_sweep(wallet(), holds(4, unreadable={USDC: "no such mint"}), ROUTE)
     assert plan.leg is not None
     assert plan.leg.actions == (MoveLamports(4, RECEIVER),)
-    assert told(plan) == [(Code.MINT_UNREADABLE, USDC, 0)]
+    assert told(plan) == [(FindingCode.MINT_UNREADABLE, USDC, 0)]
     assert plan.findings[0].explanation == f"mint {USDC}: no such mint"
 
 
@@ -145,7 +145,7 @@ def test_closing_alone_must_bring_more_than_it_costs(rent: int, is_worth_it: boo
     for plan in (plan_sweep, plan_close):
         assert (plan(wallet(), holds(0, *parts), ROUTE).leg is not None) is is_worth_it
     left = plan_close(wallet(), holds(0, *parts), ROUTE).findings
-    assert [one.code for one in left] == ([] if is_worth_it else [Code.UNECONOMIC])
+    assert [one.code for one in left] == ([] if is_worth_it else [FindingCode.UNECONOMIC])
     if left:
         assert (left[0].mint, left[0].amount) == (None, 0)
         assert left[0].explanation == "closing would bring 900 lamports of rent and cost 900 of fee"
@@ -175,10 +175,10 @@ def test_every_account_that_can_close_is_closed_and_the_others_are_named() -> No
             CloseAccount(taxed.account, TOKEN_2022, 1_000, FEE_PAYER),
         ),
     )
-    assert told(plan) == [(Code.ACCOUNT_STUCK, USDC, 0)]
+    assert told(plan) == [(FindingCode.ACCOUNT_STUCK, USDC, 0)]
     assert plan.findings[0].explanation == "somebody else may close it"
     alone = plan_close(wallet(), holds(0, stuck), ROUTE)
-    assert (alone.leg, told(alone)) == (None, [(Code.ACCOUNT_STUCK, USDC, 0)])
+    assert (alone.leg, told(alone)) == (None, [(FindingCode.ACCOUNT_STUCK, USDC, 0)])
 
 
 def test_a_wallet_without_a_payment_has_findings_too() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, Leg, MoveLamports
-from solpay_pipeline.lifecycle.findings import HELD, TOLD, Code, Finding
+from solpay_pipeline.lifecycle.findings import HELD, NOTICES, Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentOption
 from solpay_pipeline_tests.lifecycle.ground import (
     BY_SOL,
@@ -74,13 +74,13 @@ def test_the_actions_of_a_leg_are_those_of_its_steps_in_order() -> None:
     assert Leg(1, OWNER, ((move,), (harvest, close))).actions == (move, harvest, close)
 
 
-@pytest.mark.parametrize("code", list(Code))
-def test_a_finding_stands_for_undone_work_unless_it_is_held_money_or_only_told(code: Code) -> None:
-    assert Finding(code, 1, 1, "").is_set_aside == (code not in HELD and code not in TOLD)
+@pytest.mark.parametrize("code", list(FindingCode))
+def test_a_finding_stands_for_undone_work_unless_it_is_held_money_or_only_told(code: FindingCode) -> None:
+    assert Finding(code, 1, 1, "").is_set_aside == (code not in HELD and code not in NOTICES)
 
 
 def test_held_and_told_are_told_apart() -> None:
-    assert not HELD & TOLD
-    assert {Code.SHORT, Code.LATE, Code.UNEXPECTED} == HELD
-    assert Finding(Code.OVERPAID, 1, 1, "").is_set_aside is False
-    assert Finding(Code.FUNDS_ELSEWHERE, 1, 1, "").is_set_aside is True
+    assert not HELD & NOTICES
+    assert {FindingCode.SHORT, FindingCode.LATE, FindingCode.UNEXPECTED} == HELD
+    assert Finding(FindingCode.OVERPAID, 1, 1, "").is_set_aside is False
+    assert Finding(FindingCode.FUNDS_ELSEWHERE, 1, 1, "").is_set_aside is True

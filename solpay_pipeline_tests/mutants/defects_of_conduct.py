@@ -55,8 +55,8 @@ OF_CONDUCT: Final = (
             Edit(
                 "operations/recheck.py",
                 "    worth_a_look = [",
-                "    mints = [mint for sight in sights for mint in sight.mints.values() if not isinstance(mint, str)]\n"
-                "    await Sweeper.of(errand).router._learn(mints, {mint.address for mint in mints})\n"
+                "    mints = [mint for snapshot in snapshots for mint in snapshot.mints.values() if not isinstance(mint, str)]\n"
+                "    await Sweeper.of(context).receiver_accounts._learn(mints, {mint.address for mint in mints})\n"
                 "    worth_a_look = [",
             ),
         ),
@@ -79,14 +79,14 @@ OF_CONDUCT: Final = (
         "the node is asked inside a database transaction",
         (
             Edit(
-                "operations/survey.py",
-                "import Errand\n",
-                "import Errand\nfrom solpay_pipeline.base.database import reading\n",
+                "operations/take_snapshots.py",
+                "import OperationContext\n",
+                "import OperationContext\nfrom solpay_pipeline.base.database import reading\n",
             ),
             Edit(
-                "operations/survey.py",
+                "operations/take_snapshots.py",
                 "    all_holdings, mints = await accounts.read_holdings_and_mints(\n",
-                "    with reading(errand.merchant.engine):\n"
+                "    with reading(context.deployment.engine):\n"
                 "     all_holdings, mints = await accounts.read_holdings_and_mints(\n",
             ),
         ),
@@ -116,7 +116,7 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/moving.py",
-                "            if merchant.max_priority_fee:\n",
+                "            if deployment.max_priority_fee:\n",
                 "            if False:\n",
             ),
         ),
@@ -137,7 +137,7 @@ OF_CONDUCT: Final = (
     Defect(
         "P10f",
         "the fee payer's balance is not looked at",
-        (Edit("operations/delivery.py", "    if left < errand.fee_payer_floor:\n", "    if False:\n"),),
+        (Edit("operations/delivery.py", "    if left < context.fee_payer_floor:\n", "    if False:\n"),),
         (f"{POISON}::test_a_fee_payer_without_money_keeps_nobody_from_being_credited",),
     ),
     Defect(
@@ -146,7 +146,7 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/delivery.py",
-                "        patience_seconds=errand.patience(),\n",
+                "        patience_seconds=context.patience(),\n",
                 "        patience_seconds=90.0,\n",
             ),
         ),
@@ -179,10 +179,10 @@ OF_CONDUCT: Final = (
     ),
     Defect(
         "P12a",
-        "an event whose delivery failed is not delivered again",
+        "an event whose delivery failed is not submitted again",
         (
             Edit(
-                "operations/deliver.py",
+                "operations/broadcast.py",
                 "            if trouble is None:\n                settle",
                 "            if trouble is None or not trouble.is_final:\n                settle",
             ),
@@ -208,7 +208,7 @@ OF_CONDUCT: Final = (
             Edit(
                 "operations/moving.py",
                 "            except KeyUnreadable as error:\n"
-                "                results.append(_aside(wallet, Code.KEY_UNREADABLE, str(error)))\n",
+                "                results.append(_aside(wallet, FindingCode.KEY_UNREADABLE, str(error)))\n",
                 "",
             ),
         ),
@@ -219,7 +219,7 @@ OF_CONDUCT: Final = (
         "one bad answer about one wallet ends the run",
         (
             Edit(
-                "operations/survey.py",
+                "operations/take_snapshots.py",
                 "    except history.UNTOLD as error:\n",
                 "    except ZeroDivisionError as error:\n",
             ),
@@ -245,10 +245,10 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/sweep.py",
-                "                case Step.WAIT if sight.holdings.is_empty:\n",
-                "                case Step.WAIT if sight.holdings.is_empty:\n"
+                "                case Disposition.WAIT if snapshot.holdings.is_empty:\n",
+                "                case Disposition.WAIT if snapshot.holdings.is_empty:\n"
                 "                    from solpay_pipeline.operations.reclaim import reclaim\n\n"
-                "                    await reclaim(self.errand)\n",
+                "                    await reclaim(self.context)\n",
             ),
         ),
         (f"{MANNERS}::test_a_sweep_of_empty_wallets_costs_the_same_however_many_others_wait_to_be_closed",),
@@ -259,7 +259,7 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/paging.py",
-                "            states=states,\n            after_wallet_id=after,\n            limit=errand.options.page_size,\n",
+                "            states=states,\n            after_wallet_id=after,\n            limit=context.options.page_size,\n",
                 "            states=states,\n            after_wallet_id=after,\n            limit=1_000_000,\n",
             ),
         ),

@@ -13,7 +13,7 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/transitions.py",
-                "        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)\n",
+                "        set_wallets(connection, context, [snapshot.wallet for snapshot in batch], WalletState.PAYMENT_EXPIRED)\n",
                 "",
             ),
         ),
@@ -25,13 +25,13 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/transitions.py",
-                "        set_wallets(connection, errand, [sight.wallet for sight in batch], WalletState.PAYMENT_EXPIRED)\n",
+                "        set_wallets(connection, context, [snapshot.wallet for snapshot in batch], WalletState.PAYMENT_EXPIRED)\n",
                 "",
             ),
             Edit(
                 "operations/expire.py",
-                "chain(due_pages(errand), _forgotten_pages(errand))",
-                "due_pages(errand)",
+                "chain(due_pages(context), _forgotten_pages(context))",
+                "due_pages(context)",
             ),
         ),
         (f"{CLOSING}::test_s01_expire_without_closing_leaves_the_closing_to_reclaim",),
@@ -42,8 +42,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/expire.py",
-                "if errand.options.check_history or not _is_plain(sight):",
-                "if sight.payment.status is not PaymentStatus.INITIATED:",
+                "if context.options.check_history or not _is_plain(snapshot):",
+                "if snapshot.payment.status is not PaymentStatus.INITIATED:",
             ),
         ),
         (f"{JUDGING}::test_s19_a_payment_in_time_is_accepted_though_expire_runs_first",),
@@ -77,7 +77,7 @@ OF_MONEY: Final = (
     Defect(
         "P2d",
         "money that comes late has no owner",
-        (Edit("operations/expire.py", "    await watch(errand)\n", ""),),
+        (Edit("operations/expire.py", "    await look_for_late_money(context)\n", ""),),
         (
             f"{CLOSING}::test_s03_money_that_came_late_to_an_expired_wallet_is_held_and_never_called_closed",
             "attacks/test_unseen_money.py::test_money_that_comes_after_expiry_is_noticed_where_wallets_are_not_closed",
@@ -89,9 +89,9 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/reclaim.py",
-                "        await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)\n",
-                "        await work_through(self.errand, wallets, self.mover, self._decide, self._give_up)\n"
-                "        transitions.move_to_state(self.errand, wallets, WalletState.CLOSED)\n",
+                "        await reconcile(self.context, wallets, self.mover, self._decide, self._give_up)\n",
+                "        await reconcile(self.context, wallets, self.mover, self._decide, self._give_up)\n"
+                "        transitions.move_to_state(self.context, wallets, WalletState.CLOSED)\n",
             ),
         ),
         (f"{CLOSING}::test_s04_a_wallet_whose_close_could_not_be_sent_is_not_called_closed",),
@@ -134,10 +134,10 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/recheck.py",
-                "    sights = await survey(\n",
+                "    snapshots = await take_snapshots(\n",
                 "    fresh = [wallet for wallet in wallets if wallet.state is WalletState.CREATED]\n"
-                "    transitions.move_to_state(errand, fresh, WalletState.PROCESSING_PAYMENT)\n"
-                "    sights = await survey(\n",
+                "    transitions.move_to_state(context, fresh, WalletState.PROCESSING_PAYMENT)\n"
+                "    snapshots = await take_snapshots(\n",
             ),
         ),
         (f"{CLOSING}::test_s08_recheck_and_sweep_leave_unpaid_live_payments_alone",),
@@ -148,9 +148,9 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/sweep.py",
-                "        accepted = [sight for sight in sights if sight.payment.status in ACCEPTED]\n"
-                "        again, let_go = await self._judge([sight for sight in sights if sight.payment.status not in ACCEPTED])\n",
-                "        accepted, again, let_go = list(sights), [], []\n",
+                "        accepted = [snapshot for snapshot in snapshots if snapshot.payment.status in ACCEPTED]\n"
+                "        again, let_go = await self._judge([snapshot for snapshot in snapshots if snapshot.payment.status not in ACCEPTED])\n",
+                "        accepted, again, let_go = list(snapshots), [], []\n",
             ),
         ),
         (f"{CLOSING}::test_s08_recheck_and_sweep_leave_unpaid_live_payments_alone",),
@@ -166,13 +166,13 @@ OF_MONEY: Final = (
             ),
             Edit(
                 "operations/sweep.py",
-                "        route = await self.router.route(sights)\n",
-                "        with reading(self.errand.merchant.engine) as connection:\n"
-                "            sent = entries.gone_home(connection, [sight.wallet.id for sight in sights])\n"
-                "        done = [sight for sight in sights if sight.wallet.id in sent]\n"
-                "        transitions.mark_swept(self.errand, done)\n"
-                "        sights = [sight for sight in sights if sight not in done]\n"
-                "        route = await self.router.route(sights)\n",
+                "        route = await self.receiver_accounts.route(snapshots)\n",
+                "        with reading(self.context.deployment.engine) as connection:\n"
+                "            sent = entries.gone_home(connection, [snapshot.wallet.id for snapshot in snapshots])\n"
+                "        done = [snapshot for snapshot in snapshots if snapshot.wallet.id in sent]\n"
+                "        transitions.mark_swept(self.context, done)\n"
+                "        snapshots = [snapshot for snapshot in snapshots if snapshot not in done]\n"
+                "        route = await self.receiver_accounts.route(snapshots)\n",
             ),
         ),
         (f"{SWEEPING}::test_s02_lamports_and_tokens_of_one_wallet_both_go_home",),
@@ -230,7 +230,7 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/delivery.py",
-                "            entries.record_all(connection, [entry for _, entry in group], errand.run, errand.now())\n",
+                "            entries.record_all(connection, [entry for _, entry in group], context.run, context.now())\n",
                 "",
             ),
         ),
@@ -280,7 +280,7 @@ OF_MONEY: Final = (
         "token accounts of a payment that names no paid token are never asked",
         (
             Edit(
-                "operations/survey.py",
+                "operations/take_snapshots.py",
                 "        [(payment.address, payment.mints) for _, payment in owned],\n",
                 "        [(payment.address, payment.mints if payment.paid_token_id else ()) for _, payment in owned],\n",
             ),

@@ -62,8 +62,8 @@ def change_of_hands(folder: Path, database_url: str | None, payments: int) -> It
         usdc, pyusd = shop.seed.create_mint(), shop.seed.create_mint(program=TOKEN_2022)
         peer = Peer(
             database_url=shop.database_url,
-            receiver=str(shop.merchant.receiver),
-            fee_payer=shop.merchant.fee_payer.keypair().to_json(),
+            receiver=str(shop.deployment.receiver),
+            fee_payer=shop.deployment.fee_payer.keypair().to_json(),
             rpc_url=shop.node.url,
             wallet_key=shop.wallet_key,
         )
@@ -79,10 +79,10 @@ def change_of_hands(folder: Path, database_url: str | None, payments: int) -> It
 
 def _wallet_keys(shop: Shop) -> dict[int, Keypair]:
     """The customers' wallets, opened by our vault out of what the peer encrypted."""
-    with reading(shop.merchant.engine) as connection:
-        page = sealed_page(connection, shop.merchant.tables, after_wallet_id=0, limit=100)
+    with reading(shop.deployment.engine) as connection:
+        page = sealed_page(connection, shop.deployment.tables, after_wallet_id=0, limit=100)
     return {
-        sealed.wallet_id: shop.merchant.vault.open(sealed, Pubkey.from_string(address))
+        sealed.wallet_id: shop.deployment.vault.open(sealed, Pubkey.from_string(address))
         for sealed, address in page
         if address is not None
     }
@@ -126,7 +126,7 @@ def test_a_database_made_and_filled_by_the_peer_goes_through_all_operations_and_
         shop.wait(minutes=31)
         shop.pay_sol(late)
         shop.settle_chain()
-        with shop.merchant.engine.begin() as connection:
+        with shop.deployment.engine.begin() as connection:
             _keep_alive(connection, shop, live)
         for operation in ("expire", "sweep", "reclaim"):
             outcomes[operation] = shop.run(operation)
@@ -152,7 +152,7 @@ def test_a_database_made_and_filled_by_the_peer_goes_through_all_operations_and_
         assert tokens == {1, 2, None}
         receivers = {one["id"]: one["receiver_address"] for one in django["wallets"]}
         for customer in (in_sol, in_usdc, missed):
-            assert receivers[customer.wallet_id] == str(shop.merchant.receiver)
+            assert receivers[customer.wallet_id] == str(shop.deployment.receiver)
         # The peer still opens every wallet by its own key.
         assert peer.addresses() == {one.wallet_id: str(one.address) for one in change.customers}
 
@@ -241,8 +241,8 @@ def test_a_sweep_of_the_peers_between_ours_is_told_as_a_foreign_movement(tmp_pat
 
 def _accept(change: Change, customer: Customer, mint: Pubkey | None, signature: str) -> None:
     """What the peer's verify endpoint writes before it sends the money on."""
-    tables = change.shop.merchant.tables
-    with change.shop.merchant.engine.begin() as connection:
+    tables = change.shop.deployment.tables
+    with change.shop.deployment.engine.begin() as connection:
         token = connection.execute(
             sa.select(tables.token.c.id).where(
                 tables.token.c.mint_address == (None if mint is None else str(mint))
@@ -257,13 +257,13 @@ def _accept(change: Change, customer: Customer, mint: Pubkey | None, signature: 
 
 
 def _set_state(change: Change, customer: Customer, state: str) -> None:
-    wallet = change.shop.merchant.tables.wallet
-    with change.shop.merchant.engine.begin() as connection:
+    wallet = change.shop.deployment.tables.wallet
+    with change.shop.deployment.engine.begin() as connection:
         connection.execute(sa.update(wallet).where(wallet.c.id == customer.wallet_id).values(state=state))
 
 
 def _keep_alive(connection: sa.Connection, shop: Shop, customer: Customer) -> None:
-    payment = shop.merchant.tables.payment
+    payment = shop.deployment.tables.payment
     connection.execute(
         sa.update(payment)
         .where(payment.c.id == customer.payment_id)

@@ -48,8 +48,8 @@ def open_accounts(shop: Shop, customer: Customer) -> int:
 
 def snapshot(shop: Shop) -> dict[str, object]:
     """All that a person or a program could see of the shop, save when somebody last looked."""
-    tables = shop.merchant.tables
-    with reading(shop.merchant.engine) as connection:
+    tables = shop.deployment.tables
+    with reading(shop.deployment.engine) as connection:
         rows = {
             table.name: connection.execute(sa.select(table).order_by(table.c.id)).all()
             for table in (tables.payment, tables.wallet)
@@ -60,7 +60,7 @@ def snapshot(shop: Shop) -> dict[str, object]:
         "findings": [(one.finding, one.first_seen_at) for one in shop.findings()],
         "transactions": [(one.signature, one.fee) for one in shop.transactions()],
         "receiver": {mint: shop.received(mint) for mint in shop.tokens},
-        "fee payer": shop.seed.lamports(shop.merchant.fee_payer.pubkey),
+        "fee payer": shop.seed.lamports(shop.deployment.fee_payer.pubkey),
     }
 
 
@@ -99,12 +99,12 @@ def assert_books_balance(shop: Shop, *, opened_by_others: Iterable[Pubkey] = (),
         if TransactionState(one.state) in (*LANDED, TransactionState.FAILED)
     )
     opened = sum(
-        shop.seed.lamports(shop.ata(shop.merchant.receiver, mint))
+        shop.seed.lamports(shop.ata(shop.deployment.receiver, mint))
         # Of wrapped SOL the lamports are the tokens; the rest is the rent.
         - (shop.received(mint) if mint == NATIVE_MINT else 0)
         for mint in set(mints(shop)) - set(opened_by_others)
     )
-    assert shop.seed.lamports(shop.merchant.fee_payer.pubkey) == FEE_PAYER_LAMPORTS - fees - opened + rent
+    assert shop.seed.lamports(shop.deployment.fee_payer.pubkey) == FEE_PAYER_LAMPORTS - fees - opened + rent
 
 
 def moved(shop: Shop, customer: Customer) -> dict[str | None, int]:
@@ -119,7 +119,7 @@ def moved(shop: Shop, customer: Customer) -> dict[str | None, int]:
 def assert_swept(shop: Shop, customer: Customer, status: PaymentStatus = PaymentStatus.CONFIRMED) -> None:
     """Accepted, empty, closed, and its row says so."""
     assert (shop.status(customer), shop.state(customer)) == (status, WalletState.SENT_FUNDS)
-    assert shop.wallet_row(customer).receiver_address == str(shop.merchant.receiver)
+    assert shop.wallet_row(customer).receiver_address == str(shop.deployment.receiver)
     assert on_chain(shop, customer) == {}
     assert open_accounts(shop, customer) == 0
 
@@ -138,5 +138,5 @@ def _landed(shop: Shop) -> list[tuple[str, int, str | None, int]]:
         .join(transaction, transaction.c.id == leg.c.transaction_id)
         .where(transaction.c.state.in_(LANDED))
     )
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         return [tuple(row) for row in connection.execute(query)]

@@ -4,11 +4,11 @@ import asyncio
 import os
 import sys
 
-from solpay_pipeline.defs.resources import merchant_of
+from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline.settings.model import parse_settings
 
 if __name__ == "__main__":
-    merchant = merchant_of(parse_settings(os.environ))
-    asyncio.run(run_operation(merchant, sys.argv[1], Options(), f"killed {sys.argv[1]}"))
+    deployment = deployment_of(parse_settings(os.environ))
+    asyncio.run(run_operation(deployment, sys.argv[1], Options(), f"killed {sys.argv[1]}"))

@@ -69,7 +69,7 @@ def test_s01_no_commit_leaves_a_payment_expired_and_its_wallet_unmarked(street: 
     for _ in range(2):
         shop.new_payment()
     shop.wait(**HALF_AN_HOUR_OVER)
-    payments, wallets = shop.merchant.tables.payment, shop.merchant.tables.wallet
+    payments, wallets = shop.deployment.tables.payment, shop.deployment.tables.wallet
     unmarked = (
         sa.select(sa.func.count())
         .select_from(payments.join(wallets, payments.c.one_time_payment_wallet_id == wallets.c.id))
@@ -77,7 +77,7 @@ def test_s01_no_commit_leaves_a_payment_expired_and_its_wallet_unmarked(street: 
     )
     seen: list[int] = []
 
-    @sa.event.listens_for(shop.merchant.engine, "commit")
+    @sa.event.listens_for(shop.deployment.engine, "commit")
     def _look(connection: sa.Connection) -> None:
         seen.append(connection.execute(unmarked).scalar_one())
 
@@ -237,14 +237,14 @@ def test_s05_accounts_of_both_token_programs_close_and_their_rent_comes_back(str
     shop.wait(**HALF_AN_HOUR_OVER)
     shop.set_status(customer, PaymentStatus.EXPIRED)
     shop.set_state(customer, WalletState.PAYMENT_EXPIRED)
-    before = shop.seed.lamports(shop.merchant.fee_payer.pubkey)
+    before = shop.seed.lamports(shop.deployment.fee_payer.pubkey)
 
     outcome = shop.run("reclaim")
 
     assert_closed(shop, customer)
     assert (outcome.rent, outcome.transactions, outcome.fees) == (rent, 1, 10_000)
     shop.settle_chain()
-    assert shop.seed.lamports(shop.merchant.fee_payer.pubkey) == before + rent - 10_000
+    assert shop.seed.lamports(shop.deployment.fee_payer.pubkey) == before + rent - 10_000
     assert_books_balance(shop)
     assert_nothing_more_happens(shop)
 

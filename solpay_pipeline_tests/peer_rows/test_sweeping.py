@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from solpay_pipeline.chain.rpc.errors import Transient
+from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.config import ChainConfig
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.operations.changes import transitions
-from solpay_pipeline.operations.context.context import Errand
-from solpay_pipeline.operations.looking.snapshots import Sight
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline_tests.peer_rows import by_peer
 from solpay_pipeline_tests.peer_rows.books import (
     assert_books_balance,
@@ -354,11 +354,11 @@ def test_s15_a_wallet_that_we_swept_and_the_peer_called_closed_is_sent_funds_and
     (customer,) = shop.accepted_and_paid(street.usdc)
     mark_swept = transitions.mark_swept
 
-    def mark_beside_the_peer(errand: Errand, sights: Sequence[Sight]) -> None:
-        if sights and moment == "before our mark":
+    def mark_beside_the_peer(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
+        if snapshots and moment == "before our mark":
             shop.set_state(customer, WalletState.CLOSED)
-        mark_swept(errand, sights)
-        if sights and moment == "after our mark":
+        mark_swept(context, snapshots)
+        if snapshots and moment == "after our mark":
             shop.set_state(customer, WalletState.CLOSED)
 
     with monkeypatch.context() as patch:

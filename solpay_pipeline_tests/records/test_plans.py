@@ -40,7 +40,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_the_indexes_are_made_once_and_only_when_asked_for(tmp_path: Path, database_url: str) -> None:
     with open_shop(tmp_path, database_url=database_url) as shop:
-        engine, tables = shop.merchant.engine, shop.merchant.tables
+        engine, tables = shop.deployment.engine, shop.deployment.tables
         assert missing_indexes(engine, tables) == NAMES
         assert create_indexes(engine, tables) == NAMES
         assert missing_indexes(engine, tables) == []
@@ -52,7 +52,7 @@ def test_no_operation_reads_all_payments_or_all_wallets(tmp_path: Path, database
     with open_shop(tmp_path, database_url=database_url) as shop:
         shop.accept_sol()
         fill(shop)
-        create_indexes(shop.merchant.engine, shop.merchant.tables)
+        create_indexes(shop.deployment.engine, shop.deployment.tables)
         analyze(shop)
         due = shop.new_payment(lasts=timedelta(minutes=1))
         paid = shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
@@ -80,7 +80,7 @@ def test_no_operation_reads_all_payments_or_all_wallets(tmp_path: Path, database
 
 def fill(shop: Shop) -> None:
     """Nine in ten were swept or closed a month ago; the others are open and live."""
-    tables, now = shop.merchant.tables, shop.now()
+    tables, now = shop.deployment.tables, shop.now()
     long_ago, of_late = now - timedelta(days=30), now - timedelta(minutes=5)
     numbers = sa.select(sa.literal(1).label("n")).cte(recursive=True)
     numbers = numbers.union_all(sa.select(numbers.c.n + 1).where(numbers.c.n < PAYMENTS))
@@ -112,7 +112,7 @@ def fill(shop: Shop) -> None:
             "one_time_payment_wallet_id": n,
         },
     }
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         for table, values in rows.items():
             made = {"id": n, "created": time, "updated": time, **values}
             selected = sa.select(*(sa.literal(v) if isinstance(v, int) else v for v in made.values()))
@@ -133,14 +133,14 @@ def fill(shop: Shop) -> None:
             .values(payment_address=sa.bindparam("address")),
             addresses,
         )
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         # Rows with ids of their own leave PostgreSQL's counters behind.
         for table in rows if connection.dialect.name == "postgresql" else ():
             connection.exec_driver_sql(f"ALTER TABLE {table.name} ALTER id RESTART WITH {PAYMENTS + 1}")
 
 
 def analyze(shop: Shop) -> None:
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
 
 
@@ -159,14 +159,14 @@ def seen_statements(shop: Shop) -> Iterator[dict[str, object]]:
         ):
             seen.setdefault(statement, parameters)
 
-    sa.event.listen(shop.merchant.engine, "before_cursor_execute", note)
+    sa.event.listen(shop.deployment.engine, "before_cursor_execute", note)
     yield seen
-    sa.event.remove(shop.merchant.engine, "before_cursor_execute", note)
+    sa.event.remove(shop.deployment.engine, "before_cursor_execute", note)
 
 
 def explained(shop: Shop, statement: str, parameters: object) -> str:
-    on_sqlite = shop.merchant.engine.dialect.name == "sqlite"
-    with shop.merchant.engine.connect() as connection:
+    on_sqlite = shop.deployment.engine.dialect.name == "sqlite"
+    with shop.deployment.engine.connect() as connection:
         rows = connection.exec_driver_sql(
             f"{'EXPLAIN QUERY PLAN' if on_sqlite else 'EXPLAIN'} {statement}", parameters
         ).all()

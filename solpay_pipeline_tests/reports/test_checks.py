@@ -11,7 +11,7 @@ from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.tables import TransactionState, event, movement, transaction
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.reports import audits
 from solpay_pipeline_tests.reports.test_reports import checks_of, make_reports
@@ -36,7 +36,7 @@ def red(result: dg.ExecuteInProcessResult) -> list[str]:
 def test_books_that_are_one_lamport_off_do_not_balance(shop: Shop, instance: dg.DagsterInstance) -> None:
     swept(shop)
     assert red(make_reports(instance)) == []
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.execute(sa.update(movement).values(amount=10**8 - 1))
     result = make_reports(instance)
     assert red(result) == ["books_balance"]
@@ -47,7 +47,7 @@ def test_books_that_are_one_lamport_off_do_not_balance(shop: Shop, instance: dg.
 
 def test_a_fee_that_was_booked_wrongly_is_found(shop: Shop, instance: dg.DagsterInstance) -> None:
     swept(shop)
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.execute(sa.update(transaction).values(fee=1))
     assert red(make_reports(instance)) == ["books_balance"]
 
@@ -56,7 +56,7 @@ def test_a_transaction_that_the_chain_does_not_know_is_found(
     shop: Shop, instance: dg.DagsterInstance
 ) -> None:
     swept(shop)
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.execute(sa.update(transaction).values(signature="5" * 88))
     result = make_reports(instance)
     assert red(result) == ["books_balance"]
@@ -68,21 +68,23 @@ def test_money_that_waits_for_more_than_six_hours_is_found_unless_it_is_set_asid
 ) -> None:
     shop.accept_sol()
     waiting = shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         now = datetime.now(UTC) + timedelta(hours=7)
-        audit = audits.nothing_waits_too_long(connection, shop.merchant.tables, now, timedelta(hours=6))
+        audit = audits.nothing_waits_too_long(connection, shop.deployment.tables, now, timedelta(hours=6))
     assert not audit.passed
     assert f"wallet {waiting.wallet_id}, since" in audit.examples[0]
     # To have been told of something is no reason to wait.
-    overpaid = Finding(Code.OVERPAID, waiting.wallet_id, waiting.payment_id, "more than the price came in")
-    with shop.merchant.engine.begin() as connection:
+    overpaid = Finding(
+        FindingCode.OVERPAID, waiting.wallet_id, waiting.payment_id, "more than the price came in"
+    )
+    with shop.deployment.engine.begin() as connection:
         findings.note(connection, [overpaid], RunRef("run", "recheck"), now)
-        audit = audits.nothing_waits_too_long(connection, shop.merchant.tables, now, timedelta(hours=6))
+        audit = audits.nothing_waits_too_long(connection, shop.deployment.tables, now, timedelta(hours=6))
     assert audit.figures == {"waiting": 1, "set_aside": 0}
     # It is empty and accepted, which sweep sets aside.
     shop.run("sweep")
-    with reading(shop.merchant.engine) as connection:
-        audit = audits.nothing_waits_too_long(connection, shop.merchant.tables, now, timedelta(hours=6))
+    with reading(shop.deployment.engine) as connection:
+        audit = audits.nothing_waits_too_long(connection, shop.deployment.tables, now, timedelta(hours=6))
     assert audit.passed
     assert audit.figures == {"waiting": 0, "set_aside": 1}
 
@@ -91,7 +93,7 @@ def test_a_transaction_that_is_open_past_its_last_valid_block_is_found(
     shop: Shop, instance: dg.DagsterInstance
 ) -> None:
     swept(shop)
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.execute(
             sa.update(transaction).values(state=TransactionState.RECORDED, last_valid_block_height=1)
         )
@@ -101,7 +103,7 @@ def test_a_transaction_that_is_open_past_its_last_valid_block_is_found(
 def test_payments_that_ended_without_evidence_are_found(shop: Shop, instance: dg.DagsterInstance) -> None:
     customer = swept(shop)
     accepted, expired = shop.new_payment(), shop.new_payment()
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.execute(sa.update(event).values(created_at=datetime.now(UTC) - timedelta(days=1)))
     shop.set_status(accepted, PaymentStatus.CONFIRMED)
     shop.set_status(expired, PaymentStatus.EXPIRED)

@@ -49,8 +49,8 @@ def a_day(shop: Shop) -> tuple[Shop, Pubkey, list[Customer]]:
     shop.pay_sol(by_sol)
     shop.pay_sol(short, "0.04")
     signature = shop.pay_token(by_peer, mint)
-    table = shop.merchant.tables.payment
-    with shop.merchant.engine.begin() as connection:
+    table = shop.deployment.tables.payment
+    with shop.deployment.engine.begin() as connection:
         connection.execute(
             sa.update(table)
             .where(table.c.id == by_peer.payment_id)
@@ -70,9 +70,9 @@ def rows_by(rows: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
 
 def test_the_settlements_of_a_day_are_exact_in_base_units(a_day: tuple[Shop, Pubkey, list[Customer]]) -> None:
     shop, mint, _ = a_day
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         report = build_report(
-            connection, shop.merchant.tables, window_of(TODAY), {str(mint): 6}, datetime.now(UTC)
+            connection, shop.deployment.tables, window_of(TODAY), {str(mint): 6}, datetime.now(UTC)
         )
         fees = sum(connection.scalars(sa.select(transaction.c.fee)))
     rows = rows_by(records_of(report.frames["settlements"]), "mint")
@@ -92,17 +92,17 @@ def test_what_is_held_more_of_the_same_day_is_not_told_twice(
     shop.pay_sol(short, "0.01")
     shop.settle_chain()
     shop.maintain()
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         now = datetime.now(UTC)
-        report = build_report(connection, shop.merchant.tables, window_of(TODAY), {str(mint): 6}, now)
+        report = build_report(connection, shop.deployment.tables, window_of(TODAY), {str(mint): 6}, now)
     assert rows_by(records_of(report.frames["settlements"]), "mint")["SOL"]["held"] == "50000000"
 
 
 def test_the_states_costs_and_ages_of_a_day_add_up(a_day: tuple[Shop, Pubkey, list[Customer]]) -> None:
     shop, _, customers = a_day
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         frames = build_report(
-            connection, shop.merchant.tables, window_of(TODAY), {}, datetime.now(UTC)
+            connection, shop.deployment.tables, window_of(TODAY), {}, datetime.now(UTC)
         ).frames
     states = rows_by(records_of(frames["wallet_states"]), "state")
     assert states["sent_funds"]["wallets"] == 3
@@ -120,17 +120,17 @@ def test_the_age_of_open_payments_can_be_told_of_a_day_that_is_over(shop: Shop) 
     shop.pay_sol(settled)
     shop.settle_chain()
     now = datetime.now(UTC)
-    table = shop.merchant.tables.payment
-    with shop.merchant.engine.begin() as connection:
+    table = shop.deployment.tables.payment
+    with shop.deployment.engine.begin() as connection:
         connection.execute(
             sa.update(table).values(created=now - timedelta(days=2), updated=now - timedelta(days=2))
         )
     shop.run("recheck", forward_funds=False)
     yesterday, later = now - timedelta(days=1), datetime.now(UTC)
     window = Window(yesterday - timedelta(days=1), yesterday)
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         frames = [
-            build_report(connection, shop.merchant.tables, one, {}, later).frames["open_payments"]
+            build_report(connection, shop.deployment.tables, one, {}, later).frames["open_payments"]
             for one in (window, Window(yesterday, later))
         ]
     then, today = (rows_by(records_of(frame), "age") for frame in frames)
@@ -173,9 +173,9 @@ def test_amounts_beyond_a_double_are_told_to_the_last_unit(shop: Shop) -> None:
     shop.pay_token(customer, mint, str(odd))
     shop.settle_chain()
     shop.run("recheck")
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         frame = build_report(
-            connection, shop.merchant.tables, window_of(TODAY), {str(mint): 0}, datetime.now(UTC)
+            connection, shop.deployment.tables, window_of(TODAY), {str(mint): 0}, datetime.now(UTC)
         ).frames["settlements"]
     row = rows_by(records_of(frame), "mint")[str(mint)]
     assert (row["accepted"], row["swept"]) == (str(odd), str(odd))

@@ -62,7 +62,7 @@ class Scene:
 
     def secrets(self) -> set[bytes]:
         keypairs = [customer.keypair for customer in self.customers.values()]
-        keypairs += [*self.strangers, self.shop.merchant.fee_payer.keypair()]
+        keypairs += [*self.strangers, self.shop.deployment.fee_payer.keypair()]
         needles = text_needles(
             self.shop.wallet_key,
             OLD_KEY,
@@ -86,7 +86,7 @@ class Scene:
 
     def _our_values(self) -> Iterator[tuple[str, bytes]]:
         """Every value of the pipeline's own tables, on whichever database they lie."""
-        with reading(self.shop.merchant.engine) as connection:
+        with reading(self.shop.deployment.engine) as connection:
             for table in metadata.sorted_tables:
                 for row in connection.execute(sa.select(table)):
                     for value in row:
@@ -128,8 +128,8 @@ def shop_with_secrets(folder: Path, database_url: str | None = None) -> Iterator
 
 def store(shop: Shop, customer: Customer, content: str) -> None:
     """What stands in the wallet's `keypair_json`."""
-    table = shop.merchant.tables.wallet
-    with shop.merchant.engine.begin() as connection:
+    table = shop.deployment.tables.wallet
+    with shop.deployment.engine.begin() as connection:
         connection.execute(
             sa.update(table).where(table.c.id == customer.wallet_id).values(keypair_json=content)
         )

@@ -74,21 +74,21 @@ def test_no_secret_shows_when_the_database_fails(warm: Warm, scene: Scene) -> No
     for command in ("sweep", "doctor", "init"):
         assert scene.run(warm, command, SOLPAY_DATABASE_URL=unreachable).returncode in (1, 2)
     # The ledger fails in the middle of a run, with a signed transaction in its hands.
-    with scene.shop.merchant.engine.begin() as connection:
+    with scene.shop.deployment.engine.begin() as connection:
         connection.exec_driver_sql(
             "CREATE TRIGGER full BEFORE INSERT ON solpay_movement BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
         )
     ended = scene.run(warm, "sweep")
     assert ended.returncode == 1
     assert "the disk is full" in ended.stderr
-    with scene.shop.merchant.engine.begin() as connection:
+    with scene.shop.deployment.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER full")
         connection.exec_driver_sql(
             "CREATE TRIGGER full BEFORE UPDATE ON django_solana_payments_onetimepaymentwallet "
             "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
         )
     assert scene.run(warm, "maintain").returncode == 1
-    with scene.shop.merchant.engine.begin() as connection:
+    with scene.shop.deployment.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER full")
     scene.run(warm, "maintain")
     scene.assert_nothing_shows()

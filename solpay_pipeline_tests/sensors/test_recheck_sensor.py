@@ -116,11 +116,11 @@ def test_a_finding_whose_run_failed_is_requested_again_after_a_pause(
         assert not perform(instance, first).success
     assert not tick(instance).run_requests, "at once it would only fail again"
 
-    noticed = [
-        notice_module.Noticed(payment_ids(first)[0], (("SOL", 10**8),)),
+    funded = [
+        notice_module.FundedPayment(payment_ids(first)[0], (("SOL", 10**8),)),
     ]
     later = datetime.now(UTC) + timedelta(seconds=61)
-    (second,) = recheck_requests.requests_for(instance, noticed, later, 30).requests
+    (second,) = recheck_requests.requests_for(instance, funded, later, 30).requests
     assert payment_ids(second) == payment_ids(first)
     assert second.run_key != first.run_key
     assert second.tags[recheck_requests.FINGERPRINT] == first.tags[recheck_requests.FINGERPRINT]
@@ -256,7 +256,7 @@ def test_what_a_person_must_mend_fails_the_tick_with_one_line(
 def test_a_shop_that_has_not_been_set_up_is_told_what_to_do(shop: Shop, instance: dg.DagsterInstance) -> None:
     shop.accept_sol()
     pay(shop)
-    with shop.merchant.engine.begin() as connection:
+    with shop.deployment.engine.begin() as connection:
         connection.execute(sa.delete(sa.table(VERSION_TABLE)))
     with pytest.raises(Exception, match="run `solpay init`"):
         tick(instance)

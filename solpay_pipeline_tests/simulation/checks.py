@@ -95,7 +95,7 @@ class Checks:
             self.fail("what is accepted stays accepted", f"payment {till.number} went from {was} to {became}")
         if process.forked:
             return
-        slot = self.world.chain.slot_at(_name(self.world.merchant.acceptance.value))
+        slot = self.world.chain.slot_at(_name(self.world.deployment.acceptance.value))
         paid = was_paid_in_time(till, self.world.account.changes(slot), self.ours)
         if became == "expired" and paid:
             self.fail(
@@ -113,7 +113,7 @@ class Checks:
             self.fail("live wallets are left alone", f"wallet {till.number} went from {was} to {state}")
         if state not in AT_REST or process.forked:
             return
-        level = _name(world.merchant.commitment.value)
+        level = _name(world.deployment.commitment.value)
         movable = holdings(world.chain, till.address, world.chain.slot_at(level))[0]
         unseen: Money = Counter()
         oldest = process.saw - world.chain.slot_at("processed") + world.chain.slot_at(level)

@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 
-from solpay_pipeline.lifecycle.findings import HELD, Code
+from solpay_pipeline.lifecycle.findings import HELD, FindingCode
 from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline_tests.simulation.checks import ACCEPTED, AT_REST, NEVER_LANDED, Checks
 from solpay_pipeline_tests.simulation.database import difference
@@ -19,7 +19,9 @@ _A_ROUND: tuple[Operation, ...] = ("recheck", "expire", "sweep", "reclaim")
 _WATCHED_SECONDS = 7 * 86_400
 _SWEEPABLE = frozenset({"processing_payment", "processing_funds", "failed_to_send_funds"})
 _HELD_CODES = frozenset(code.value for code in HELD)
-_TOLD_CODES = frozenset({Code.OVERPAID.value, Code.FOREIGN_MOVEMENT.value, Code.FORK.value})
+_TOLD_CODES = frozenset(
+    {FindingCode.OVERPAID.value, FindingCode.FOREIGN_MOVEMENT.value, FindingCode.FORK.value}
+)
 
 
 class Rest:

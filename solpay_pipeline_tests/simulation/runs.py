@@ -101,7 +101,7 @@ class Runs:
         world = self.world
         world.set_keys([world.new_fernet_key(), *world.wallet_keys])
         process = self._process("rotate")
-        rotation = self._in_one_go(process, lambda: rotate_keys(world.merchant))
+        rotation = self._in_one_go(process, lambda: rotate_keys(world.deployment))
         world.tally["run rotate"] += 1
         if rotation is None:
             return self._told("rotate-keys runs: it died.")
@@ -116,7 +116,7 @@ class Runs:
         outcome = self._in_one_go(
             process,
             lambda: deliver_events(
-                self.world.merchant.engine,
+                self.world.deployment.engine,
                 [self.receiver],
                 DeliveryOptions(tries=100),
                 "deliver",
@@ -165,7 +165,7 @@ class Runs:
             start(
                 world.loop,
                 process,
-                run_operation(world.merchant, operation, options, f"{operation}-{self._number}"),
+                run_operation(world.deployment, operation, options, f"{operation}-{self._number}"),
             )
         )
         try:

@@ -25,8 +25,8 @@ class WebApplication:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._payment = world.merchant.tables.payment.name
-        self._wallet = world.merchant.tables.wallet.name
+        self._payment = world.deployment.tables.payment.name
+        self._wallet = world.deployment.tables.wallet.name
         self.accepted: set[int] = set()
         self.rolled_back: set[int] = set()
 

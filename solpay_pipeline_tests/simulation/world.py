@@ -21,7 +21,7 @@ from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline.localnet.server.faults import Faults
 from solpay_pipeline.localnet.server.node import Node
 from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline.testing.writing import add_payment, add_token
@@ -103,7 +103,7 @@ class World:
         self.coins: dict[Pubkey | None, Coin] = {}
         self.taxes: dict[Pubkey | None, int] = {}
         self.token_ids: dict[Pubkey | None, int] = {}
-        self.merchant = self._merchant()
+        self.deployment = self._merchant()
         self._open()
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -133,18 +133,18 @@ class World:
         mints = [mint for place, mint in enumerate(self.coins) if coins >> place & 1] or list(self.coins)
         created = self.chain_time()
         options = {self.token_ids[mint]: Decimal(self.coins[mint].price) for mint in mints}
-        with self.merchant.engine.begin() as connection:
+        with self.deployment.engine.begin() as connection:
             payment_id = add_payment(
                 connection,
-                self.merchant.tables,
-                self.merchant.vault,
+                self.deployment.tables,
+                self.deployment.vault,
                 keypair,
                 options=options,
                 created=datetime.fromtimestamp(created, UTC),
                 expires=datetime.fromtimestamp(created + lasts, UTC),
             )
         row = self.database.rows(
-            f"SELECT one_time_payment_wallet_id AS id FROM {self.merchant.tables.payment.name} WHERE id = ?",
+            f"SELECT one_time_payment_wallet_id AS id FROM {self.deployment.tables.payment.name} WHERE id = ?",
             payment_id,
         )[0]
         till = Till(
@@ -192,7 +192,7 @@ class World:
     def set_keys(self, keys: list[str]) -> None:
         """What SOLPAY_WALLET_KEYS says from now on, to whoever starts."""
         self.wallet_keys = keys
-        self.merchant = self._merchant()
+        self.deployment = self._merchant()
 
     def _habits(self) -> Habits:
         dice = self.dice
@@ -205,7 +205,7 @@ class World:
             receiver_exists=dice.random() < 0.9,
         )
 
-    def _merchant(self) -> Merchant:
+    def _merchant(self) -> Deployment:
         endpoints = [Endpoint(SecretStr(f"http://{host}/")) for host in HOSTS[: self.habits.endpoints]]
 
         def open_rpc(sleep: float) -> Rpc:
@@ -216,7 +216,7 @@ class World:
                 sleep=asyncio.sleep,
             )
 
-        return Merchant(
+        return Deployment(
             engine=self.database.engine,
             tables=self.database.tables,
             vault=WalletVault([SecretStr(key) for key in self.wallet_keys], encrypted=True),
@@ -250,11 +250,11 @@ class World:
             if coin.fee_basis_points is not None:
                 # The highest there has been; what a customer has to add, and what may go missing on the way home.
                 self.taxes[mint] = coin.fee_basis_points
-        with self.merchant.engine.begin() as connection:
+        with self.deployment.engine.begin() as connection:
             for asked, coin in self.coins.items():
                 self.token_ids[asked] = add_token(
                     connection,
-                    self.merchant.tables,
+                    self.deployment.tables,
                     mint=None if asked is None else str(asked),
                     price=Decimal(coin.price),
                     name=coin.name,

@@ -97,13 +97,13 @@ def assert_nothing_was_moved_twice(shop: Shop) -> None:
         .group_by(leg.c.wallet_id, movement.c.kind, movement.c.source)
         .having(sa.func.count() > 1)
     )
-    with reading(shop.merchant.engine) as connection:
+    with reading(shop.deployment.engine) as connection:
         assert connection.execute(query).all() == []
 
 
 def assert_nobody_waits(shop: Shop) -> None:
     """No lock of PostgreSQL is asked for that is not granted, and no transaction stands open."""
-    with shop.merchant.engine.connect() as connection:
+    with shop.deployment.engine.connect() as connection:
         waiting = connection.execute(sa.text("SELECT pid FROM pg_locks WHERE NOT granted")).all()
         idle = connection.execute(
             sa.text(

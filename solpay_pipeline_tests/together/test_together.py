@@ -122,8 +122,8 @@ def test_the_peers_commands_its_verify_endpoint_and_ours_at_once_lose_nothing(
         mint = shop.seed.create_mint()
         peer = Peer(
             database_url=shop.database_url,
-            receiver=str(shop.merchant.receiver),
-            fee_payer=shop.merchant.fee_payer.keypair().to_json(),
+            receiver=str(shop.deployment.receiver),
+            fee_payer=shop.deployment.fee_payer.keypair().to_json(),
             rpc_url=shop.node.url,
             wallet_key=shop.wallet_key,
             timeout=SECONDS,
@@ -182,10 +182,10 @@ def test_the_peers_commands_its_verify_endpoint_and_ours_at_once_lose_nothing(
 
 
 def _customers(shop: Shop, created: list[dict[str, object]]) -> list[Customer]:
-    with reading(shop.merchant.engine) as connection:
-        page = sealed_page(connection, shop.merchant.tables, after_wallet_id=0, limit=100)
+    with reading(shop.deployment.engine) as connection:
+        page = sealed_page(connection, shop.deployment.tables, after_wallet_id=0, limit=100)
     keys: dict[int, Keypair] = {
-        sealed.wallet_id: shop.merchant.vault.open(sealed, Pubkey.from_string(address))
+        sealed.wallet_id: shop.deployment.vault.open(sealed, Pubkey.from_string(address))
         for sealed, address in page
         if address is not None
     }

@@ -110,7 +110,7 @@ class _Open:
         return self.status is None and not self.is_over and now - self.last_sent >= resend_seconds
 
 
-async def deliver(
+async def broadcast(
     rpc: Rpc,
     signed: Iterable[Signed] | AsyncIterable[Signed],
     *,
@@ -135,12 +135,12 @@ async def deliver(
     """
     coming = signed if isinstance(signed, AsyncIterable) else _one_by_one(signed)
     deadline = clock() + patience_seconds
-    delivery = _Delivery(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipts, coming)
+    delivery = _Broadcast(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipts, coming)
     return await delivery.run(already_sent)
 
 
 @dataclass(slots=True)
-class _Delivery:
+class _Broadcast:
     rpc: Rpc
     commitment: Commitment
     clock: Callable[[], float]

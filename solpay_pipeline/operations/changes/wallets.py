@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
-from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.errors import ChangedUnderneath
 from solpay_pipeline.records.changes import change_wallets
 
 
 def set_wallets(
     connection: Connection,
-    errand: Errand,
+    context: OperationContext,
     wallets: Iterable[Wallet],
     state: WalletState,
     receiver_address: str | None = None,
@@ -27,12 +27,12 @@ def set_wallets(
     for from_state, ids in by_state.items():
         changed = change_wallets(
             connection,
-            errand.merchant.tables,
+            context.deployment.tables,
             ids,
             from_state=from_state,
             to_state=state,
             receiver_address=receiver_address,
-            now=errand.now(),
+            now=context.now(),
         )
         if changed != ids:
             raise ChangedUnderneath

@@ -27,7 +27,7 @@ from solpay_pipeline.chain.rpc.errors import ChainError, MalformedAnswer
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.holdings import Mint
-from solpay_pipeline.operations.context.deployment import Merchant
+from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Tally
@@ -50,12 +50,12 @@ _HISTORY_TRIES = 12
 
 
 @dataclass(slots=True)
-class Errand:
+class OperationContext:
     """State of one operation. `chain_time` is the time of the block at `chain_slot`: all later reads are asked to be
     at least as new, which is what makes expiry by `chain_time` sound. `mints` are as they were read last.
     """
 
-    merchant: Merchant
+    deployment: Deployment
     options: Options
     run: RunRef
     rpc: Rpc
@@ -87,13 +87,13 @@ class Errand:
         The fee payer's floor, the least that an account may keep, is read along with it.
         """
         if self._signature_fee is None:
-            payer = self.merchant.fee_payer.pubkey
+            payer = self.deployment.fee_payer.pubkey
             nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
             asked_at = _seconds()
-            recent = await self.rpc.latest_blockhash(self.merchant.commitment)
+            recent = await self.rpc.latest_blockhash(self.deployment.commitment)
             message = MessageV0.try_compile(payer, [nothing], [], recent.blockhash)
             fee, self.fee_payer_floor = await both(
-                self.rpc.fee_for_message(message, self.merchant.commitment), self.rpc.minimum_balance(0)
+                self.rpc.fee_for_message(message, self.deployment.commitment), self.rpc.minimum_balance(0)
             )
             self._signature_fee = fee
             self._unused_blockhash = recent, asked_at
@@ -109,7 +109,7 @@ class Errand:
         unused, self._unused_blockhash = self._unused_blockhash, None
         if unused is not None and _seconds() - unused[1] < _FRESH_SECONDS:
             return unused[0]
-        return await self.rpc.latest_blockhash(self.merchant.commitment)
+        return await self.rpc.latest_blockhash(self.deployment.commitment)
 
     async def history_from(self, first_slot: int) -> datetime | None:
         """Since when a history is complete that begins at this slot; None where it goes back to the beginning.
@@ -135,7 +135,7 @@ class Errand:
 
     def now(self) -> datetime:
         """The wall clock, for our own rows."""
-        return self.merchant.clock()
+        return self.deployment.clock()
 
 
 def _seconds() -> float:
@@ -144,22 +144,22 @@ def _seconds() -> float:
 
 
 @asynccontextmanager
-async def open_errand(
-    merchant: Merchant, options: Options, run: RunRef, progress: Progress
-) -> AsyncIterator[Errand]:
+async def open_context(
+    deployment: Deployment, options: Options, run: RunRef, progress: Progress
+) -> AsyncIterator[OperationContext]:
     """Check everything that could send money the wrong way, then begin.
 
     Raises `Blocked` for what a person must mend, `WrongCluster` and the transient errors of the chain.
     """
-    mints = _check_records(merchant)
-    async with merchant.open_rpc(options.sleep) as rpc:
-        await rpc.check_cluster(merchant.cluster)
-        keys = [merchant.receiver, merchant.fee_payer.pubkey, CLOCK_SYSVAR, *mints]
-        answer = await rpc.accounts(keys, commitment=merchant.commitment)
+    mints = _check_records(deployment)
+    async with deployment.open_rpc(options.sleep) as rpc:
+        await rpc.check_cluster(deployment.cluster)
+        keys = [deployment.receiver, deployment.fee_payer.pubkey, CLOCK_SYSVAR, *mints]
+        answer = await rpc.accounts(keys, commitment=deployment.commitment)
         receiver, payer, clock, *of_mints = answer.accounts
-        _check_receiver(merchant, receiver)
-        errand = Errand(
-            merchant=merchant,
+        _check_receiver(deployment, receiver)
+        context = OperationContext(
+            deployment=deployment,
             options=options,
             run=run,
             rpc=rpc,
@@ -172,9 +172,9 @@ async def open_errand(
             mints=usable_mints(zip(mints, of_mints, strict=True)),
         )
         try:
-            yield errand
+            yield context
         finally:
-            await merchant.fee_payer.aclose()
+            await deployment.fee_payer.aclose()
 
 
 def check_ledger(connection: Connection) -> None:
@@ -183,30 +183,30 @@ def check_ledger(connection: Connection) -> None:
         raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
 
 
-def _check_receiver(merchant: Merchant, account: Account | None) -> None:
+def _check_receiver(deployment: Deployment, account: Account | None) -> None:
     """What is sent to a token account's own ATA is recovered with trouble, to a program's or a mint's never."""
     if account is None or not (account.executable or account.owner in TOKEN_PROGRAMS):
         return
     kind = "a program" if account.executable else "a token account or a mint"
     raise Blocked(
-        f"the receiver {merchant.receiver} is {kind}, not a wallet; "
+        f"the receiver {deployment.receiver} is {kind}, not a wallet; "
         "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
     )
 
 
-def _check_records(merchant: Merchant) -> list[Pubkey]:
+def _check_records(deployment: Deployment) -> list[Pubkey]:
     """The mints of the shop's tokens, once all that is written is known to fit."""
-    receiver, fee_payer = str(merchant.receiver), str(merchant.fee_payer.pubkey)
-    with reading(merchant.engine) as connection:
+    receiver, fee_payer = str(deployment.receiver), str(deployment.fee_payer.pubkey)
+    with reading(deployment.engine) as connection:
         present = set(inspect(connection).get_table_names())
-        missing = [table.name for table in merchant.tables.all if table.name not in present]
+        missing = [table.name for table in deployment.tables.all if table.name not in present]
         if missing:
             raise Blocked(
                 f"the database has no table {missing[0]}: run `solpay init`, or the shop's own migrations, "
                 "or set SOLPAY_PAYMENT_TABLE and SOLPAY_TOKEN_TABLE"
             )
         check_ledger(connection)
-        ours = wallet_addresses_exist(connection, merchant.tables, [receiver, fee_payer])
+        ours = wallet_addresses_exist(connection, deployment.tables, [receiver, fee_payer])
         if fee_payer in ours:
             raise Blocked(
                 f"the fee payer {fee_payer} is one of the shop's own one-time wallets; "
@@ -217,7 +217,7 @@ def _check_records(merchant: Merchant) -> list[Pubkey]:
                 f"the receiver {receiver} is one of the shop's own one-time wallets; "
                 "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
             )
-        return token_mints(connection, merchant.tables, limit=_MINTS_AT_FIRST)
+        return token_mints(connection, deployment.tables, limit=_MINTS_AT_FIRST)
 
 
 async def _block_time(rpc: Rpc, slots: Sequence[int]) -> datetime:

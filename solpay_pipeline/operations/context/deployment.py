@@ -21,7 +21,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Merchant:
+class Deployment:
     """Everything that stays the same from run to run.
 
     `open_rpc` makes a client with a given pause, in seconds, between blockchain operations. `commitment` is how

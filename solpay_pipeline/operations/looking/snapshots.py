@@ -1,8 +1,7 @@
 """What the chain says of some wallets: holdings in batches, and, where it matters, a judgement by history."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from solders.pubkey import Pubkey
@@ -11,79 +10,68 @@ from solpay_pipeline.base.concurrently import all_of
 from solpay_pipeline.chain.reading import accounts, history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing, covers, judge
-from solpay_pipeline.lifecycle.terms import Commitment, Payment, Wallet
-from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.terms import Commitment, Wallet
+from solpay_pipeline.operations.context.context import OperationContext
 
 # Histories are read side by side; the client's own limits still hold.
 _CONCURRENT_HISTORIES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """A wallet with its payment as read from the database, and what the chain showed of it."""
-
-    wallet: Wallet
-    payment: Payment
-    holdings: Holdings
-    mints: Mapping[Pubkey, Mint | str]
-    commitment: Commitment
-
-    @property
-    def decimals(self) -> dict[Pubkey, int]:
-        """Decimals of the mints that could be read."""
-        return {address: mint.decimals for address, mint in self.mints.items() if isinstance(mint, Mint)}
-
-
-async def survey(
-    errand: Errand, wallets: Sequence[Wallet], *, commitment: Commitment, min_context_slot: int
-) -> list[Sight]:
+async def take_snapshots(
+    context: OperationContext, wallets: Sequence[Wallet], *, commitment: Commitment, min_context_slot: int
+) -> list[Snapshot]:
     """Read the holdings of wallets that have a payment, in the order given."""
     owned = [(wallet, wallet.payment) for wallet in wallets if wallet.payment is not None]
     if not owned:
         return []
     all_holdings, mints = await accounts.read_holdings_and_mints(
-        errand.rpc,
+        context.rpc,
         [(payment.address, payment.mints) for _, payment in owned],
-        errand.mints,
+        context.mints,
         commitment=commitment,
         min_context_slot=min_context_slot,
     )
-    errand.mints |= {address: mint for address, mint in mints.items() if isinstance(mint, Mint)}
-    if errand.options.discover_accounts:
+    context.mints |= {address: mint for address, mint in mints.items() if isinstance(mint, Mint)}
+    if context.options.discover_accounts:
         all_holdings = await all_of(
-            accounts.discover(errand.rpc, one, mints, commitment=commitment) for one in all_holdings
+            accounts.discover(context.rpc, one, mints, commitment=commitment) for one in all_holdings
         )
-    errand.progress("read", len(owned))
+    context.progress("read", len(owned))
     return [
-        Sight(wallet, payment, holdings, mints, commitment)
+        Snapshot(wallet, payment, holdings, mints, commitment)
         for (wallet, payment), holdings in zip(owned, all_holdings, strict=True)
     ]
 
 
-async def judge_sights(errand: Errand, sights: Sequence[Sight]) -> list[tuple[Sight, Judgement | Finding]]:
+async def judge_snapshots(
+    context: OperationContext, snapshots: Sequence[Snapshot]
+) -> list[tuple[Snapshot, Judgement | Finding]]:
     """Judge payments by the whole history of their wallets, at the commitment that acceptance asks for.
 
     A history that does not add up gives a finding. Wallets that were read at another commitment are read again, so
     that holdings and history tell of the same chain.
     """
-    commitment = errand.merchant.acceptance
-    if any(sight.commitment is not commitment for sight in sights):
-        wallets = [sight.wallet for sight in sights]
-        sights = await survey(errand, wallets, commitment=commitment, min_context_slot=errand.chain_slot)
+    commitment = context.deployment.acceptance
+    if any(snapshot.commitment is not commitment for snapshot in snapshots):
+        wallets = [snapshot.wallet for snapshot in snapshots]
+        snapshots = await take_snapshots(
+            context, wallets, commitment=commitment, min_context_slot=context.chain_slot
+        )
     gate = asyncio.Semaphore(_CONCURRENT_HISTORIES)
 
-    async def one(sight: Sight) -> tuple[Sight, Judgement | Finding]:
+    async def one(snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding]:
         async with gate:
-            return sight, await _judge(errand, sight)
+            return snapshot, await _judge(context, snapshot)
 
-    return await all_of(one(sight) for sight in sights)
+    return await all_of(one(snapshot) for snapshot in snapshots)
 
 
-async def wallet_history(errand: Errand, sight: Sight) -> History:
+async def wallet_history(context: OperationContext, snapshot: Snapshot) -> History:
     """The whole history of a wallet, its own address and every token account we know of.
 
     Of an empty wallet its own address is asked first: what came and left again, left by its signature, which names it.
@@ -92,68 +80,70 @@ async def wallet_history(errand: Errand, sight: Sight) -> History:
 
     Raises the errors of `history.UNTOLD`.
     """
-    commitment = errand.merchant.acceptance
-    owner = sight.holdings.owner
-    read = partial(history.read, errand.rpc, owner, commitment=commitment, min_context_slot=errand.chain_slot)
-    if sight.holdings.is_empty:
+    commitment = context.deployment.acceptance
+    owner = snapshot.holdings.owner
+    read = partial(
+        history.read, context.rpc, owner, commitment=commitment, min_context_slot=context.chain_slot
+    )
+    if snapshot.holdings.is_empty:
         its_own = await read(())
         if not its_own.flows:
             return its_own
-    return await read(_token_accounts(sight))
+    return await read(_token_accounts(snapshot))
 
 
-async def _judge(errand: Errand, sight: Sight) -> Judgement | Finding:
+async def _judge(context: OperationContext, snapshot: Snapshot) -> Judgement | Finding:
     def judged(found: History) -> Judgement:
-        return judge(sight.payment, found.flows, sight.decimals, errand.options.tolerance)
+        return judge(snapshot.payment, found.flows, snapshot.decimals, context.options.tolerance)
 
     try:
-        found = await _newest_history(errand, sight)
+        found = await _newest_history(context, snapshot)
         judgement = None if found is None else judged(found)
         # What little was read proves that it was paid, or that nothing was ever there; all else takes everything.
         if found is None or judgement is None or (found.flows and judgement.standing is not Standing.PAID):
-            found = await wallet_history(errand, sight)
+            found = await wallet_history(context, snapshot)
             judgement = judged(found)
     except history.UNTOLD as error:
-        return _unreadable(sight, str(error))
+        return _unreadable(snapshot, str(error))
     if judgement.standing is Standing.PAID:
         return judgement
     # A node that does not remember everything must not make a payment look unpaid.
-    history_from = await errand.history_from(found.first_slot)
-    if history_from is not None and history_from > sight.payment.created_at:
-        return _unreadable(sight, f"the node's history begins at {history_from:%Y-%m-%d %H:%M:%S} UTC")
-    unexplained = _unexplained(sight.holdings, found.flows)
+    history_from = await context.history_from(found.first_slot)
+    if history_from is not None and history_from > snapshot.payment.created_at:
+        return _unreadable(snapshot, f"the node's history begins at {history_from:%Y-%m-%d %H:%M:%S} UTC")
+    unexplained = _unexplained(snapshot.holdings, found.flows)
     if unexplained:
         return _unreadable(
-            sight, f"the node's history does not explain the balance of {', '.join(unexplained)}"
+            snapshot, f"the node's history does not explain the balance of {', '.join(unexplained)}"
         )
     return judgement
 
 
-async def _newest_history(errand: Errand, sight: Sight) -> History | None:
+async def _newest_history(context: OperationContext, snapshot: Snapshot) -> History | None:
     """What explains an empty wallet, or the one balance that covers a price; None where there is no such balance, or
     it takes the whole history to explain it.
     """
-    holdings = sight.holdings
+    holdings = snapshot.holdings
     assets: list[tuple[Pubkey, Pubkey | None, int]] = [
         (token.account, token.mint.address, token.amount) for token in holdings.tokens if token.amount
     ]
     if holdings.lamports or holdings.is_empty:
         assets.append((holdings.owner, None, holdings.lamports))
     may_be_told = holdings.is_empty or covers(
-        sight.payment, holdings.balances(), sight.decimals, errand.options.tolerance
+        snapshot.payment, holdings.balances(), snapshot.decimals, context.options.tolerance
     )
     if len(assets) != 1 or not may_be_told:
         return None
     ((address, mint, balance),) = assets
     return await history.read_newest(
-        errand.rpc,
+        context.rpc,
         holdings.owner,
         address,
         mint=mint,
         balance=balance,
-        made_at=sight.payment.created_at,
-        commitment=errand.merchant.acceptance,
-        min_context_slot=errand.chain_slot,
+        made_at=snapshot.payment.created_at,
+        commitment=context.deployment.acceptance,
+        min_context_slot=context.chain_slot,
     )
 
 
@@ -174,23 +164,23 @@ def _unexplained(holdings: Holdings, flows: Iterable[Flow]) -> list[str]:
     ]
 
 
-def _token_accounts(sight: Sight) -> list[Pubkey]:
-    known = [token.account for token in sight.holdings.tokens]
-    known.extend(sight.holdings.absent)
-    for mint in sight.payment.mints:
-        if isinstance(sight.mints.get(mint), Mint):
+def _token_accounts(snapshot: Snapshot) -> list[Pubkey]:
+    known = [token.account for token in snapshot.holdings.tokens]
+    known.extend(snapshot.holdings.absent)
+    for mint in snapshot.payment.mints:
+        if isinstance(snapshot.mints.get(mint), Mint):
             continue
         # The mint is unreadable now; its accounts may have a history all the same.
         known.extend(
-            associated_token_address(sight.holdings.owner, mint, program) for program in TOKEN_PROGRAMS
+            associated_token_address(snapshot.holdings.owner, mint, program) for program in TOKEN_PROGRAMS
         )
     return list(dict.fromkeys(known))
 
 
-def _unreadable(sight: Sight, why: str) -> Finding:
+def _unreadable(snapshot: Snapshot, why: str) -> Finding:
     return Finding(
-        Code.HISTORY_UNREADABLE,
-        sight.wallet.id,
-        sight.payment.id,
+        FindingCode.HISTORY_UNREADABLE,
+        snapshot.wallet.id,
+        snapshot.payment.id,
         f"cannot tell whether it was paid: {why}; if it stays so, set SOLPAY_RPC_URLS to a node with all history",
     )

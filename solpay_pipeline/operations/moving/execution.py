@@ -21,10 +21,10 @@ from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.chain.sending.wire import TransactionShape
 from solpay_pipeline.ledger import transactions
 from solpay_pipeline.lifecycle.actions import Leg, MoveLamports, MoveTokens
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
-from solpay_pipeline.operations.context.context import Errand
-from solpay_pipeline.operations.moving.submission import Delivered, Shipment, ship
+from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.moving.submission import Draft, Submitted, submit
 from solpay_pipeline.records.queries import sealed_keypairs
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 
@@ -42,14 +42,14 @@ _SAMPLED = 11
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class LegJob:
     """A wallet's row as read, and its leg."""
 
     wallet: Wallet
     leg: Leg
 
 
-class Turn(StrEnum):
+class LegOutcome(StrEnum):
     """What a job has come to."""
 
     LANDED = "landed"
@@ -66,11 +66,11 @@ class Turn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class LegResult:
     """`wallet` is the row as we left it; `slot` is where the transaction landed; `finding` says why it did not."""
 
     wallet: Wallet
-    turn: Turn
+    outcome: LegOutcome
     slot: int = 0
     finding: Finding | None = None
 
@@ -79,7 +79,7 @@ class Result:
 class Mover:
     """Moves for one errand; rows of wallets take `state_in_flight` while a leg of theirs is on its way."""
 
-    errand: Errand
+    context: OperationContext
     purpose: str
     state_in_flight: WalletState
     _shape: TransactionShape | None = None
@@ -89,17 +89,17 @@ class Mover:
     async def shape(self) -> TransactionShape:
         """How transactions are written in this run; the priority price is read once."""
         if self._shape is None:
-            merchant = self.errand.merchant
+            deployment = self.context.deployment
             price = 0
-            if merchant.max_priority_fee:
-                written = [merchant.fee_payer.pubkey, merchant.receiver]
-                price = await priority_price(self.errand.rpc, written)
-            self._shape = TransactionShape(merchant.transaction_version, price, merchant.max_priority_fee)
+            if deployment.max_priority_fee:
+                written = [deployment.fee_payer.pubkey, deployment.receiver]
+                price = await priority_price(self.context.rpc, written)
+            self._shape = TransactionShape(deployment.transaction_version, price, deployment.max_priority_fee)
         return self._shape
 
-    async def plan_only(self, jobs: Sequence[Job]) -> None:
+    async def plan_only(self, jobs: Sequence[LegJob]) -> None:
         """Count what `move` would send."""
-        tally = self.errand.tally
+        tally = self.context.tally
         tally.planned_transactions += len(self._packed(jobs, await self.shape(), alone=())[0])
         for action in (action for job in jobs for action in job.leg.actions):
             match action:
@@ -108,10 +108,10 @@ class Mover:
                 case MoveTokens():
                     tally.planned_amounts[str(action.mint)] += action.amount
 
-    async def move(self, jobs: Sequence[Job], *, alone: Collection[int]) -> list[Result]:
+    async def move(self, jobs: Sequence[LegJob], *, alone: Collection[int]) -> list[LegResult]:
         """Carry out jobs; the wallets in `alone` get a transaction each. Every job has one result.
 
-        Raises what `delivery.ship` raises.
+        Raises what `delivery.submit` raises.
         """
         shape = await self.shape()
         # While a node simulates, keys are opened.
@@ -120,14 +120,16 @@ class Mover:
         parcels, too_large = self._packed(list(ready.values()), shape, alone)
         results += [
             _aside(
-                ready[leg.wallet_id].wallet, Code.TOO_LARGE, "one account alone does not fit a transaction"
+                ready[leg.wallet_id].wallet,
+                FindingCode.TOO_LARGE,
+                "one account alone does not fit a transaction",
             )
             for leg in too_large
         ]
         batch = self._batch()
         for start in range(0, len(parcels), batch):
-            shipments = [
-                Shipment(
+            drafts = [
+                Draft(
                     parcel,
                     tuple(ready[leg.wallet_id].wallet for leg in parcel.legs),
                     self.state_in_flight,
@@ -135,31 +137,33 @@ class Mover:
                 )
                 for parcel in parcels[start : start + batch]
             ]
-            if self.errand.must_stop():
-                results += [Result(wallet, Turn.AGAIN) for one in shipments for wallet in one.wallets]
+            if self.context.must_stop():
+                results += [LegResult(wallet, LegOutcome.AGAIN) for one in drafts for wallet in one.wallets]
                 continue
-            for delivered in await ship(self.errand, shipments, shape, self.purpose):
-                results += self._results(delivered)
-                self.errand.progress("moved", len(delivered.shipment.wallets))
+            for submitted in await submit(self.context, drafts, shape, self.purpose):
+                results += self._results(submitted)
+                self.context.progress("moved", len(submitted.draft.wallets))
         return results
 
-    async def _calibrate(self, jobs: Sequence[Job], shape: TransactionShape) -> None:
+    async def _calibrate(self, jobs: Sequence[LegJob], shape: TransactionShape) -> None:
         """Measure the kinds of action that this run has not met yet."""
         parcels, _ = self._packed(self._of_new_kinds(jobs), shape, alone=())
         fresh = [parcel for parcel in parcels if not self._measured.issuperset(parcel.kinds)]
         if not fresh:
             return
-        merchant = self.errand.merchant
-        samples = packing.samples(fresh, fee_payer=merchant.fee_payer.pubkey, shape=shape)
-        self.compute = await calibrate(self.errand.rpc, self.compute, samples, commitment=merchant.commitment)
+        deployment = self.context.deployment
+        samples = packing.samples(fresh, fee_payer=deployment.fee_payer.pubkey, shape=shape)
+        self.compute = await calibrate(
+            self.context.rpc, self.compute, samples, commitment=deployment.commitment
+        )
         self._measured.update(kind for parcel in fresh for kind in parcel.kinds)
 
     def _batch(self) -> int:
         """Transactions that may be sent under one blockhash at the pace that was set."""
-        apart = self.errand.rpc.seconds_apart
+        apart = self.context.rpc.seconds_apart
         return max(1, min(_BATCH, int(_SENDING_SECONDS / apart))) if apart else _BATCH
 
-    def _of_new_kinds(self, jobs: Iterable[Job]) -> list[Job]:
+    def _of_new_kinds(self, jobs: Iterable[LegJob]) -> list[LegJob]:
         """A few of the jobs with each kind of action that has not been measured yet."""
         seen: Counter[Kind] = Counter()
         chosen = []
@@ -171,7 +175,7 @@ class Mover:
         return chosen
 
     def _packed(
-        self, jobs: Sequence[Job], shape: TransactionShape, alone: Collection[int]
+        self, jobs: Sequence[LegJob], shape: TransactionShape, alone: Collection[int]
     ) -> tuple[list[Parcel], list[Leg]]:
         groups = [[job.leg for job in jobs if job.wallet.id not in alone]]
         groups += [[job.leg] for job in jobs if job.wallet.id in alone]
@@ -179,55 +183,55 @@ class Mover:
         too_large: list[Leg] = []
         for legs in groups:
             packed = packing.pack(
-                legs, fee_payer=self.errand.merchant.fee_payer.pubkey, shape=shape, compute=self.compute
+                legs, fee_payer=self.context.deployment.fee_payer.pubkey, shape=shape, compute=self.compute
             )
             parcels += packed.parcels
             too_large += packed.unpackable
         return parcels, too_large
 
-    async def _open_keys(self, jobs: Sequence[Job]) -> tuple[dict[int, Keypair], list[Result]]:
-        merchant = self.errand.merchant
+    async def _open_keys(self, jobs: Sequence[LegJob]) -> tuple[dict[int, Keypair], list[LegResult]]:
+        deployment = self.context.deployment
         ids = [job.wallet.id for job in jobs]
-        with reading(merchant.engine) as connection:
-            sealed = sealed_keypairs(connection, merchant.tables, ids)
+        with reading(deployment.engine) as connection:
+            sealed = sealed_keypairs(connection, deployment.tables, ids)
             busy = transactions.busy_wallets(connection, ids)
         keys: dict[int, Keypair] = {}
-        results: list[Result] = []
+        results: list[LegResult] = []
         for number, job in enumerate(jobs):
             if number % _OPENED_TOGETHER == 0:
                 await asyncio.sleep(0)
             wallet = job.wallet
             if wallet.id in busy or wallet.id not in sealed:
-                results.append(Result(wallet, Turn.SKIPPED))
+                results.append(LegResult(wallet, LegOutcome.SKIPPED))
                 continue
             try:
-                keys[wallet.id] = merchant.vault.open(sealed[wallet.id], job.leg.owner)
+                keys[wallet.id] = deployment.vault.open(sealed[wallet.id], job.leg.owner)
             except KeyUnreadable as error:
-                results.append(_aside(wallet, Code.KEY_UNREADABLE, str(error)))
+                results.append(_aside(wallet, FindingCode.KEY_UNREADABLE, str(error)))
             except KeyMismatch as error:
-                results.append(_aside(wallet, Code.KEY_MISMATCH, str(error)))
+                results.append(_aside(wallet, FindingCode.KEY_MISMATCH, str(error)))
         return keys, results
 
-    def _results(self, delivered: Delivered) -> list[Result]:
-        shipment, receipt = delivered.shipment, delivered.receipt
-        if delivered.withheld:
-            return [_waits(wallet, delivered.withheld) for wallet in shipment.wallets]
+    def _results(self, submitted: Submitted) -> list[LegResult]:
+        draft, receipt = submitted.draft, submitted.receipt
+        if submitted.withheld:
+            return [_waits(wallet, submitted.withheld) for wallet in draft.wallets]
         if receipt is None:
             # One of them was changed or taken by somebody else; the next look tells which.
-            return [Result(wallet, Turn.AGAIN) for wallet in shipment.wallets]
-        moved = [replace(wallet, state=self.state_in_flight) for wallet in shipment.wallets]
+            return [LegResult(wallet, LegOutcome.AGAIN) for wallet in draft.wallets]
+        moved = [replace(wallet, state=self.state_in_flight) for wallet in draft.wallets]
         match receipt.fate:
             case Fate.CONFIRMED | Fate.FINALIZED:
-                return [Result(wallet, Turn.LANDED, slot=receipt.slot or 0) for wallet in moved]
+                return [LegResult(wallet, LegOutcome.LANDED, slot=receipt.slot or 0) for wallet in moved]
             case Fate.IN_FLIGHT:
-                return [Result(wallet, Turn.IN_FLIGHT) for wallet in moved]
+                return [LegResult(wallet, LegOutcome.IN_FLIGHT) for wallet in moved]
             case Fate.DEAD:
-                return [Result(wallet, Turn.AGAIN) for wallet in moved]
+                return [LegResult(wallet, LegOutcome.AGAIN) for wallet in moved]
             case Fate.FAILED | Fate.REFUSED:
-                return _told_apart(shipment.parcel, receipt, moved)
+                return _told_apart(draft.parcel, receipt, moved)
 
 
-def _told_apart(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> list[Result]:
+def _told_apart(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> list[LegResult]:
     """The wallet whose instruction failed, or every one where the chain names none or only one travelled."""
     index = receipt.failed_instruction
     culprit = (
@@ -238,20 +242,24 @@ def _told_apart(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> 
     for position, wallet in enumerate(wallets):
         if culprit is None or position == culprit:
             words = f"its transaction {receipt.signature} failed: {receipt.err}"
-            finding = _finding(wallet, Code.TRANSACTION_FAILED, words)
-            results.append(Result(wallet, Turn.SPOILED, slot=slot, finding=finding))
+            finding = _finding(wallet, FindingCode.TRANSACTION_FAILED, words)
+            results.append(LegResult(wallet, LegOutcome.SPOILED, slot=slot, finding=finding))
         else:
-            results.append(Result(wallet, Turn.AGAIN, slot=slot))
+            results.append(LegResult(wallet, LegOutcome.AGAIN, slot=slot))
     return results
 
 
-def _waits(wallet: Wallet, why: str) -> Result:
-    return Result(wallet, Turn.WAITS, finding=_finding(wallet, Code.SPENDING_LIMIT, f"not moved yet: {why}"))
+def _waits(wallet: Wallet, why: str) -> LegResult:
+    return LegResult(
+        wallet,
+        LegOutcome.WAITS,
+        finding=_finding(wallet, FindingCode.SPENDING_LIMIT, f"not moved yet: {why}"),
+    )
 
 
-def _aside(wallet: Wallet, code: Code, explanation: str) -> Result:
-    return Result(wallet, Turn.SET_ASIDE, finding=_finding(wallet, code, explanation))
+def _aside(wallet: Wallet, code: FindingCode, explanation: str) -> LegResult:
+    return LegResult(wallet, LegOutcome.SET_ASIDE, finding=_finding(wallet, code, explanation))
 
 
-def _finding(wallet: Wallet, code: Code, explanation: str) -> Finding:
+def _finding(wallet: Wallet, code: FindingCode, explanation: str) -> Finding:
     return Finding(code, wallet.id, None if wallet.payment is None else wallet.payment.id, explanation)

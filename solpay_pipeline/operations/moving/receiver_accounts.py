@@ -13,12 +13,12 @@ from solpay_pipeline.chain.sending.instructions import create_ata_idempotent
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.planning import Route, TokenDestination
+from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import WalletState
-from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.errors import Blocked
-from solpay_pipeline.operations.looking.snapshots import Sight
 from solpay_pipeline.operations.moving.execution import Mover
-from solpay_pipeline.operations.moving.submission import Shipment, ship
+from solpay_pipeline.operations.moving.submission import Draft, submit
 
 # Wallets that share a transaction in the usual case; the fee of one more wallet is its signature and that share.
 _USUAL_COMPANY = 5
@@ -29,33 +29,33 @@ _UNASKED = (
 
 
 @dataclass(slots=True)
-class Router:
+class ReceiverAccounts:
     """Knows the receiver's accounts for the mints met so far in this run."""
 
-    errand: Errand
+    context: OperationContext
     mover: Mover
     _destinations: dict[Pubkey, TokenDestination] = field(default_factory=dict)
     _receiver_minimum: int | None = None
 
-    async def route(self, sights: Sequence[Sight]) -> Route:
+    async def route(self, snapshots: Sequence[Snapshot]) -> Route:
         """A route for all that these wallets hold. Raises `Blocked` where the fee payer cannot open accounts for it."""
         held = {
             token.mint.address: token.mint
-            for sight in sights
-            for token in sight.holdings.tokens
+            for snapshot in snapshots
+            for token in snapshot.holdings.tokens
             if token.amount and not token.obstacles
         }
-        priced = {mint for sight in sights for mint in sight.payment.mints}
+        priced = {mint for snapshot in snapshots for mint in snapshot.payment.mints}
         unknown = [mint for address, mint in held.items() if address not in self._destinations]
-        merchant = self.errand.merchant
+        deployment = self.context.deployment
         # The price of priority, which `move` asks for next, is one more that needs no other answer.
         (found, minimum), (leg_cost, _) = await both(
             both(self._look_up(unknown), self._minimum()), both(self._leg_cost(), self.mover.shape())
         )
         await self._learn(unknown, found, priced)
         return Route(
-            receiver=merchant.receiver,
-            fee_payer=merchant.fee_payer.pubkey,
+            receiver=deployment.receiver,
+            fee_payer=deployment.fee_payer.pubkey,
             tokens=self._destinations,
             receiver_minimum=minimum,
             leg_cost=leg_cost,
@@ -64,9 +64,9 @@ class Router:
     async def _look_up(self, mints: Sequence[Mint]) -> dict[Pubkey, Destination]:
         if not mints:
             return {}
-        merchant = self.errand.merchant
+        deployment = self.context.deployment
         return await read_destinations(
-            self.errand.rpc, merchant.receiver, mints, commitment=merchant.commitment
+            self.context.rpc, deployment.receiver, mints, commitment=deployment.commitment
         )
 
     async def _learn(
@@ -78,7 +78,7 @@ class Router:
         wanted = [mint for mint in missing if mint.address in priced]
         # Whoever sends spam tokens would otherwise spend the fee payer's lamports on accounts for them.
         failed = {mint.address: _UNASKED for mint in missing if mint.address not in priced}
-        if wanted and not self.errand.options.dry_run:
+        if wanted and not self.context.options.dry_run:
             failed |= await self._create(wanted, found)
         for mint in mints:
             one = found[mint.address]
@@ -87,27 +87,27 @@ class Router:
 
     async def _create(self, mints: Sequence[Mint], found: Mapping[Pubkey, Destination]) -> dict[Pubkey, str]:
         """Open accounts of the receiver; by mint, why one could not be opened in this run."""
-        errand, payer = self.errand, self.errand.merchant.fee_payer.pubkey
+        context, payer = self.context, self.context.deployment.fee_payer.pubkey
         rents = {
-            found[mint.address].ata: await errand.rpc.minimum_balance(found[mint.address].size)
+            found[mint.address].ata: await context.rpc.minimum_balance(found[mint.address].size)
             for mint in mints
         }
         rent = sum(rents.values())
-        await errand.signature_fee()
-        if errand.fee_payer_lamports - rent < errand.fee_payer_floor:
+        await context.signature_fee()
+        if context.fee_payer_lamports - rent < context.fee_payer_floor:
             raise Blocked(
-                f"the fee payer {payer} has {errand.fee_payer_lamports} lamports; opening {len(mints)} token "
+                f"the fee payer {payer} has {context.fee_payer_lamports} lamports; opening {len(mints)} token "
                 f"accounts of the receiver takes {rent}: send it SOL and run again"
             )
-        errand.fee_payer_lamports -= rent
+        context.fee_payer_lamports -= rent
         shape = await self.mover.shape()
         creations = [
-            create_ata_idempotent(payer, errand.merchant.receiver, mint.address, mint.program)
+            create_ata_idempotent(payer, context.deployment.receiver, mint.address, mint.program)
             for mint in mints
         ]
         parcels = packing.pack_creations(creations, fee_payer=payer, shape=shape, compute=self.mover.compute)
-        shipments = [
-            Shipment(
+        drafts = [
+            Draft(
                 parcel,
                 (),
                 WalletState.PROCESSING_FUNDS,
@@ -117,14 +117,14 @@ class Router:
             for parcel in parcels
         ]
         failed: dict[Pubkey, str] = {}
-        for delivered in await ship(errand, shipments, shape, "prepare_receiver"):
-            receipt = delivered.receipt
+        for submitted in await submit(context, drafts, shape, "prepare_receiver"):
+            receipt = submitted.receipt
             if receipt is not None and receipt.fate in (Fate.CONFIRMED, Fate.FINALIZED):
                 continue
-            why = delivered.withheld or "not recorded"
+            why = submitted.withheld or "not recorded"
             if receipt is not None:
                 why = f"{receipt.fate.value} {receipt.err or ''}".strip()
-            named = _named(delivered.shipment.parcel)
+            named = _named(submitted.draft.parcel)
             failed.update(
                 (mint.address, f"it could not be opened yet ({why}); the next run tries again")
                 for mint in mints
@@ -133,15 +133,15 @@ class Router:
         return failed
 
     async def _minimum(self) -> int:
-        if self.errand.receiver_exists:
+        if self.context.receiver_exists:
             return 0
         if self._receiver_minimum is None:
-            self._receiver_minimum = await self.errand.rpc.minimum_balance(0)
+            self._receiver_minimum = await self.context.rpc.minimum_balance(0)
         return self._receiver_minimum
 
     async def _leg_cost(self) -> int:
-        signature = await self.errand.signature_fee()
-        shared = signature + self.errand.merchant.max_priority_fee
+        signature = await self.context.signature_fee()
+        shared = signature + self.context.deployment.max_priority_fee
         return signature + -(-shared // _USUAL_COMPANY)
 
 

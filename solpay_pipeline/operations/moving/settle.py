@@ -16,47 +16,47 @@ from solpay_pipeline.ledger import transactions
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import OpenTransaction
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.moving.submission import apply, send
 
 
-async def settle(errand: Errand) -> None:
+async def settle(context: OperationContext) -> None:
     """Settle every open transaction of the ledger, as far as the chain can say today."""
-    with reading(errand.merchant.engine) as connection:
+    with reading(context.deployment.engine) as connection:
         open_ones = transactions.open_transactions(connection)
     if not open_ones:
         return
-    if errand.options.dry_run:
-        errand.tally.in_flight += sum(one.state is TransactionState.RECORDED for one in open_ones)
+    if context.options.dry_run:
+        context.tally.in_flight += sum(one.state is TransactionState.RECORDED for one in open_ones)
         return
-    answer = await errand.rpc.statuses([one.signature for one in open_ones], search_history=True)
+    answer = await context.rpc.statuses([one.signature for one in open_ones], search_history=True)
     unknown = []
     landed: list[Receipt] = []
     for one, status in zip(open_ones, answer.statuses, strict=True):
         if status is None or status.err is not None:
             unknown.append(one)
             continue
-        receipt = _success(errand, one, status)
+        receipt = _success(context, one, status)
         if receipt is not None:
             landed.append(receipt)
-            errand.tally.settled += one.state is TransactionState.RECORDED
-    apply(errand, landed)
-    await _chase(errand, unknown)
+            context.tally.settled += one.state is TransactionState.RECORDED
+    apply(context, landed)
+    await _chase(context, unknown)
 
 
-def _success(errand: Errand, one: OpenTransaction, status: SignatureStatus) -> Receipt | None:
+def _success(context: OperationContext, one: OpenTransaction, status: SignatureStatus) -> Receipt | None:
     if status.confirmation is Commitment.FINALIZED:
         return Receipt(one.signature, Fate.FINALIZED, slot=status.slot)
-    if errand.merchant.commitment.reached_by(status.confirmation):
+    if context.deployment.commitment.reached_by(status.confirmation):
         return Receipt(one.signature, Fate.CONFIRMED, slot=status.slot)
     return None
 
 
-async def _chase(errand: Errand, unknown: Sequence[OpenTransaction]) -> None:
+async def _chase(context: OperationContext, unknown: Sequence[OpenTransaction]) -> None:
     """Send again what may still land, and bury what cannot."""
     taken_back = [one.signature for one in unknown if one.state is TransactionState.CONFIRMED]
     if taken_back:
-        with errand.merchant.engine.begin() as connection:
+        with context.deployment.engine.begin() as connection:
             transactions.hold_again(connection, taken_back)
     signed = [
         Signed(
@@ -64,26 +64,26 @@ async def _chase(errand: Errand, unknown: Sequence[OpenTransaction]) -> None:
             one.wire,
             one.last_valid_block_height,
             one.blockhash_slot,
-            may_be_resent=_goes_home(errand, one),
+            may_be_resent=_goes_home(context, one),
         )
         for one in unknown
     ]
-    receipts = await send(errand, signed, already_sent=True)
-    errand.tally.settled += sum(receipt.fate is not Fate.IN_FLIGHT for receipt in receipts.values())
+    receipts = await send(context, signed, already_sent=True)
+    context.tally.settled += sum(receipt.fate is not Fate.IN_FLIGHT for receipt in receipts.values())
 
 
-def _goes_home(errand: Errand, one: OpenTransaction) -> bool:
+def _goes_home(context: OperationContext, one: OpenTransaction) -> bool:
     """Tell whether it would be signed today: the receiver or the fee payer of the settings may be another since.
 
     A receiver may have been changed because its key was stolen; what was signed for it is not sent there again.
     """
-    merchant = errand.merchant
+    deployment = context.deployment
     try:
         assert_destinations(
             message_of(one.wire),
-            receiver=merchant.receiver,
-            fee_payer=merchant.fee_payer.pubkey,
-            max_priority_fee_lamports=merchant.max_priority_fee,
+            receiver=deployment.receiver,
+            fee_payer=deployment.fee_payer.pubkey,
+            max_priority_fee_lamports=deployment.max_priority_fee,
         )
     except (ForbiddenInstruction, TypeError, ValueError):
         return False

@@ -18,7 +18,7 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash
 from solpay_pipeline.chain.rpc.errors import NodeBehind
 from solpay_pipeline.chain.sending import packing
-from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, deliver
+from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, broadcast
 from solpay_pipeline.chain.sending.instructions import assert_destinations
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.chain.sending.signing import sign_for
@@ -26,11 +26,11 @@ from solpay_pipeline.chain.sending.wire import TransactionShape
 from solpay_pipeline.ledger import findings, spending, transactions
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.ledger.transactions import AlreadyRecorded, Entry, WalletBusy
-from solpay_pipeline.lifecycle.findings import Code, Finding
+from solpay_pipeline.ledger.transactions import AlreadyRecorded, NewTransaction, WalletBusy
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
 from solpay_pipeline.operations.changes.wallets import set_wallets
-from solpay_pipeline.operations.context.context import Errand
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.errors import Blocked, ChangedUnderneath
 from solpay_pipeline.records.changes import change_wallets
 
@@ -43,7 +43,7 @@ _SIGNED_TOGETHER = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Shipment:
+class Draft:
     """A parcel, the rows of its wallets as they were read, the state they take meanwhile, and their keys.
 
     `rent_paid` is lamports that go into accounts which it opens.
@@ -57,88 +57,87 @@ class Shipment:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """What became of a shipment; `receipt` is None where it was not recorded.
+class Submitted:
+    """What became of a draft; `receipt` is None where it was not recorded.
 
     `withheld` says why where it would have cost more than may be spent; else somebody was first.
     """
 
-    shipment: Shipment
+    draft: Draft
     receipt: Receipt | None
     withheld: str = ""
 
 
-async def ship(
-    errand: Errand, shipments: Sequence[Shipment], shape: TransactionShape, purpose: str
-) -> list[Delivered]:
-    """Carry out shipments with one blockhash, as far as what may be spent reaches.
+async def submit(
+    context: OperationContext, drafts: Sequence[Draft], shape: TransactionShape, purpose: str
+) -> list[Submitted]:
+    """Carry out drafts with one blockhash, as far as what may be spent reaches.
 
     Raises `Blocked` where the fee payer cannot pay them, and `ForbiddenInstruction` where a message is not what we
     build, both before anything is signed. Raises what `sign_for` raises when those that were signed before are sent;
     they stay in the ledger for the next run.
     """
-    affordable, done = await _within_limits(errand, shipments)
+    affordable, done = await _within_limits(context, drafts)
     if not affordable:
         return done
-    await _check_fee_payer(errand, affordable)
-    making = _Making(errand, shape, purpose, await errand.blockhash())
-    drafts = [making.draft(shipment) for shipment in affordable]
-    recorded: dict[str, Shipment] = {}
+    await _check_fee_payer(context, affordable)
+    making = _Making(context, shape, purpose, await context.blockhash())
+    unsigned = [making.unsigned(draft) for draft in affordable]
+    recorded: dict[str, Draft] = {}
 
     async def signed() -> AsyncIterator[Signed]:
-        for start in range(0, len(drafts), _SIGNED_TOGETHER):
+        for start in range(0, len(unsigned), _SIGNED_TOGETHER):
             group = [
-                (draft.shipment, await making.entry(draft))
-                for draft in drafts[start : start + _SIGNED_TOGETHER]
+                (one.draft, await making.signed(one)) for one in unsigned[start : start + _SIGNED_TOGETHER]
             ]
-            async for shipment, entry in _recorded(making, group, done):
-                recorded[entry.signature] = shipment
+            async for draft, entry in _recorded(making, group, done):
+                recorded[entry.signature] = draft
                 yield Signed(entry.signature, entry.wire, entry.last_valid_block_height, entry.blockhash_slot)
 
-    receipts = await send(errand, signed(), already_sent=False)
-    done.extend(Delivered(shipment, receipts[signature]) for signature, shipment in recorded.items())
+    receipts = await send(context, signed(), already_sent=False)
+    done.extend(Submitted(draft, receipts[signature]) for signature, draft in recorded.items())
     return done
 
 
 async def send(
-    errand: Errand, signed: Iterable[Signed] | AsyncIterable[Signed], *, already_sent: bool
+    context: OperationContext, signed: Iterable[Signed] | AsyncIterable[Signed], *, already_sent: bool
 ) -> dict[str, Receipt]:
     """Send what is in the ledger and write there what became of it."""
-    return await deliver(
-        errand.rpc,
+    return await broadcast(
+        context.rpc,
         signed,
-        commitment=errand.merchant.commitment,
-        patience_seconds=errand.patience(),
+        commitment=context.deployment.commitment,
+        patience_seconds=context.patience(),
         clock=asyncio.get_running_loop().time,
         already_sent=already_sent,
-        on_receipts=lambda receipts: apply(errand, receipts),
+        on_receipts=lambda receipts: apply(context, receipts),
     )
 
 
 async def _within_limits(
-    errand: Errand, shipments: Sequence[Shipment]
-) -> tuple[list[Shipment], list[Delivered]]:
-    """The shipments that may be paid for, and the others, which are not signed; the reason is then in the tally."""
-    price = await errand.signature_fee()
-    affordable: list[Shipment] = []
+    context: OperationContext, drafts: Sequence[Draft]
+) -> tuple[list[Draft], list[Submitted]]:
+    """The drafts that may be paid for, and the others, which are not signed; the reason is then in the tally."""
+    price = await context.signature_fee()
+    affordable: list[Draft] = []
     planned = 0
-    with reading(errand.merchant.engine) as connection:
-        for position, shipment in enumerate(shipments):
-            parcel = shipment.parcel
-            planned += parcel.signature_count * price + parcel.priority_fee_lamports + shipment.rent_paid
+    with reading(context.deployment.engine) as connection:
+        for position, draft in enumerate(drafts):
+            parcel = draft.parcel
+            planned += parcel.signature_count * price + parcel.priority_fee_lamports + draft.rent_paid
             try:
                 spending.check(
-                    connection, errand.merchant.spending, errand.run.run_id, errand.now(), more=planned
+                    connection, context.deployment.spending, context.run.run_id, context.now(), more=planned
                 )
             except LimitReached as limit:
-                return affordable, [_withheld(errand, one, limit) for one in shipments[position:]]
-            affordable.append(shipment)
+                return affordable, [_withheld(context, one, limit) for one in drafts[position:]]
+            affordable.append(draft)
     return affordable, []
 
 
-def _withheld(errand: Errand, shipment: Shipment, limit: LimitReached) -> Delivered:
-    errand.tally.stopped_reason = limit.reason
-    return Delivered(shipment, None, str(limit))
+def _withheld(context: OperationContext, draft: Draft, limit: LimitReached) -> Submitted:
+    context.tally.stopped_reason = limit.reason
+    return Submitted(draft, None, str(limit))
 
 
 _CLOSING = {
@@ -150,7 +149,7 @@ _CLOSING = {
 }
 
 
-def apply(errand: Errand, receipts: Sequence[Receipt]) -> None:
+def apply(context: OperationContext, receipts: Sequence[Receipt]) -> None:
     """Write into the ledger what the chain said of transactions, unless another process has.
 
     One that was applied at `confirmed` and turns out dead or failed was taken back by a fork: its wallets are opened
@@ -160,20 +159,20 @@ def apply(errand: Errand, receipts: Sequence[Receipt]) -> None:
     if not closing:
         return
     landed: dict[tuple[TransactionState, int | None], list[str]] = {}
-    with errand.merchant.engine.begin() as connection:
+    with context.deployment.engine.begin() as connection:
         for receipt, state in closing:
             if state in _LANDED:
                 landed.setdefault((state, receipt.slot), []).append(receipt.signature)
             elif state not in _UNDONE or not _close(
-                connection, errand, receipt, TransactionState.CONFIRMED, state
+                connection, context, receipt, TransactionState.CONFIRMED, state
             ):
-                _close(connection, errand, receipt, TransactionState.RECORDED, state)
+                _close(connection, context, receipt, TransactionState.RECORDED, state)
             else:
-                _reopen(connection, errand, receipt.signature)
+                _reopen(connection, context, receipt.signature)
         for (state, slot), signatures in landed.items():
             for before in _LANDED[state]:
                 transactions.close_landed(
-                    connection, signatures, from_state=before, to_state=state, slot=slot, now=errand.now()
+                    connection, signatures, from_state=before, to_state=state, slot=slot, now=context.now()
                 )
 
 
@@ -194,7 +193,7 @@ _REOPENED = (
 
 def _close(
     connection: Connection,
-    errand: Errand,
+    context: OperationContext,
     receipt: Receipt,
     from_state: TransactionState,
     to_state: TransactionState,
@@ -204,157 +203,157 @@ def _close(
         receipt.signature,
         from_state=from_state,
         to_state=to_state,
-        now=errand.now(),
+        now=context.now(),
         slot=receipt.slot,
         error=receipt.err,
         fee=receipt.fee,
     )
 
 
-def _reopen(connection: Connection, errand: Errand, signature: str) -> None:
+def _reopen(connection: Connection, context: OperationContext, signature: str) -> None:
     words = f"transaction {signature} was confirmed and then taken back by a fork; the wallet is open again"
     wallet_ids = transactions.wallets_of(connection, signature)
     for settled, reopened in _REOPENED:
         change_wallets(
             connection,
-            errand.merchant.tables,
+            context.deployment.tables,
             wallet_ids,
             from_state=settled,
             to_state=reopened,
-            now=errand.now(),
+            now=context.now(),
         )
-    told = [Finding(Code.FORK, wallet_id, None, words) for wallet_id in wallet_ids]
-    findings.note(connection, told, errand.run, errand.now())
-    errand.tally.reopened += len(wallet_ids)
+    told = [Finding(FindingCode.FORK, wallet_id, None, words) for wallet_id in wallet_ids]
+    findings.note(connection, told, context.run, context.now())
+    context.tally.reopened += len(wallet_ids)
 
 
-async def _check_fee_payer(errand: Errand, shipments: Sequence[Shipment]) -> None:
-    price = await errand.signature_fee()
-    fees = sum(one.parcel.signature_count * price + one.parcel.priority_fee_lamports for one in shipments)
-    left = errand.fee_payer_lamports - fees
-    if left < errand.fee_payer_floor:
+async def _check_fee_payer(context: OperationContext, drafts: Sequence[Draft]) -> None:
+    price = await context.signature_fee()
+    fees = sum(one.parcel.signature_count * price + one.parcel.priority_fee_lamports for one in drafts)
+    left = context.fee_payer_lamports - fees
+    if left < context.fee_payer_floor:
         raise Blocked(
-            f"the fee payer {errand.merchant.fee_payer.pubkey} has {errand.fee_payer_lamports} lamports; "
-            f"{fees} of fees must leave at least {errand.fee_payer_floor}: send it SOL and run again"
+            f"the fee payer {context.deployment.fee_payer.pubkey} has {context.fee_payer_lamports} lamports; "
+            f"{fees} of fees must leave at least {context.fee_payer_floor}: send it SOL and run again"
         )
-    errand.fee_payer_lamports = left
+    context.fee_payer_lamports = left
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """A shipment as a message that nobody has signed."""
+class _Unsigned:
+    """A draft as a message that is not signed yet."""
 
-    shipment: Shipment
+    draft: Draft
     message: MessageV0 | MessageV1
     recent: RecentBlockhash
 
 
 @dataclass(slots=True)
 class _Making:
-    """Makes ledger entries of shipments. Drafts take the blockhash that was read last."""
+    """Makes signed transactions of drafts, with the blockhash that was read last."""
 
-    errand: Errand
+    context: OperationContext
     shape: TransactionShape
     purpose: str
     recent: RecentBlockhash
 
-    def draft(self, shipment: Shipment) -> _Draft:
+    def unsigned(self, draft: Draft) -> _Unsigned:
         """What is to be signed. Raises `ForbiddenInstruction`."""
-        merchant = self.errand.merchant
+        deployment = self.context.deployment
         message = packing.build(
-            shipment.parcel,
-            fee_payer=merchant.fee_payer.pubkey,
+            draft.parcel,
+            fee_payer=deployment.fee_payer.pubkey,
             blockhash=self.recent.blockhash,
             shape=self.shape,
         )
         assert_destinations(
             message,
-            receiver=merchant.receiver,
-            fee_payer=merchant.fee_payer.pubkey,
-            max_priority_fee_lamports=merchant.max_priority_fee,
+            receiver=deployment.receiver,
+            fee_payer=deployment.fee_payer.pubkey,
+            max_priority_fee_lamports=deployment.max_priority_fee,
         )
-        return _Draft(shipment, message, self.recent)
+        return _Unsigned(draft, message, self.recent)
 
-    async def entry(self, draft: _Draft) -> Entry:
+    async def signed(self, unsigned: _Unsigned) -> NewTransaction:
         """The signed transaction as the ledger takes it. Raises what `sign_for` raises."""
         # A key in memory waits for nothing: without this, nothing would be sent while others are signed.
         await asyncio.sleep(0)
-        shipment, parcel = draft.shipment, draft.shipment.parcel
-        signature, wire = await sign_for(draft.message, self.errand.merchant.fee_payer, shipment.keys)
-        return Entry(
+        draft, parcel = unsigned.draft, unsigned.draft.parcel
+        signature, wire = await sign_for(unsigned.message, self.context.deployment.fee_payer, draft.keys)
+        return NewTransaction(
             signature=str(signature),
             wire=wire,
-            last_valid_block_height=draft.recent.last_valid_block_height,
-            blockhash_slot=draft.recent.slot,
+            last_valid_block_height=unsigned.recent.last_valid_block_height,
+            blockhash_slot=unsigned.recent.slot,
             purpose=self.purpose,
             signature_count=parcel.signature_count,
-            fee=parcel.signature_count * await self.errand.signature_fee() + parcel.priority_fee_lamports,
+            fee=parcel.signature_count * await self.context.signature_fee() + parcel.priority_fee_lamports,
             legs=parcel.legs,
-            rent_paid=shipment.rent_paid,
+            rent_paid=draft.rent_paid,
         )
 
-    async def renewed(self, shipment: Shipment) -> Entry:
-        """The same shipment under a blockhash that none was made with before."""
-        self.recent = await _next_blockhash(self.errand, self.recent)
-        return await self.entry(self.draft(shipment))
+    async def renewed(self, draft: Draft) -> NewTransaction:
+        """The same draft under a blockhash that none was made with before."""
+        self.recent = await _next_blockhash(self.context, self.recent)
+        return await self.signed(self.unsigned(draft))
 
 
 async def _recorded(
-    making: _Making, group: Sequence[tuple[Shipment, Entry]], done: list[Delivered]
-) -> AsyncIterator[tuple[Shipment, Entry]]:
+    making: _Making, group: Sequence[tuple[Draft, NewTransaction]], done: list[Submitted]
+) -> AsyncIterator[tuple[Draft, NewTransaction]]:
     """Those of a group that are in the ledger and may be sent; the others are added to `done`.
 
     All are recorded at once, which is the usual case, or one by one to tell which of them cannot be, and why.
     """
-    errand = making.errand
-    are_recorded = len(group) > 1 and _record_together(errand, group)
-    for shipment, first in group:
+    context = making.context
+    are_recorded = len(group) > 1 and _record_together(context, group)
+    for draft, first in group:
         entry = first
         try:
-            is_recorded = are_recorded or _record(errand, [(shipment, entry)])
+            is_recorded = are_recorded or _record(context, [(draft, entry)])
             if is_recorded is None:
                 # The plan that was refused a moment ago, once more: under the same blockhash the same transaction.
-                entry = await making.renewed(shipment)
-                is_recorded = _record(errand, [(shipment, entry)])
+                entry = await making.renewed(draft)
+                is_recorded = _record(context, [(draft, entry)])
         except LimitReached as limit:
-            done.append(_withheld(errand, shipment, limit))
+            done.append(_withheld(context, draft, limit))
             continue
         if is_recorded:
-            yield shipment, entry
+            yield draft, entry
         else:
-            done.append(Delivered(shipment, None))
+            done.append(Submitted(draft, None))
 
 
-async def _next_blockhash(errand: Errand, known: RecentBlockhash) -> RecentBlockhash:
+async def _next_blockhash(context: OperationContext, known: RecentBlockhash) -> RecentBlockhash:
     """A blockhash that is not `known`. Raises `NodeBehind` where the node has had none for several slots."""
     for _ in range(_BLOCKHASH_TRIES):
         await asyncio.sleep(_BLOCKHASH_SECONDS)
-        recent = await errand.rpc.latest_blockhash(errand.merchant.commitment)
+        recent = await context.rpc.latest_blockhash(context.deployment.commitment)
         if recent.blockhash != known.blockhash:
             return recent
     raise NodeBehind("the node gives the same blockhash for several slots; is it stuck?")
 
 
-def _record_together(errand: Errand, group: Sequence[tuple[Shipment, Entry]]) -> bool:
+def _record_together(context: OperationContext, group: Sequence[tuple[Draft, NewTransaction]]) -> bool:
     """Whether all of them may be sent; where not, none was recorded."""
     try:
-        return bool(_record(errand, group))
+        return bool(_record(context, group))
     except LimitReached:
         return False
 
 
-def _record(errand: Errand, group: Sequence[tuple[Shipment, Entry]]) -> bool | None:
+def _record(context: OperationContext, group: Sequence[tuple[Draft, NewTransaction]]) -> bool | None:
     """Whether a group, recorded or not as a whole, may be sent.
 
     None where a transaction stands in the ledger already, and it cannot be told that it may be sent.
     """
     try:
-        with errand.merchant.engine.begin() as connection:
-            spending.take_turns(connection, errand.merchant.spending)
-            for state, wallets in _by_state_in_flight(shipment for shipment, _ in group).items():
-                set_wallets(connection, errand, wallets, state)
-            transactions.record_all(connection, [entry for _, entry in group], errand.run, errand.now())
-            spending.check(connection, errand.merchant.spending, errand.run.run_id, errand.now())
+        with context.deployment.engine.begin() as connection:
+            spending.take_turns(connection, context.deployment.spending)
+            for state, wallets in _by_state_in_flight(draft for draft, _ in group).items():
+                set_wallets(connection, context, wallets, state)
+            transactions.record_all(connection, [entry for _, entry in group], context.run, context.now())
+            spending.check(connection, context.deployment.spending, context.run.run_id, context.now())
     except (ChangedUnderneath, WalletBusy):
         return False
     except AlreadyRecorded:
@@ -364,8 +363,8 @@ def _record(errand: Errand, group: Sequence[tuple[Shipment, Entry]]) -> bool | N
     return True
 
 
-def _by_state_in_flight(shipments: Iterable[Shipment]) -> dict[WalletState, list[Wallet]]:
+def _by_state_in_flight(drafts: Iterable[Draft]) -> dict[WalletState, list[Wallet]]:
     wallets: dict[WalletState, list[Wallet]] = {}
-    for shipment in shipments:
-        wallets.setdefault(shipment.state_in_flight, []).extend(shipment.wallets)
+    for draft in drafts:
+        wallets.setdefault(draft.state_in_flight, []).extend(draft.wallets)
     return wallets

@@ -9,7 +9,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc.client import Rpc, RpcOptions
-from solpay_pipeline.chain.sending.broadcast import REFUSED_AS_SUCH, Fate, Receipt, Signed, deliver
+from solpay_pipeline.chain.sending.broadcast import REFUSED_AS_SUCH, Fate, Receipt, Signed, broadcast
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline_tests.chain.scripted import Answer, FakeTime, ScriptedNode, error, result
 
@@ -87,7 +87,7 @@ class Course:
                 sleep=own_time.sleep,
             ) as rpc,
         ):
-            found = await deliver(
+            found = await broadcast(
                 rpc,
                 signed or [SIGNED],
                 commitment=commitment,

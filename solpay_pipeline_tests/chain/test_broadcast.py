@@ -16,7 +16,7 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
-from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, deliver
+from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, broadcast
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.server.faults import Fault, FaultKind
@@ -58,7 +58,7 @@ class Post:
         sent = VersionedTransaction(message, [self.payer])
         return Signed(str(sent.signatures[0]), bytes(sent), last_valid, slot)
 
-    async def deliver(
+    async def broadcast(
         self, signed: list[Signed] | AsyncIterator[Signed], *, patience: float = 20.0, **how: Any
     ) -> dict[str, Receipt]:
         usual: dict[str, Any] = {
@@ -67,14 +67,14 @@ class Post:
             "sleep": self.time.sleep,
         }
         self.rpc.calls.clear()
-        return await deliver(
+        return await broadcast(
             self.rpc, signed, patience_seconds=patience, clock=self.time.clock, **(usual | how)
         )
 
     async def one(self, **how: Any) -> Receipt:
         """Deliver one good transaction."""
         signed = await self.signed()
-        (receipt,) = (await self.deliver(signed, **how)).values()
+        (receipt,) = (await self.broadcast(signed, **how)).values()
         return receipt
 
     def spent(self) -> int:
@@ -118,7 +118,7 @@ async def opened(node: Node, **options: Any) -> AsyncIterator[Post]:
 
 async def test_what_is_sent_is_confirmed_within_three_polls(post: Post) -> None:
     signed = await post.signed(20)
-    receipts = await post.deliver(signed)
+    receipts = await post.broadcast(signed)
     assert {receipt.fate for receipt in receipts.values()} == {Fate.CONFIRMED}
     assert list(receipts) == [receipt.signature for receipt in post.receipts]
     assert post.rpc.calls["sendTransaction"] == 20
@@ -165,7 +165,7 @@ async def test_what_lands_late_is_waited_for_and_not_called_dead(post: Post) -> 
 async def test_what_never_lands_is_dead_only_after_its_blockhash_expired_for_good(post: Post) -> None:
     post.fault("swallow")
     signed = await post.signed()
-    (receipt,) = (await post.deliver(signed, patience=200.0)).values()
+    (receipt,) = (await post.broadcast(signed, patience=200.0)).values()
     assert receipt.fate is Fate.DEAD
     assert (
         post.node.chain.block_height(post.node.chain.slot_at("finalized")) > signed[0].last_valid_block_height
@@ -176,20 +176,20 @@ async def test_what_never_lands_is_dead_only_after_its_blockhash_expired_for_goo
 async def test_a_short_patience_leaves_it_in_flight_with_a_reason(post: Post) -> None:
     post.fault("swallow")
     signed = await post.signed()
-    (receipt,) = (await post.deliver(signed, patience=5.0)).values()
+    (receipt,) = (await post.broadcast(signed, patience=5.0)).values()
     assert receipt.fate is Fate.IN_FLIGHT
     assert receipt.reason
     post.node.faults.clear()
-    (again,) = (await post.deliver(signed, already_sent=True)).values()
+    (again,) = (await post.broadcast(signed, already_sent=True)).values()
     assert again.fate is Fate.CONFIRMED
     assert post.spent() == 10**9
 
 
 async def test_what_an_earlier_run_landed_is_found_without_another_send(post: Post) -> None:
     signed = await post.signed(3)
-    await post.deliver(signed)
+    await post.broadcast(signed)
     post.node.chain.advance(400)
-    receipts = await post.deliver(signed, already_sent=True)
+    receipts = await post.broadcast(signed, already_sent=True)
     assert {receipt.fate for receipt in receipts.values()} == {Fate.FINALIZED}
     assert post.rpc.calls == {"getSignatureStatuses": 1}
 
@@ -197,7 +197,7 @@ async def test_what_an_earlier_run_landed_is_found_without_another_send(post: Po
 async def test_what_an_earlier_run_never_landed_is_called_dead_at_once(post: Post) -> None:
     signed = await post.signed(3)
     post.node.chain.advance(400)
-    receipts = await post.deliver(signed, already_sent=True)
+    receipts = await post.broadcast(signed, already_sent=True)
     assert {receipt.fate for receipt in receipts.values()} == {Fate.DEAD}
     assert post.rpc.calls["sendTransaction"] == 0
     assert post.time.slept == []
@@ -207,7 +207,7 @@ async def test_a_transaction_that_cannot_succeed_is_refused_with_its_error_and_n
     post: Post,
 ) -> None:
     signed = await post.signed(lamports=10**15)
-    (receipt,) = (await post.deliver(signed)).values()
+    (receipt,) = (await post.broadcast(signed)).values()
     assert receipt.fate is Fate.REFUSED
     assert receipt.err == '{"InstructionError":[0,{"Custom":1}]}'
     assert receipt.failed_instruction == 0
@@ -217,7 +217,7 @@ async def test_a_transaction_that_cannot_succeed_is_refused_with_its_error_and_n
 
 async def test_a_signature_that_is_wrong_is_refused(post: Post) -> None:
     (good,) = await post.signed()
-    (receipt,) = (await post.deliver([damaged(good)])).values()
+    (receipt,) = (await post.broadcast([damaged(good)])).values()
     assert receipt.fate is Fate.REFUSED
     assert receipt.err
 
@@ -225,7 +225,7 @@ async def test_a_signature_that_is_wrong_is_refused(post: Post) -> None:
 async def test_a_refusal_after_a_send_that_may_have_left_is_not_believed(post: Post) -> None:
     post.fault("drop_before", times=1)
     signed = await post.signed(lamports=10**15)
-    (receipt,) = (await post.deliver(signed, patience=10.0)).values()
+    (receipt,) = (await post.broadcast(signed, patience=10.0)).values()
     assert receipt.fate is Fate.IN_FLIGHT
     assert "preflight" in (receipt.reason or "")
 
@@ -233,14 +233,14 @@ async def test_a_refusal_after_a_send_that_may_have_left_is_not_believed(post: P
 async def test_a_wrong_signature_is_not_refused_once_it_may_have_left(post: Post) -> None:
     post.fault("drop_before", times=1)
     (good,) = await post.signed()
-    (receipt,) = (await post.deliver([damaged(good)], patience=5.0)).values()
+    (receipt,) = (await post.broadcast([damaged(good)], patience=5.0)).values()
     assert receipt.fate is Fate.IN_FLIGHT
 
 
 async def test_a_blockhash_that_the_node_does_not_know_yet_is_waited_for(post: Post) -> None:
     blockhash, last_valid = post.node.chain.latest_blockhash("processed")
     signed = post.sign(blockhash, last_valid, post.node.chain.slot_at("processed"))
-    (receipt,) = (await post.deliver([signed])).values()
+    (receipt,) = (await post.broadcast([signed])).values()
     assert receipt.fate is Fate.CONFIRMED
     assert post.rpc.calls["sendTransaction"] == 2
 
@@ -249,8 +249,8 @@ async def test_what_has_landed_before_is_found_although_the_node_refuses_to_proc
     post: Post,
 ) -> None:
     signed = await post.signed()
-    await post.deliver(signed)
-    (receipt,) = (await post.deliver(signed)).values()
+    await post.broadcast(signed)
+    (receipt,) = (await post.broadcast(signed)).values()
     assert receipt.fate is Fate.CONFIRMED
     assert post.spent() == 10**9
 
@@ -295,7 +295,7 @@ async def test_a_final_failure_without_a_fee_is_waited_out_until_its_blockhash_h
     ):
         signed = Signed("5" * 88, b"wire", last_valid_block_height=1_100, sent_slot=980)
         (receipt,) = (
-            await deliver(
+            await broadcast(
                 rpc, [signed], commitment=CONFIRMED, patience_seconds=90.0, clock=time.clock, sleep=time.sleep
             )
         ).values()
@@ -306,11 +306,11 @@ async def test_a_final_failure_without_a_fee_is_waited_out_until_its_blockhash_h
 async def test_a_failure_on_chain_is_failed_only_when_final(post: Post) -> None:
     post.fault("land_failed")
     signed = await post.signed()
-    (receipt,) = (await post.deliver(signed, patience=3.0)).values()
+    (receipt,) = (await post.broadcast(signed, patience=3.0)).values()
     assert receipt.fate is Fate.IN_FLIGHT
     assert receipt.err == '{"InstructionError":[0,{"Custom":1}]}'
     assert post.rpc.calls["getTransaction"] == 0
-    (receipt,) = (await post.deliver(signed, patience=60.0, already_sent=True)).values()
+    (receipt,) = (await post.broadcast(signed, patience=60.0, already_sent=True)).values()
     assert receipt.fate is Fate.FAILED
     assert (receipt.fee, receipt.failed_instruction) == (5_000, 0)
     assert receipt.slot is not None
@@ -347,7 +347,7 @@ async def test_a_storm_of_refusals_delays_but_loses_and_doubles_nothing(post: Po
         post.fault(kind, **everything)
     post.node.faults.add(Fault("rate_limit", probability=0.05, retry_after=2))
     recent = await post.signed(30)
-    receipts = await post.deliver(recent, patience=400.0)
+    receipts = await post.broadcast(recent, patience=400.0)
     assert {receipt.fate for receipt in receipts.values()} <= {
         Fate.CONFIRMED,
         Fate.FINALIZED,
@@ -356,7 +356,7 @@ async def test_a_storm_of_refusals_delays_but_loses_and_doubles_nothing(post: Po
     }
     landed = sum(receipt.fate in (Fate.CONFIRMED, Fate.FINALIZED) for receipt in receipts.values())
     post.node.faults.clear()
-    again = await post.deliver(recent, patience=200.0, already_sent=True)
+    again = await post.broadcast(recent, patience=200.0, already_sent=True)
     assert post.spent() == sum(r.fate in (Fate.CONFIRMED, Fate.FINALIZED) for r in again.values()) * 10**9
     assert landed >= 20
 
@@ -369,7 +369,7 @@ async def test_a_receipt_that_cannot_be_written_down_stops_the_delivery_when_all
 
     signed = await post.signed(5)
     with pytest.raises(RuntimeError, match="database"):
-        await post.deliver(signed, on_receipts=broken)
+        await post.broadcast(signed, on_receipts=broken)
     assert post.rpc.calls["sendTransaction"] == 5
 
 
@@ -383,7 +383,7 @@ async def test_each_is_sent_while_the_next_is_made(post: Post) -> None:
             await asyncio.sleep(0.1)
             sent_by_then.append(post.rpc.calls["sendTransaction"])
 
-    receipts = await post.deliver(made())
+    receipts = await post.broadcast(made())
     assert sent_by_then == [1, 2, 3]
     assert [receipts[each.signature].fate for each in signed] == [Fate.CONFIRMED] * 3
 
@@ -397,7 +397,7 @@ async def test_where_the_making_fails_what_was_made_before_is_sent_all_the_same(
         raise RuntimeError("the signer is away")
 
     with pytest.raises(RuntimeError, match="signer"):
-        await post.deliver(made())
+        await post.broadcast(made())
     post.node.chain.advance(3)
     landed = await post.rpc.statuses([each.signature for each in signed])
     assert [status is not None and status.err for status in landed.statuses] == [None, None]
