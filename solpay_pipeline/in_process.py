@@ -9,6 +9,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from solpay_pipeline.base.errors import SolpayError
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.defs.jobs import OPERATION_JOBS
@@ -22,7 +23,7 @@ DELIVERY = "deliver_events"
 _CHECKED = ("sleep", "max_runtime_seconds", "limit", "watch_days")
 
 
-class CommandFailed(Exception):
+class CommandFailed(SolpayError):
     """The run ended before its operations did; the text says which one, and why."""
 
 

@@ -15,6 +15,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from solpay_pipeline.base.errors import NeedsOperator
+
 BUSY_TIMEOUT_MS = 30_000
 """How long SQLite waits for another process's write; a writing transaction here lasts milliseconds."""
 
@@ -26,7 +28,7 @@ _READING = "solpay_reading"
 """Execution option that marks a connection whose transactions only read."""
 
 
-class DatabaseProblem(Exception):
+class DatabaseProblem(NeedsOperator):
     """The database cannot be used as configured. The text is one line, for people."""
 
 

@@ -10,15 +10,15 @@ from solders.pubkey import Pubkey
 from sqlalchemy import inspect
 
 from solpay_pipeline.base.database import DatabaseProblem, reading
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.signing import SignerRefused
 from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.operations.context.context import open_context
 from solpay_pipeline.operations.context.deployment import Deployment
-from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.run import silent
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
@@ -155,7 +155,7 @@ async def _chain(deployment: Deployment) -> list[Check]:
             deployment, Options(dry_run=True), RunRef("doctor", "doctor"), silent
         ) as context:
             seconds = time.monotonic() - started
-            lamports = context.fee_payer_lamports
+            lamports = context.facts.fee_payer_lamports
             return [
                 Check(
                     "chain",

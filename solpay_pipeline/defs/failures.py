@@ -7,21 +7,10 @@
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from solpay_pipeline.base.database import DatabaseProblem
-from solpay_pipeline.chain.rpc.errors import Permanent, Transient
-from solpay_pipeline.events.message import BadSink
-from solpay_pipeline.operations.context.errors import Blocked
-from solpay_pipeline.operations.context.options import BadOption
-from solpay_pipeline.records.vault import BadWalletKey
-from solpay_pipeline.settings.model import BadSetting
-
-__all__ = ["INTERRUPTED", "MENDABLE_BY_PEOPLE", "RETRIES", "cancelled", "permanent", "transient"]
+from solpay_pipeline.base.errors import NeedsOperator, Passing
 
 # A rate limit of a public endpoint lasts ten seconds, an outage of a provider some minutes.
 RETRIES = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-
-MENDABLE_BY_PEOPLE = (Blocked, Permanent, BadSetting, BadOption, BadSink, BadWalletKey, DatabaseProblem)
-"""Trouble that stays until somebody changes something."""
 
 INTERRUPTED = DagsterExecutionInterruptedError
 """What Terminate raises in an op; a BaseException that a RetryPolicy would retry (dagster issue 15026)."""
@@ -34,12 +23,12 @@ class PermanentFailure(dg.Failure):
         super().__init__(description=description, allow_retries=False)
 
 
-def permanent(error: Exception) -> PermanentFailure:
+def permanent(error: NeedsOperator) -> PermanentFailure:
     """The failure for trouble that a person must mend."""
     return PermanentFailure(f"{type(error).__name__}: {error}")
 
 
-def transient(error: Transient) -> dg.RetryRequested | Transient:
+def transient(error: Passing) -> dg.RetryRequested | Passing:
     """Retry when the node said it may be asked again; without its word the op's own policy decides."""
     if error.retry_after is None:
         return error

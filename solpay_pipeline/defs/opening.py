@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from solpay_pipeline.chain.rpc.errors import Transient
-from solpay_pipeline.defs.failures import MENDABLE_BY_PEOPLE, permanent, transient
+from solpay_pipeline.base.errors import NeedsOperator, Passing
+from solpay_pipeline.defs.failures import permanent, transient
 from solpay_pipeline.defs.resources import (
     DatabaseResource,
     SolanaRpcResource,
@@ -26,7 +26,7 @@ def opened_deployment(
             yield deployment
         finally:
             deployment.engine.dispose()
-    except MENDABLE_BY_PEOPLE as error:
+    except NeedsOperator as error:
         raise permanent(error) from None
-    except Transient as error:
+    except Passing as error:
         raise transient(error) from None

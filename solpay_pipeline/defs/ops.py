@@ -10,10 +10,9 @@ import asyncio
 import dagster as dg
 from pydantic import Field
 
-from solpay_pipeline.chain.rpc.errors import Transient
+from solpay_pipeline.base.errors import NeedsOperator, Passing
 from solpay_pipeline.defs.failures import (
     INTERRUPTED,
-    MENDABLE_BY_PEOPLE,
     RETRIES,
     PermanentFailure,
     cancelled,
@@ -208,7 +207,7 @@ def deliver_events(
         told = deliver_now(settings, context.run_id, config.max_runtime_seconds, dry_run=is_dry).as_json()
     except INTERRUPTED as interrupt:
         raise cancelled() from interrupt
-    except MENDABLE_BY_PEOPLE as error:
+    except NeedsOperator as error:
         raise permanent(error) from None
     context.add_output_metadata(
         {
@@ -262,9 +261,9 @@ def _operate(
             deployment.engine.dispose()
     except (INTERRUPTED, asyncio.CancelledError) as interrupt:
         raise cancelled() from interrupt
-    except MENDABLE_BY_PEOPLE as error:
+    except NeedsOperator as error:
         raise permanent(error) from None
-    except Transient as error:
+    except Passing as error:
         raise transient(error) from None
     _report(context, outcome, deployment.cluster)
     return outcome.as_json()

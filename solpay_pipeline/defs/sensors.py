@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from solpay_pipeline.base.database import DatabaseProblem, open_engine, reading
+from solpay_pipeline.base.errors import NeedsOperator
 from solpay_pipeline.defs import recheck_requests
-from solpay_pipeline.defs.failures import MENDABLE_BY_PEOPLE, permanent
+from solpay_pipeline.defs.failures import permanent
 from solpay_pipeline.defs.jobs import deliver_events_job, recheck_job
 from solpay_pipeline.defs.recheck_cursor import Cursor
 from solpay_pipeline.defs.resources import (
@@ -106,7 +107,7 @@ def recheck_sensor(
             seen = asyncio.run(look)
         finally:
             deployment.engine.dispose()
-    except MENDABLE_BY_PEOPLE as error:
+    except NeedsOperator as error:
         raise permanent(error) from None
     asked = recheck_requests.requests_for(context.instance, seen.funded, now, TIMETABLE.interval)
     told = f"{_seen(seen)}, {seen.calls} calls, {time.monotonic() - started:.1f} s; {asked.words}"

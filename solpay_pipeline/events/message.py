@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from solpay_pipeline.base.errors import AboutOneRow, NeedsOperator
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -34,7 +36,7 @@ class Message:
         return json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-class Undelivered(Exception):
+class Undelivered(AboutOneRow):
     """A sink did not take a message. The text is one line and holds no secret: no URL, no foreign exception's words.
 
     `is_down` says that the sink as a whole seems out of reach, so that others need not be tried now. `is_final` says
@@ -57,7 +59,7 @@ class Undelivered(Exception):
         self.remaining = remaining
 
 
-class BadSink(Exception):
+class BadSink(NeedsOperator):
     """A sink cannot work as configured; the text begins with the setting's name."""
 
 

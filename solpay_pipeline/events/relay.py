@@ -14,12 +14,11 @@ from functools import partial
 
 from sqlalchemy import Engine
 
+from solpay_pipeline.base.clock import utc_now
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.events.message import Message, Sink, Undelivered
 from solpay_pipeline.ledger import deliveries, migrate
 from solpay_pipeline.ledger.deliveries import Claimed, Ending
-from solpay_pipeline.operations.context.deployment import utc_now
-from solpay_pipeline.operations.context.errors import Blocked
 
 DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds after the first, second, ... failed try; the last one stays. Standard Webhooks, "Delivery retries"."""
@@ -116,8 +115,7 @@ def deliver_events(
     if not sinks:
         return DeliveryOutcome(run_id, tallies, "no_sink")
     with reading(engine) as connection:
-        if not migrate.is_current(connection):
-            raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
+        migrate.require_current(connection)
     courier = _Courier(engine, options, clock)
     for sink in sinks:
         courier.serve(sink, tallies[sink.name])

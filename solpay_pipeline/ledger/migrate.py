@@ -8,6 +8,8 @@ from importlib.resources import as_file, files
 
 from sqlalchemy import Connection, Engine, String, column, inspect, select, table
 
+from solpay_pipeline.base.errors import Blocked
+
 VERSION_TABLE = "solpay_alembic_version"
 
 
@@ -23,6 +25,12 @@ def is_current(connection: Connection) -> bool:
         return False
     version = select(column("version_num", String)).select_from(table(VERSION_TABLE))
     return list(connection.execute(version).scalars()) == [newest()]
+
+
+def require_current(connection: Connection) -> None:
+    """Raise `Blocked` where our own tables are not as this version needs them."""
+    if not is_current(connection):
+        raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
 
 
 @cache

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from solpay_pipeline.base.errors import Passing
 from solpay_pipeline.ledger.tables import TransactionState, transaction
 
 _COSTS = (
@@ -31,7 +32,7 @@ class SpendingLimits:
     per_day: int | None = None
 
 
-class LimitReached(Exception):
+class LimitReached(Passing):
     """One more transaction would cost more than may be spent. `reason` is for machines, the text for people."""
 
     def __init__(self, reason: str, words: str) -> None:

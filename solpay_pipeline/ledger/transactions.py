@@ -14,6 +14,7 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.base.sql import among
 from solpay_pipeline.ledger.tables import OPEN, MovementKind, TransactionState, leg, movement, transaction
 from solpay_pipeline.lifecycle.actions import (
@@ -26,11 +27,11 @@ from solpay_pipeline.lifecycle.actions import (
 )
 
 
-class WalletBusy(Exception):
+class WalletBusy(AboutOneRow):
     """Another leg of one of these wallets is in flight; the loser of the race leaves the wallets alone."""
 
 
-class AlreadyRecorded(Exception):
+class AlreadyRecorded(AboutOneRow):
     """Another run has recorded the very same transaction: made of one blockhash, for the same wallets or for none."""
 
 

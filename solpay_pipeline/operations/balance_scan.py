@@ -16,11 +16,10 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.reading import accounts
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import RateLimited, Transient
-from solpay_pipeline.ledger import findings
+from solpay_pipeline.ledger import findings, migrate
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations.context.context import check_ledger
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.queries import watched_page
 
@@ -78,7 +77,7 @@ async def scan_balances(
     where our own tables are missing.
     """
     with reading(deployment.engine) as connection:
-        check_ledger(connection)
+        migrate.require_current(connection)
     seen = ScanResult(after)
     async with deployment.open_rpc(0.0) as rpc:
         try:

@@ -8,11 +8,11 @@ some days.
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.changes import transitions
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.operations.late_money import look_for_late_money
 from solpay_pipeline.operations.looking.judging import judge_expired
 from solpay_pipeline.operations.looking.pages import due_pages, wallet_pages, without_busy

@@ -9,13 +9,14 @@ from typing import Final
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.summary import summarize
 from solpay_pipeline.ledger.transactions import RunRef
-from solpay_pipeline.operations.context.context import OperationContext, Progress, open_context
+from solpay_pipeline.operations.context.context import OperationContext, Progress
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Outcome, outcome_of
 from solpay_pipeline.operations.expire import expire
 from solpay_pipeline.operations.external_acceptances import tell_accepted_elsewhere
 from solpay_pipeline.operations.moving.settle import settle
+from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.recheck import recheck
 from solpay_pipeline.operations.reclaim import reclaim
 from solpay_pipeline.operations.sweep import sweep

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.lifecycle.terms import Payment, PaymentOption, PaymentStatus, Wallet, WalletState
 
 NATIVE = "NATIVE"
@@ -52,7 +53,7 @@ class UnreadableRow:
     reason: str
 
 
-class _NotUnderstood(Exception):
+class _NotUnderstood(AboutOneRow):
     """Carries the reason from the part that is wrong to the row that has it."""
 
 

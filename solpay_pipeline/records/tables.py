@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
 )
 
+from solpay_pipeline.base.errors import NeedsOperator
 from solpay_pipeline.records.columns import BIG_ID, Amount, Json, Moment
 
 PAYMENT_TABLE = "django_solana_payments_solanapayment"
@@ -28,7 +29,7 @@ PRICE_COLUMN = "solanapaypaymentcryptoprice_id"
 """The column of the many-to-many table that points at a price."""
 
 
-class BadTableName(ValueError):
+class BadTableName(NeedsOperator, ValueError):
     """A payment or token table name that Django cannot have made."""
 
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.errors import AboutOneRow, NeedsOperator
 from solpay_pipeline.lifecycle.keys import address_of
 
 KEYPAIR_BYTES = 64
@@ -21,15 +22,15 @@ _SEED_BYTES = 32
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
-class BadWalletKey(ValueError):
+class BadWalletKey(NeedsOperator, ValueError):
     """A configured Fernet key cannot be used; the text tells which by its place, never the key."""
 
 
-class KeyUnreadable(Exception):
+class KeyUnreadable(AboutOneRow):
     """A wallet's keypair cannot be opened; the text names the wallet and why."""
 
 
-class KeyMismatch(Exception):
+class KeyMismatch(AboutOneRow):
     """A wallet's keypair opens, but is not the one of its payment's address: it must not sign."""
 
 

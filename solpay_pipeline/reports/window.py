@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from solpay_pipeline.base.errors import NeedsOperator
 
-class BadDay(ValueError):
+
+class BadDay(NeedsOperator, ValueError):
     """No day, or two days in the wrong order; the text says which."""
 
 

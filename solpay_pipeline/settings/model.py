@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.errors import NeedsOperator
 from solpay_pipeline.chain.sending.signing import VAULT, KeyPlace
 from solpay_pipeline.events.message import BadSink
 from solpay_pipeline.lifecycle.judgement import Tolerance
@@ -28,7 +29,7 @@ TYPO_LIKENESS = 0.85
 """From this likeness on (difflib's ratio) an unknown variable is taken for a misspelt one."""
 
 
-class BadSetting(Exception):
+class BadSetting(NeedsOperator):
     """A setting is missing or cannot be used. Its text is one line, such as `SOLPAY_CLUSTER: is missing`."""
 
     def __init__(self, name: str, problem: str) -> None:

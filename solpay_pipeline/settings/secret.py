@@ -19,6 +19,8 @@ from solders.signature import Signature
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from solpay_pipeline.base.errors import NeedsOperator
+
 KEYPAIR_BYTES = 64
 """Secret half, then public half: the form of the Solana CLI's files."""
 
@@ -38,7 +40,7 @@ WEBHOOK_SECRET_BYTES = range(24, 65)
 """Standard Webhooks, "Signature scheme": between 24 bytes (192 bits) and 64 bytes (512 bits)."""
 
 
-class Unfit(ValueError):
+class Unfit(NeedsOperator, ValueError):
     """A text that cannot be used as the value it should be. One line, free of secrets."""
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline_tests.attacks.moves import take_sol
 from solpay_pipeline_tests.shop import SOL, open_shop

@@ -6,8 +6,9 @@ from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.operations.context import context as contexts
-from solpay_pipeline.operations.context.context import OperationContext, open_context
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.run import silent
 from solpay_pipeline_tests.shop import Shop, open_shop
 
@@ -16,10 +17,10 @@ def blockhashes_asked(shop: Shop, *, then: int) -> int:
     """How often one was asked for by a run that asks what a signature costs, and is given `then` to sign with."""
 
     async def ask(context: OperationContext) -> None:
-        await context.signature_fee()
-        await context.signature_fee()
+        await context.facts.signature_fee()
+        await context.facts.signature_fee()
         for _ in range(then):
-            assert (await context.blockhash()).last_valid_block_height > 0
+            assert (await context.facts.blockhash()).last_valid_block_height > 0
 
     async def run() -> None:
         async with open_context(shop.deployment, Options(), RunRef("run", "sweep"), silent) as context:

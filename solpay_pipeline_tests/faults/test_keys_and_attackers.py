@@ -14,12 +14,12 @@ from solders.keypair import Keypair
 from solders.system_program import ID as SYSTEM_PROGRAM
 from solders.system_program import TransferParams, transfer
 
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.sending import packing
 from solpay_pipeline.chain.sending.instructions import ForbiddenInstruction
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.lifecycle.actions import MoveLamports
 from solpay_pipeline.operations import sweep
-from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline_tests.command_line.warm import Death, Warm
 from solpay_pipeline_tests.crashes.ground import our_transactions

@@ -11,11 +11,11 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from solpay_pipeline.base.clock import utc_now
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.ledger.tables import leg, transaction
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline.operations.context.deployment import utc_now
 from solpay_pipeline_tests.command_line.warm import Warm, warm_solpay
 from solpay_pipeline_tests.crashes.ground import assert_told_once, our_transactions
 from solpay_pipeline_tests.faults.audit import assert_all_is_well

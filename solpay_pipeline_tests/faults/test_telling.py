@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
+from solpay_pipeline.base.clock import utc_now
 from solpay_pipeline.events.sinks.webhook import WebhookSink
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline.operations.context.deployment import utc_now
 from solpay_pipeline_tests.command_line.warm import Death, Warm
 from solpay_pipeline_tests.events.ground import SECRET, Outbox, Receiver, receiving
 from solpay_pipeline_tests.faults.ground import Database

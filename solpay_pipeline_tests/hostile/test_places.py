@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import WrongCluster
 from solpay_pipeline.chain.rpc.failover import GENESIS
@@ -17,7 +18,6 @@ from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.localnet.server.server import running
-from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline_tests.hostile.signed import assert_money_goes_home_only, signed_by_us
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 

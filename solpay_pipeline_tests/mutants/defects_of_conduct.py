@@ -12,7 +12,7 @@ OF_CONDUCT: Final = (
     Defect(
         "P8a",
         "payments by transactions of version 1 cannot be read",
-        (Edit("chain/rpc.py", "HIGHEST_VERSION = 1\n", "HIGHEST_VERSION = 0\n"),),
+        (Edit("chain/rpc/client.py", "HIGHEST_VERSION = 1\n", "HIGHEST_VERSION = 0\n"),),
         ("chain/test_history.py::test_a_payment_by_a_version_1_transaction_counts",),
     ),
     Defect(
@@ -20,7 +20,7 @@ OF_CONDUCT: Final = (
         "a transaction of a version that is too new ends the run",
         (
             Edit(
-                "chain/history.py",
+                "chain/reading/history.py",
                 "(HistoryTooLong, HistoryIncomplete, UnknownCursor, UnsupportedVersion, MalformedAnswer)",
                 "(HistoryTooLong, HistoryIncomplete, UnknownCursor, MalformedAnswer)",
             ),
@@ -30,7 +30,7 @@ OF_CONDUCT: Final = (
     Defect(
         "P9a",
         "only the two newest signatures are read",
-        (Edit("chain/history.py", "PAGE: Final = 1_000\n", "PAGE: Final = 2\n"),),
+        (Edit("chain/reading/history.py", "PAGE: Final = 1_000\n", "PAGE: Final = 2\n"),),
         (
             "chain/test_history.py::test_several_payments_in_lamports_are_each_a_flow_oldest_first",
             "chain/test_history.py::test_a_payment_under_a_thousand_dust_transfers_is_found",
@@ -41,7 +41,7 @@ OF_CONDUCT: Final = (
         "recheck takes the newest payments first, and the same in every run",
         (
             Edit(
-                "ledger/looks.py",
+                "ledger/recheck_queue.py",
                 "        .order_by(look.c.looked_at.is_not(None), look.c.looked_at, payment_id)\n",
                 "        .order_by(payment_id.desc())\n",
             ),
@@ -79,12 +79,12 @@ OF_CONDUCT: Final = (
         "the node is asked inside a database transaction",
         (
             Edit(
-                "operations/take_snapshots.py",
+                "operations/looking/snapshots.py",
                 "import OperationContext\n",
                 "import OperationContext\nfrom solpay_pipeline.base.database import reading\n",
             ),
             Edit(
-                "operations/take_snapshots.py",
+                "operations/looking/snapshots.py",
                 "    all_holdings, mints = await accounts.read_holdings_and_mints(\n",
                 "    with reading(context.deployment.engine):\n"
                 "     all_holdings, mints = await accounts.read_holdings_and_mints(\n",
@@ -97,7 +97,7 @@ OF_CONDUCT: Final = (
         "every call opens a connection of its own",
         (
             Edit(
-                "chain/provider.py",
+                "chain/rpc/transport.py",
                 "                    limit=self._max_connections, ssl",
                 "                    force_close=True, ssl",
             ),
@@ -107,7 +107,7 @@ OF_CONDUCT: Final = (
     Defect(
         "P10c",
         "every account is a call of its own",
-        (Edit("chain/rpc.py", "ACCOUNTS_PER_CALL = 100\n", "ACCOUNTS_PER_CALL = 1\n"),),
+        (Edit("chain/rpc/client.py", "ACCOUNTS_PER_CALL = 100\n", "ACCOUNTS_PER_CALL = 1\n"),),
         ("chain/test_accounts.py::test_two_hundred_wallets_cost_as_many_calls_as_their_accounts_need",),
     ),
     Defect(
@@ -115,7 +115,7 @@ OF_CONDUCT: Final = (
         "no priority fee is paid, whatever others pay",
         (
             Edit(
-                "operations/moving.py",
+                "operations/moving/execution.py",
                 "            if deployment.max_priority_fee:\n",
                 "            if False:\n",
             ),
@@ -127,7 +127,7 @@ OF_CONDUCT: Final = (
         "no limit of compute units is set",
         (
             Edit(
-                "chain/instructions.py",
+                "chain/sending/instructions.py",
                 "    return (limit, set_compute_unit_price(unit_price)) if unit_price else (limit,)\n",
                 "    return (set_compute_unit_price(unit_price),) if unit_price else ()\n",
             ),
@@ -137,7 +137,13 @@ OF_CONDUCT: Final = (
     Defect(
         "P10f",
         "the fee payer's balance is not looked at",
-        (Edit("operations/delivery.py", "    if left < context.fee_payer_floor:\n", "    if False:\n"),),
+        (
+            Edit(
+                "operations/moving/submission.py",
+                "    if left < context.facts.fee_payer_floor:\n",
+                "    if False:\n",
+            ),
+        ),
         (f"{POISON}::test_a_fee_payer_without_money_keeps_nobody_from_being_credited",),
     ),
     Defect(
@@ -145,7 +151,7 @@ OF_CONDUCT: Final = (
         "one transaction that does not confirm holds up the command for 90 s",
         (
             Edit(
-                "operations/delivery.py",
+                "operations/moving/submission.py",
                 "        patience_seconds=context.patience(),\n",
                 "        patience_seconds=90.0,\n",
             ),
@@ -182,7 +188,7 @@ OF_CONDUCT: Final = (
         "an event whose delivery failed is not submitted again",
         (
             Edit(
-                "operations/broadcast.py",
+                "events/relay.py",
                 "            if trouble is None:\n                settle",
                 "            if trouble is None or not trouble.is_final:\n                settle",
             ),
@@ -206,7 +212,7 @@ OF_CONDUCT: Final = (
         "one keypair that cannot be opened ends the run",
         (
             Edit(
-                "operations/moving.py",
+                "operations/moving/execution.py",
                 "            except KeyUnreadable as error:\n"
                 "                results.append(_aside(wallet, FindingCode.KEY_UNREADABLE, str(error)))\n",
                 "",
@@ -219,7 +225,7 @@ OF_CONDUCT: Final = (
         "one bad answer about one wallet ends the run",
         (
             Edit(
-                "operations/take_snapshots.py",
+                "operations/looking/snapshots.py",
                 "    except history.UNTOLD as error:\n",
                 "    except ZeroDivisionError as error:\n",
             ),
@@ -231,7 +237,7 @@ OF_CONDUCT: Final = (
         "one wallet without a payment ends the run",
         (
             Edit(
-                "operations/rounds.py",
+                "operations/looking/pages.py",
                 '            words = "no payment points at this wallet; its address and what it holds cannot be told"\n',
                 '            words = "no payment points at this wallet; its address and what it holds cannot be told"\n'
                 "            raise LookupError(words)\n",
@@ -258,7 +264,7 @@ OF_CONDUCT: Final = (
         "whole tables are loaded at once",
         (
             Edit(
-                "operations/paging.py",
+                "operations/looking/pages.py",
                 "            states=states,\n            after_wallet_id=after,\n            limit=context.options.page_size,\n",
                 "            states=states,\n            after_wallet_id=after,\n            limit=1_000_000,\n",
             ),

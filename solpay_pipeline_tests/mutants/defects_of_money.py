@@ -12,7 +12,7 @@ OF_MONEY: Final = (
         "payments expire, their wallets are not marked",
         (
             Edit(
-                "operations/transitions.py",
+                "operations/changes/transitions.py",
                 "        set_wallets(connection, context, [snapshot.wallet for snapshot in batch], WalletState.PAYMENT_EXPIRED)\n",
                 "",
             ),
@@ -24,7 +24,7 @@ OF_MONEY: Final = (
         "payments expire, their wallets are not marked, and no later run finds them",
         (
             Edit(
-                "operations/transitions.py",
+                "operations/changes/transitions.py",
                 "        set_wallets(connection, context, [snapshot.wallet for snapshot in batch], WalletState.PAYMENT_EXPIRED)\n",
                 "",
             ),
@@ -113,12 +113,12 @@ OF_MONEY: Final = (
         "a refused read of a balance is an empty wallet",
         (
             Edit(
-                "chain/rpc.py",
+                "chain/rpc/client.py",
                 "import MalformedAnswer, NodeBehind, RpcRejected\n",
                 "import MalformedAnswer, NodeBehind, RpcRejected, Transient\n",
             ),
             Edit(
-                "chain/rpc.py",
+                "chain/rpc/client.py",
                 "        slot, accounts = await self._accounts.read(keys, read)\n",
                 "        try:\n"
                 "            slot, accounts = await self._accounts.read(keys, read)\n"
@@ -149,7 +149,8 @@ OF_MONEY: Final = (
             Edit(
                 "operations/sweep.py",
                 "        accepted = [snapshot for snapshot in snapshots if snapshot.payment.status in ACCEPTED]\n"
-                "        again, let_go = await self._judge([snapshot for snapshot in snapshots if snapshot.payment.status not in ACCEPTED])\n",
+                "        again, let_go = await self._judge(\n"
+                "            [snapshot for snapshot in snapshots if snapshot.payment.status not in ACCEPTED]\n        )\n",
                 "        accepted, again, let_go = list(snapshots), [], []\n",
             ),
         ),
@@ -168,7 +169,7 @@ OF_MONEY: Final = (
                 "operations/sweep.py",
                 "        route = await self.receiver_accounts.route(snapshots)\n",
                 "        with reading(self.context.deployment.engine) as connection:\n"
-                "            sent = entries.gone_home(connection, [snapshot.wallet.id for snapshot in snapshots])\n"
+                "            sent = transactions.gone_home(connection, [snapshot.wallet.id for snapshot in snapshots])\n"
                 "        done = [snapshot for snapshot in snapshots if snapshot.wallet.id in sent]\n"
                 "        transitions.mark_swept(self.context, done)\n"
                 "        snapshots = [snapshot for snapshot in snapshots if snapshot not in done]\n"
@@ -180,15 +181,21 @@ OF_MONEY: Final = (
     Defect(
         "P6a",
         "a transaction that failed on chain counts as landed",
-        (Edit("chain/courier.py", "        if status.err is None:\n", "        if status.err != 0:\n"),),
-        ("chain/test_courier.py::test_a_failure_on_chain_is_failed_only_when_final",),
+        (
+            Edit(
+                "chain/sending/broadcast.py",
+                "        if status.err is None:\n",
+                "        if status.err != 0:\n",
+            ),
+        ),
+        ("chain/test_broadcast.py::test_a_failure_on_chain_is_failed_only_when_final",),
     ),
     Defect(
         "P6b",
         "a transaction that failed on chain counts as landed for the run after",
         (
             Edit(
-                "operations/settle.py",
+                "operations/moving/settle.py",
                 "        if status is None or status.err is not None:\n",
                 "        if status is None:\n",
             ),
@@ -200,7 +207,7 @@ OF_MONEY: Final = (
         "what is not confirmed when patience ends has failed, and is signed again",
         (
             Edit(
-                "chain/courier.py",
+                "chain/sending/broadcast.py",
                 "            self._settle(each, Fate.IN_FLIGHT)\n",
                 "            self._settle(each, Fate.DEAD)\n",
             ),
@@ -212,25 +219,25 @@ OF_MONEY: Final = (
         "a signature is called dead before its blockhash has expired",
         (
             Edit(
-                "chain/verdict.py",
+                "chain/sending/expiry.py",
                 "    if clocks.height <= claim.last_valid_block_height + HEIGHT_MARGIN:\n        return Alive(status)\n",
                 "",
             ),
             Edit(
-                "chain/verdict.py",
+                "chain/sending/expiry.py",
                 "if height > claim.last_valid_block_height + HEIGHT_MARGIN]",
                 "if height]",
             ),
         ),
-        ("chain/test_verdict.py",),
+        ("chain/test_expiry.py",),
     ),
     Defect(
         "P6e",
         "there is no ledger",
         (
             Edit(
-                "operations/delivery.py",
-                "            entries.record_all(connection, [entry for _, entry in group], context.run, context.now())\n",
+                "operations/moving/submission.py",
+                "            transactions.record_all(connection, [entry for _, entry in group], context.run, context.now())\n",
                 "",
             ),
         ),
@@ -241,11 +248,11 @@ OF_MONEY: Final = (
         "tokens are moved by the unchecked transfer",
         (
             Edit(
-                "chain/instructions.py",
+                "chain/sending/instructions.py",
                 'bytes([TRANSFER_CHECKED]) + action.amount.to_bytes(8, "little") + bytes([action.decimals])',
                 'bytes([3]) + action.amount.to_bytes(8, "little")',
             ),
-            Edit("chain/instructions.py", "        AccountMeta(action.mint, False, False),\n", ""),
+            Edit("chain/sending/instructions.py", "        AccountMeta(action.mint, False, False),\n", ""),
         ),
         ("chain/test_instructions.py",),
     ),
@@ -280,7 +287,7 @@ OF_MONEY: Final = (
         "token accounts of a payment that names no paid token are never asked",
         (
             Edit(
-                "operations/take_snapshots.py",
+                "operations/looking/snapshots.py",
                 "        [(payment.address, payment.mints) for _, payment in owned],\n",
                 "        [(payment.address, payment.mints if payment.paid_token_id else ()) for _, payment in owned],\n",
             ),

@@ -32,17 +32,19 @@ class Group:
 GROUPS: Final[Mapping[str, Group]] = {
     "lifecycle": Group(("lifecycle/*.py",), ("lifecycle",), "lifecycle.resolution.x_resolve__mutmut_1"),
     "ledger": Group(
-        ("ledger/*.py",), ("ledger", "events/test_migrations.py"), "ledger.looks.x_looked_at__mutmut_1"
+        ("ledger/*.py",),
+        ("ledger", "events/test_migrations.py"),
+        "ledger.recheck_queue.x_looked_at__mutmut_1",
     ),
     "packing": Group(
-        ("chain/packing.py", "chain/bins.py"),
+        ("chain/sending/packing.py", "chain/sending/bins.py"),
         ("chain/test_packing.py", "chain/test_packing_details.py"),
-        "chain.packing.x_build__mutmut_1",
+        "chain.sending.packing.x_build__mutmut_1",
     ),
     "courier": Group(
-        ("chain/courier.py",),
-        ("chain/test_courier.py", "chain/test_courier_course.py"),
-        "chain.courier.x__wait__mutmut_1",
+        ("chain/sending/broadcast.py",),
+        ("chain/test_broadcast.py", "chain/test_broadcast_course.py"),
+        "chain.sending.broadcast.x__wait__mutmut_1",
     ),
 }
 """The tests are quick and in process; for each mutant those that call its function are run, fastest first."""

@@ -71,7 +71,7 @@ def test_foreign_words_are_not_told(
         raise RuntimeError("the key is hunter2")
 
     monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda _self, _attempt: 0.01)
-    monkeypatch.setattr("solpay_pipeline.defs.ops.merchant_of", explode)
+    monkeypatch.setattr("solpay_pipeline.defs.ops.deployment_of", explode)
     tell(instance, launch("sweep_job"))
     (event,) = shop.events()
     assert event.body["steps"]["sweep"] == "RuntimeError"

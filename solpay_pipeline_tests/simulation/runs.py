@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Any
 
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import ChainError, WrongCluster
 from solpay_pipeline.events.relay import DeliveryOptions, deliver_events
-from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.operations.rotate import rotate_keys

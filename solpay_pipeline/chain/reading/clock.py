@@ -4,11 +4,15 @@ It comes along with other accounts in one call, at their slot; getBlockTime tell
 """
 
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from solders.account import Account
 from solders.pubkey import Pubkey
+
+from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.rpc.errors import MalformedAnswer
 
 CLOCK_SYSVAR: Final = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")
 SYSVAR_PROGRAM: Final = Pubkey.from_string("Sysvar1111111111111111111111111111111111111")
@@ -28,3 +32,15 @@ def time_of_slot(account: Account | None, slot: int) -> datetime | None:
         return datetime.fromtimestamp(unix_time, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+async def first_block_time(rpc: Rpc, slots: Sequence[int]) -> datetime:
+    """The time of the first of these slots that has one; a slot may be skipped, or too young.
+
+    Raises `MalformedAnswer`.
+    """
+    for slot in slots:
+        known = await rpc.block_time(slot)
+        if known is not None:
+            return known
+    raise MalformedAnswer(f"no block time for the slots {min(slots)} to {max(slots)}")

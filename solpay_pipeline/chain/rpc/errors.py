@@ -4,19 +4,15 @@ A `Transient` is no evidence of anything, whatever it carried; a `Permanent` wil
 name an endpoint by its host only: the key that providers put in the path or the query never gets here.
 """
 
-
-class ChainError(Exception):
-    """Base of all that this package raises on purpose."""
+from solpay_pipeline.base.errors import NeedsOperator, Passing, SolpayError
 
 
-class Transient(ChainError):
-    """Asking again, later or elsewhere, may help. `retry_after`: the seconds the node asked us to wait, if it
-    did.
-    """
+class ChainError(SolpayError):
+    """Base of what can go wrong with the chain."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+
+class Transient(ChainError, Passing):
+    """Asking again, later or elsewhere, may help. `retry_after`: the seconds the node asked us to wait, if it did."""
 
 
 class RateLimited(Transient):
@@ -51,7 +47,7 @@ class MalformedAnswer(Transient):
     """
 
 
-class Permanent(ChainError):
+class Permanent(ChainError, NeedsOperator):
     """Asking again will not help; somebody has to change something."""
 
 

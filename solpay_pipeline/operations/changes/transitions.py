@@ -22,9 +22,8 @@ from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations.changes.wallets import set_wallets
+from solpay_pipeline.operations.changes.wallets import ChangedUnderneath, set_wallets
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.context.errors import ChangedUnderneath
 from solpay_pipeline.records.changes import PaidPayment, accept_payments, change_payments
 
 Item = TypeVar("Item")

@@ -4,10 +4,14 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.context.errors import ChangedUnderneath
 from solpay_pipeline.records.changes import change_wallets
+
+
+class ChangedUnderneath(AboutOneRow):
+    """A row was no longer what we had read when we came to change it; the change was taken back."""
 
 
 def set_wallets(

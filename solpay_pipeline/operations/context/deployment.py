@@ -2,22 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from solders.pubkey import Pubkey
 from sqlalchemy import Engine
 
+from solpay_pipeline.base.clock import utc_now
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.sending.signing import FeePayerSigner
 from solpay_pipeline.ledger.spending import SpendingLimits
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import WalletVault
-
-
-def utc_now() -> datetime:
-    """The wall clock, for our own rows. What decides about money is the chain's time."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from math import inf
 
+from solpay_pipeline.base.errors import NeedsOperator
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 
 # More accounts than any provider answers quickly, and more rows than a short transaction should read.
 MOST_WALLETS_A_PAGE = 5_000
 
 
-class BadOption(ValueError):
+class BadOption(NeedsOperator, ValueError):
     """An option that cannot be meant; the text names it."""
 
 

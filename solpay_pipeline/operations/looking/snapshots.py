@@ -36,7 +36,7 @@ async def take_snapshots(
         commitment=commitment,
         min_context_slot=min_context_slot,
     )
-    context.mints |= {address: mint for address, mint in mints.items() if isinstance(mint, Mint)}
+    context.mints.update({address: mint for address, mint in mints.items() if isinstance(mint, Mint)})
     if context.options.discover_accounts:
         all_holdings = await all_of(
             accounts.discover(context.rpc, one, mints, commitment=commitment) for one in all_holdings
@@ -108,7 +108,7 @@ async def _judge(context: OperationContext, snapshot: Snapshot) -> Judgement | F
     if judgement.standing is Standing.PAID:
         return judgement
     # A node that does not remember everything must not make a payment look unpaid.
-    history_from = await context.history_from(found.first_slot)
+    history_from = await context.facts.history_from(found.first_slot)
     if history_from is not None and history_from > snapshot.payment.created_at:
         return _unreadable(snapshot, f"the node's history begins at {history_from:%Y-%m-%d %H:%M:%S} UTC")
     unexplained = _unexplained(snapshot.holdings, found.flows)

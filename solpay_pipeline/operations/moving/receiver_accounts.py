@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.concurrently import both
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.reading.destinations import Destination, read_destinations
 from solpay_pipeline.chain.sending import packing
 from solpay_pipeline.chain.sending.broadcast import Fate
@@ -16,7 +17,6 @@ from solpay_pipeline.lifecycle.planning import Route, TokenDestination
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import WalletState
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.context.errors import Blocked
 from solpay_pipeline.operations.moving.execution import Mover
 from solpay_pipeline.operations.moving.submission import Draft, submit
 
@@ -93,13 +93,13 @@ class ReceiverAccounts:
             for mint in mints
         }
         rent = sum(rents.values())
-        await context.signature_fee()
-        if context.fee_payer_lamports - rent < context.fee_payer_floor:
+        await context.facts.signature_fee()
+        if context.facts.fee_payer_lamports - rent < context.facts.fee_payer_floor:
             raise Blocked(
-                f"the fee payer {payer} has {context.fee_payer_lamports} lamports; opening {len(mints)} token "
+                f"the fee payer {payer} has {context.facts.fee_payer_lamports} lamports; opening {len(mints)} token "
                 f"accounts of the receiver takes {rent}: send it SOL and run again"
             )
-        context.fee_payer_lamports -= rent
+        context.facts.fee_payer_lamports -= rent
         shape = await self.mover.shape()
         creations = [
             create_ata_idempotent(payer, context.deployment.receiver, mint.address, mint.program)
@@ -140,7 +140,7 @@ class ReceiverAccounts:
         return self._receiver_minimum
 
     async def _leg_cost(self) -> int:
-        signature = await self.context.signature_fee()
+        signature = await self.context.facts.signature_fee()
         shared = signature + self.context.deployment.max_priority_fee
         return signature + -(-shared // _USUAL_COMPANY)
 

@@ -50,7 +50,7 @@ async def reconcile(
             take_snapshots(
                 context, pending, commitment=context.deployment.commitment, min_context_slot=min_slot
             ),
-            context.ask_fee_early(),
+            context.facts.ask_fee_early(),
         )
         decision = await decide(snapshots)
         if context.options.dry_run:

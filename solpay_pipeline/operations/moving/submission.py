@@ -15,6 +15,7 @@ from solders.message import MessageV0, MessageV1
 from sqlalchemy import Connection
 
 from solpay_pipeline.base.database import reading
+from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash
 from solpay_pipeline.chain.rpc.errors import NodeBehind
 from solpay_pipeline.chain.sending import packing
@@ -29,9 +30,8 @@ from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import AlreadyRecorded, NewTransaction, WalletBusy
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
-from solpay_pipeline.operations.changes.wallets import set_wallets
+from solpay_pipeline.operations.changes.wallets import ChangedUnderneath, set_wallets
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.context.errors import Blocked, ChangedUnderneath
 from solpay_pipeline.records.changes import change_wallets
 
 # A slot lasts a third of a second; one in twenty is skipped.
@@ -81,7 +81,7 @@ async def submit(
     if not affordable:
         return done
     await _check_fee_payer(context, affordable)
-    making = _Making(context, shape, purpose, await context.blockhash())
+    making = _Making(context, shape, purpose, await context.facts.blockhash())
     unsigned = [making.unsigned(draft) for draft in affordable]
     recorded: dict[str, Draft] = {}
 
@@ -118,7 +118,7 @@ async def _within_limits(
     context: OperationContext, drafts: Sequence[Draft]
 ) -> tuple[list[Draft], list[Submitted]]:
     """The drafts that may be paid for, and the others, which are not signed; the reason is then in the tally."""
-    price = await context.signature_fee()
+    price = await context.facts.signature_fee()
     affordable: list[Draft] = []
     planned = 0
     with reading(context.deployment.engine) as connection:
@@ -228,15 +228,15 @@ def _reopen(connection: Connection, context: OperationContext, signature: str) -
 
 
 async def _check_fee_payer(context: OperationContext, drafts: Sequence[Draft]) -> None:
-    price = await context.signature_fee()
+    price = await context.facts.signature_fee()
     fees = sum(one.parcel.signature_count * price + one.parcel.priority_fee_lamports for one in drafts)
-    left = context.fee_payer_lamports - fees
-    if left < context.fee_payer_floor:
+    left = context.facts.fee_payer_lamports - fees
+    if left < context.facts.fee_payer_floor:
         raise Blocked(
-            f"the fee payer {context.deployment.fee_payer.pubkey} has {context.fee_payer_lamports} lamports; "
-            f"{fees} of fees must leave at least {context.fee_payer_floor}: send it SOL and run again"
+            f"the fee payer {context.deployment.fee_payer.pubkey} has {context.facts.fee_payer_lamports} lamports; "
+            f"{fees} of fees must leave at least {context.facts.fee_payer_floor}: send it SOL and run again"
         )
-    context.fee_payer_lamports = left
+    context.facts.fee_payer_lamports = left
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,8 @@ class _Making:
             blockhash_slot=unsigned.recent.slot,
             purpose=self.purpose,
             signature_count=parcel.signature_count,
-            fee=parcel.signature_count * await self.context.signature_fee() + parcel.priority_fee_lamports,
+            fee=parcel.signature_count * await self.context.facts.signature_fee()
+            + parcel.priority_fee_lamports,
             legs=parcel.legs,
             rent_paid=draft.rent_paid,
         )

@@ -1,0 +1,87 @@
+"""What one run asks the chain once: the price of a signature, a blockhash to begin with, how far histories reach."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.system_program import TransferParams, transfer
+
+from solpay_pipeline.base.concurrently import both
+from solpay_pipeline.chain.reading.clock import first_block_time
+from solpay_pipeline.chain.rpc.answers import RecentBlockhash
+from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.rpc.errors import ChainError
+from solpay_pipeline.lifecycle.terms import Commitment
+
+# A blockhash lives a minute or so; twenty seconds of it are for sending, the rest for confirming and sending again.
+_FRESH_SECONDS = 2.0
+
+# Up to ten minutes after the oldest block that there was.
+_HISTORY_TRIES = 12
+
+
+@dataclass(slots=True)
+class ChainFacts:
+    """Answers that hold for one run. `fee_payer_lamports` is what the fee payer has left by our own reckoning.
+
+    `fee_payer_floor`, in lamports, is the least that an account may keep; it is read along with the price.
+    """
+
+    rpc: Rpc
+    fee_payer: Pubkey
+    commitment: Commitment
+    fee_payer_lamports: int
+    fee_payer_floor: int = 0
+    _signature_fee: int | None = None
+    _unused_blockhash: tuple[RecentBlockhash, float] | None = None
+    _history_from: dict[int, datetime] = field(default_factory=dict)
+    _asking_history: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def signature_fee(self) -> int:
+        """Lamports that the cluster takes for one signature, read once a run (getFeeForMessage)."""
+        if self._signature_fee is None:
+            payer = self.fee_payer
+            nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
+            asked_at = _loop_seconds()
+            recent = await self.rpc.latest_blockhash(self.commitment)
+            message = MessageV0.try_compile(payer, [nothing], [], recent.blockhash)
+            fee, self.fee_payer_floor = await both(
+                self.rpc.fee_for_message(message, self.commitment), self.rpc.minimum_balance(0)
+            )
+            self._signature_fee = fee
+            self._unused_blockhash = recent, asked_at
+        return self._signature_fee
+
+    async def ask_fee_early(self) -> None:
+        """Ask while something else is read; where the node fails to tell the fee, whoever needs it asks again."""
+        with suppress(ChainError):
+            await self.signature_fee()
+
+    async def blockhash(self) -> RecentBlockhash:
+        """One to sign with: that which the fee was asked with, once and while it is fresh, else the newest."""
+        unused, self._unused_blockhash = self._unused_blockhash, None
+        if unused is not None and _loop_seconds() - unused[1] < _FRESH_SECONDS:
+            return unused[0]
+        return await self.rpc.latest_blockhash(self.commitment)
+
+    async def history_from(self, first_slot: int) -> datetime | None:
+        """Since when a history is complete that begins at this slot; None where it goes back to the beginning.
+
+        Each slot's time is read once a run.
+        """
+        if first_slot <= 1:
+            return None
+        async with self._asking_history:
+            if first_slot not in self._history_from:
+                # Nodes forget their oldest blocks while they are asked; a later one makes the history seem shorter.
+                slots = [first_slot + 2**number - 1 for number in range(_HISTORY_TRIES)]
+                self._history_from[first_slot] = await first_block_time(self.rpc, slots)
+        return self._history_from[first_slot]
+
+
+def _loop_seconds() -> float:
+    """The clock by which all sleeps and timeouts of a run are measured as well."""
+    return asyncio.get_running_loop().time()

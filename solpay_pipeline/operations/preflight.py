@@ -1,0 +1,103 @@
+"""The preflight: what does not fit (cluster, receiver, schema) stops an operation here, before it signs anything."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from solders.account import Account
+from solders.pubkey import Pubkey
+from sqlalchemy import inspect
+
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.base.errors import Blocked
+from solpay_pipeline.chain.reading.accounts import usable_mints
+from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS
+from solpay_pipeline.chain.reading.clock import CLOCK_SYSVAR, first_block_time, time_of_slot
+from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.operations.context.chain_facts import ChainFacts
+from solpay_pipeline.operations.context.context import OperationContext, Progress
+from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.records.queries import token_mints, wallet_addresses_exist
+
+# A slot may be skipped or too young to have a time; the one before is at most half a second older.
+_BLOCK_TIME_TRIES = 8
+
+# A shop has few tokens; those beyond are read where a wallet is met that has them.
+_MINTS_AT_FIRST = 50
+
+
+@asynccontextmanager
+async def open_context(
+    deployment: Deployment, options: Options, run: RunRef, progress: Progress
+) -> AsyncIterator[OperationContext]:
+    """Check everything that could send money the wrong way, then begin.
+
+    Raises `Blocked` for what a person must mend, `WrongCluster` and the transient errors of the chain.
+    """
+    mints = _check_records(deployment)
+    async with deployment.open_rpc(options.sleep) as rpc:
+        await rpc.check_cluster(deployment.cluster)
+        keys = [deployment.receiver, deployment.fee_payer.pubkey, CLOCK_SYSVAR, *mints]
+        answer = await rpc.accounts(keys, commitment=deployment.commitment)
+        receiver, payer, clock, *of_mints = answer.accounts
+        _check_receiver(deployment, receiver)
+        context = OperationContext(
+            deployment=deployment,
+            options=options,
+            run=run,
+            rpc=rpc,
+            facts=ChainFacts(
+                rpc=rpc,
+                fee_payer=deployment.fee_payer.pubkey,
+                commitment=deployment.commitment,
+                fee_payer_lamports=0 if payer is None else payer.lamports,
+            ),
+            chain_slot=answer.slot,
+            chain_time=time_of_slot(clock, answer.slot)
+            or await first_block_time(rpc, range(answer.slot, answer.slot - _BLOCK_TIME_TRIES, -1)),
+            receiver_exists=receiver is not None,
+            progress=progress,
+            mints=usable_mints(zip(mints, of_mints, strict=True)),
+        )
+        try:
+            yield context
+        finally:
+            await deployment.fee_payer.aclose()
+
+
+def _check_receiver(deployment: Deployment, account: Account | None) -> None:
+    """What is sent to a token account's own ATA is recovered with trouble, to a program's or a mint's never."""
+    if account is None or not (account.executable or account.owner in TOKEN_PROGRAMS):
+        return
+    kind = "a program" if account.executable else "a token account or a mint"
+    raise Blocked(
+        f"the receiver {deployment.receiver} is {kind}, not a wallet; "
+        "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
+    )
+
+
+def _check_records(deployment: Deployment) -> list[Pubkey]:
+    """The mints of the shop's tokens, once all that is written is known to fit."""
+    receiver, fee_payer = str(deployment.receiver), str(deployment.fee_payer.pubkey)
+    with reading(deployment.engine) as connection:
+        present = set(inspect(connection).get_table_names())
+        missing = [table.name for table in deployment.tables.all if table.name not in present]
+        if missing:
+            raise Blocked(
+                f"the database has no table {missing[0]}: run `solpay init`, or the shop's own migrations, "
+                "or set SOLPAY_PAYMENT_TABLE and SOLPAY_TOKEN_TABLE"
+            )
+        migrate.require_current(connection)
+        ours = wallet_addresses_exist(connection, deployment.tables, [receiver, fee_payer])
+        if fee_payer in ours:
+            raise Blocked(
+                f"the fee payer {fee_payer} is one of the shop's own one-time wallets; "
+                "set SOLPAY_FEE_PAYER_KEYPAIR to a key of its own"
+            )
+        if receiver in ours:
+            raise Blocked(
+                f"the receiver {receiver} is one of the shop's own one-time wallets; "
+                "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
+            )
+        return token_mints(connection, deployment.tables, limit=_MINTS_AT_FIRST)
