@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.lifecycle.flows import Flow
+from solpay_pipeline.lifecycle.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Payment, PaymentOption
 
 
@@ -74,19 +74,25 @@ def covers(
 
 def judge(
     payment: Payment,
-    flows: Iterable[Flow],
+    entries: Iterable[Entry],
     decimals: Mapping[Pubkey, int],
     tolerance: Tolerance = EXACT,
 ) -> Judgement:
-    """Judge a payment by the whole history of its wallet, in any order.
+    """Judge a payment by the entries of its wallet's statement, in any order of slots.
 
-    `decimals` holds the mints that could be read; an option of another mint cannot be paid. Where several
+    Lamports pay a price in SOL where they came to the wallet itself; at the address of a token account nobody asked for
+    them. `decimals` holds the mints that could be read; an option of another mint cannot be paid. Where several
     options are complete the one that was complete first, and in time, wins.
     """
-    incoming = sorted((flow for flow in flows if flow.amount > 0), key=lambda flow: flow.slot)
+    came_in = [
+        one
+        for one in entries
+        if one.entry_class is EntryClass.CAME_IN and (one.asset is not None or one.account == payment.address)
+    ]
+    incoming = sorted(came_in, key=lambda one: one.slot)
     received: dict[Pubkey | None, int] = {}
-    for flow in incoming:
-        received[flow.mint] = received.get(flow.mint, 0) + flow.amount
+    for one in incoming:
+        received[one.asset] = received.get(one.asset, 0) + one.amount
     if not received:
         return Judgement(Standing.UNPAID)
 
@@ -131,23 +137,23 @@ def _prices(payment: Payment, decimals: Mapping[Pubkey, int]) -> list[tuple[Paym
     return prices
 
 
-def _completing(incoming: list[Flow], option: PaymentOption, least: int) -> Flow | None:
+def _completing(incoming: list[Entry], option: PaymentOption, least: int) -> Entry | None:
     total = 0
-    for flow in incoming:
-        if flow.mint == option.mint:
-            total += flow.amount
+    for one in incoming:
+        if one.asset == option.mint:
+            total += one.amount
             if total >= least:
-                return flow
+                return one
     return None
 
 
-def _standing(payment: Payment, completing: Flow) -> int:
+def _standing(payment: Payment, completing: Entry) -> int:
     if completing.block_time is None:
         return _BY_RANK.index(Standing.UNDATED)
     in_time = completing.block_time <= payment.expires_at
     return _BY_RANK.index(Standing.PAID if in_time else Standing.LATE)
 
 
-def _short_or_late(payment: Payment, incoming: list[Flow]) -> Standing:
+def _short_or_late(payment: Payment, incoming: list[Entry]) -> Standing:
     first = incoming[0].block_time
     return Standing.LATE if first is not None and first > payment.expires_at else Standing.SHORT

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import transactions
-from solpay_pipeline.lifecycle.findings import Finding, FindingCode
+from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.planning import plan_sweep
 from solpay_pipeline.lifecycle.resolution import Disposition, resolve
@@ -99,12 +99,12 @@ class Sweeper:
         ]
 
     async def _went_home(self, snapshot: Snapshot) -> bool:
-        finding = await went_home(self.context, snapshot)
-        if finding.code is FindingCode.FOREIGN_MOVEMENT:
-            transitions.set_aside(self.context, [finding])
-            return True
-        self._give_up(snapshot.wallet, finding)
-        return False
+        findings = await went_home(self.context, snapshot)
+        if any(one.is_set_aside for one in findings):
+            self._give_up(snapshot.wallet, *findings)
+            return False
+        transitions.set_aside(self.context, findings)
+        return True
 
     async def _judge(self, snapshots: Sequence[Snapshot]) -> tuple[list[Wallet], list[Snapshot]]:
         """Wallets of payments that nobody has accepted: those that turn out paid, and those whose held money may go.

@@ -5,7 +5,7 @@ import asyncio
 from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline.operations.context import context as contexts
+from solpay_pipeline.operations.context import chain_facts
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.preflight import open_context
@@ -38,7 +38,7 @@ def test_the_blockhash_that_the_fee_was_asked_with_is_signed_with_once(tmp_path)
 
 
 def test_a_blockhash_that_has_waited_too_long_is_not_signed_with(tmp_path, monkeypatch):
-    monkeypatch.setattr(contexts, "_FRESH_SECONDS", 0.4)
+    monkeypatch.setattr(chain_facts, "_FRESH_SECONDS", 0.4)
     with open_shop(tmp_path) as shop:
         shop.node.faults.add(Fault("latency", seconds=0.5, methods=frozenset({"getFeeForMessage"})))
         assert blockhashes_asked(shop, then=1) == 2, "it is as old as the question for it"

@@ -17,13 +17,13 @@ from solpay_pipeline.chain.reading.addresses import (
     TOKEN_PROGRAM_ID,
     associated_token_address,
 )
-from solpay_pipeline.chain.reading.history import HistoryIncomplete, HistoryTooLong, flows_of, read
+from solpay_pipeline.chain.reading.history import HistoryIncomplete, HistoryTooLong, effect_of, read
 from solpay_pipeline.chain.rpc.answers import HistoryPage, SignatureRecord, TokenBalance, TransactionRecord
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import ChainError, NodeBehind, UnknownCursor
 from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveTokens
-from solpay_pipeline.lifecycle.flows import Flow
+from solpay_pipeline.lifecycle.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.localnet.server.server import Node, running
@@ -48,14 +48,16 @@ def rpc_to(node: Node) -> Rpc:
     return Rpc([Endpoint(SecretStr(node.url))], RpcOptions(retry_window_seconds=0))
 
 
-async def flows_on(ground: Ground, node: Node, owner: Pubkey, *accounts: Pubkey, **options) -> list[Flow]:
+async def flows_on(ground: Ground, node: Node, owner: Pubkey, *accounts: Pubkey, **options) -> list[Entry]:
     ground.chain.advance(5)
     async with rpc_to(node) as rpc:
-        return list((await read(rpc, owner, accounts, commitment=Commitment.CONFIRMED, **options)).flows)
+        return list(
+            (await read(rpc, owner, accounts, commitment=Commitment.CONFIRMED, **options)).statement.money
+        )
 
 
-def amounts(found: list[Flow]) -> list[tuple[Pubkey | None, int]]:
-    return [(flow.mint, flow.amount) for flow in found]
+def amounts(found: list[Entry]) -> list[tuple[Pubkey | None, int]]:
+    return [(flow.asset, flow.amount) for flow in found]
 
 
 async def test_several_payments_in_lamports_are_each_a_flow_oldest_first(ground, node):
@@ -67,7 +69,7 @@ async def test_several_payments_in_lamports_are_each_a_flow_oldest_first(ground,
     assert found[1].signature == record.signature
     assert found[1].block_time == datetime.fromtimestamp(record.block_time, UTC)
     assert found[0].slot < found[1].slot
-    assert found[0].beneficiaries == ()
+    assert found[0].towards is None
 
 
 async def test_a_payment_to_a_token_account_is_found_by_that_account(ground, node):
@@ -96,7 +98,7 @@ async def test_money_that_moved_on_is_an_outflow_and_tells_who_gained(ground, no
     ground.run([*lower(move, owner), *lower(close, owner)], wallet)
     came, left = await flows_on(ground, node, owner, source)
     assert (came.amount, left.amount) == (10, -10)
-    assert left.beneficiaries == (ground.receiver,)
+    assert left.towards == ground.receiver
     assert ground.account(source) is None
 
 
@@ -117,9 +119,9 @@ async def test_a_fee_that_the_wallet_paid_itself_went_to_nobody(ground, node):
     move = transfer(TransferParams(from_pubkey=owner, to_pubkey=other, lamports=1_000_000))
     message = MessageV0.try_compile(owner, [move], [], ground.chain.latest_blockhash()[0])
     assert ground.chain.submit(bytes(VersionedTransaction(message, [wallet]))).err is None
-    _, left = await flows_on(ground, node, owner)
-    assert left.amount == -1_000_000
-    assert left.beneficiaries == (other,)
+    _, fee, left = await flows_on(ground, node, owner)
+    assert (fee.entry_class, fee.amount) == (EntryClass.FEE, -5_000)
+    assert (left.entry_class, left.amount, left.towards) == (EntryClass.ELSEWHERE, -1_000_000, other)
     assert ground.lamports(owner) == 4_000_000 - 5_000
 
 
@@ -165,7 +167,7 @@ async def test_a_history_of_processed_blocks_is_read_at_confirmed(ground, node):
     ground.pay(owner, 1_000_000)
     ground.chain.advance(5)
     async with rpc_to(node) as rpc:
-        found = (await read(rpc, owner, [], commitment=Commitment.PROCESSED)).flows
+        found = (await read(rpc, owner, [], commitment=Commitment.PROCESSED)).statement.money
     assert amounts(found) == [(None, 1_000_000)]
 
 
@@ -221,7 +223,7 @@ async def test_a_history_says_how_far_back_the_node_goes_that_told_it(ground, no
         async with Rpc(endpoints, RpcOptions(retry_window_seconds=5)) as rpc:
             assert await rpc.first_available_block() < ground.chain.tick() - 400
             found = await read(rpc, owner, (), commitment=Commitment.CONFIRMED)
-    assert found.flows == ()
+    assert found.statement.money == ()
     assert found.first_slot > ground.chain.tick() - 400
 
 
@@ -285,7 +287,7 @@ class Pages:
 
 async def test_a_cursor_that_the_node_has_pruned_heals_itself():
     pages = Pages(2_500, forget_cursor=2)
-    found = (await read(pages, pages.owner, [], commitment=Commitment.FINALIZED)).flows
+    found = (await read(pages, pages.owner, [], commitment=Commitment.FINALIZED)).statement.money
     assert [flow.signature for flow in found] == [f"s{number}" for number in range(2_500)]
 
 
@@ -310,7 +312,7 @@ def test_a_balance_without_an_owner_is_ours_where_its_account_is():
     came = TokenBalance(2, mint, None, None, 9, 6)
     left = TokenBalance(4, mint, None, None, 9, 6)
     record = replace(record, pre_token_balances=(left,), post_token_balances=(came,))
-    (flow,) = [flow for flow in flows_of(record, owner, frozenset({account})) if flow.mint]
-    assert (flow.mint, flow.amount) == (mint, 9)
-    assert not [flow for flow in flows_of(record, owner) if flow.mint]
+    (change,) = [one for one in effect_of(record, owner, frozenset({account})).changes if one.holder == owner]
+    assert (change.mint, change.tokens_before, change.tokens_after) == (mint, 0, 9)
+    assert not [one for one in effect_of(record, owner).changes if one.holder == owner]
     assert payer != other

@@ -87,14 +87,14 @@ async def newest(
 async def test_that_nothing_came_to_an_empty_wallet_takes_one_call(ground, node):
     wallet = Wallet(ground)
     told, calls = await newest(node, wallet, wallet.owner, None, 0)
-    assert (told.flows, calls) == ((), 1)
+    assert (told.statement.money, calls) == ((), 1)
 
 
 async def test_a_payment_in_lamports_is_found_without_reading_what_opened_the_accounts(ground, node):
     wallet = Wallet(ground)
     record = ground.pay(wallet.owner, 900_000)
     told, calls = await newest(node, wallet, wallet.owner, None, 900_000)
-    assert [(flow.signature, flow.amount) for flow in told.flows] == [(record.signature, 900_000)]
+    assert [(flow.signature, flow.amount) for flow in told.statement.money] == [(record.signature, 900_000)]
     assert calls == 2
 
 
@@ -103,9 +103,9 @@ async def test_a_payment_in_tokens_is_found_by_its_account_alone(ground, node):
     mint, other = wallet.mints
     ground.mint_to(wallet.ata(mint), mint, 5_000_000)
     told, calls = await newest(node, wallet, wallet.ata(mint), mint.address, 5_000_000)
-    assert [(flow.mint, flow.amount) for flow in told.flows] == [(mint.address, 5_000_000)]
+    assert [(flow.asset, flow.amount) for flow in told.statement.money] == [(mint.address, 5_000_000)]
     assert calls == 2
-    assert other.address not in {flow.mint for flow in told.flows}
+    assert other.address not in {flow.asset for flow in told.statement.money}
 
 
 async def test_several_payments_that_add_up_are_told_oldest_first(ground, node):
@@ -113,7 +113,7 @@ async def test_several_payments_that_add_up_are_told_oldest_first(ground, node):
     ground.pay(wallet.owner, 900_000)
     ground.pay(wallet.owner, 400_000)
     told, calls = await newest(node, wallet, wallet.owner, None, 1_300_000)
-    assert [flow.amount for flow in told.flows] == [900_000, 400_000]
+    assert [flow.amount for flow in told.statement.money] == [900_000, 400_000]
     assert calls == 3
 
 
@@ -122,7 +122,7 @@ async def test_money_that_came_and_left_an_empty_wallet_is_seen_to_have_left(gro
     ground.pay(wallet.owner, 900_000)
     wallet.sends_home(900_000)
     told, _ = await newest(node, wallet, wallet.owner, None, 0)
-    assert [flow.amount for flow in told.flows] == [900_000, -900_000]
+    assert [flow.amount for flow in told.statement.money] == [900_000, -900_000]
 
 
 async def test_tokens_that_came_and_left_leave_a_transaction_that_the_wallet_signed(ground, node):
@@ -131,7 +131,7 @@ async def test_tokens_that_came_and_left_leave_a_transaction_that_the_wallet_sig
     ground.mint_to(wallet.ata(mint), mint, 5_000_000)
     ground.send_tokens(wallet.keypair, ground.receiver, mint, 5_000_000)
     told, calls = await newest(node, wallet, wallet.owner, None, 0)
-    assert [(flow.mint, flow.amount) for flow in told.flows] == [(mint.address, -5_000_000)]
+    assert [(flow.asset, flow.amount) for flow in told.statement.money] == [(mint.address, -5_000_000)]
     assert calls == 2
 
 
@@ -141,7 +141,7 @@ async def test_money_that_came_and_left_before_what_is_there_now_is_not_left_out
     wallet.sends_home(900_000)
     ground.pay(wallet.owner, 950_000)
     told, _ = await newest(node, wallet, wallet.owner, None, 950_000)
-    assert [flow.amount for flow in told.flows] == [900_000, -900_000, 950_000]
+    assert [flow.amount for flow in told.statement.money] == [900_000, -900_000, 950_000]
 
 
 async def test_a_lone_transaction_since_the_payment_was_made_is_read(ground, node):
@@ -150,7 +150,7 @@ async def test_a_lone_transaction_since_the_payment_was_made_is_read(ground, nod
     told, calls = await newest(
         node, wallet, wallet.owner, None, 0, made_at=wallet.made_at - timedelta(seconds=60)
     )
-    assert (told.flows, calls) == ((), 2)
+    assert (told.statement.money, calls) == ((), 2)
 
 
 async def test_a_balance_that_few_transactions_do_not_explain_is_not_told(ground, node):
@@ -178,5 +178,5 @@ async def test_failed_transactions_moved_nothing_and_are_not_read(ground, node):
             stranger,
         )
     told, calls = await newest(node, wallet, wallet.owner, None, 900_000)
-    assert [flow.amount for flow in told.flows] == [900_000]
+    assert [flow.amount for flow in told.statement.money] == [900_000]
     assert calls == 2

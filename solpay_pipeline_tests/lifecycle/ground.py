@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle, TokenHolding
+from solpay_pipeline.lifecycle.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import Payment, PaymentOption, PaymentStatus, Wallet, WalletState
 
 CLASSIC, TOKEN_2022 = Pubkey.new_unique(), Pubkey.new_unique()
@@ -39,8 +39,9 @@ def came(
     slot: int = 1,
     at: datetime | None = IN_TIME,
     signature: str = "",
-) -> Flow:
-    return Flow(signature or f"in slot {slot}", slot, at, mint, amount)
+) -> Entry:
+    entry_class = EntryClass.CAME_IN if amount > 0 else EntryClass.WENT_HOME
+    return Entry(signature or f"in slot {slot}", slot, at, OWNER, mint, entry_class, amount)
 
 
 def token(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.judgement import EXACT, Judgement, Standing, Tolerance, covers, judge
+from solpay_pipeline.lifecycle.statement import Entry
 from solpay_pipeline.lifecycle.terms import PaymentStatus
 from solpay_pipeline_tests.lifecycle.ground import (
     BY_PYUSD,
@@ -27,7 +27,7 @@ from solpay_pipeline_tests.lifecycle.ground import (
 )
 
 
-def judged(*flows: Flow, tolerance: Tolerance = EXACT) -> Judgement:
+def judged(*flows: Entry, tolerance: Tolerance = EXACT) -> Judgement:
     return judge(payment(), flows, DECIMALS, tolerance)
 
 
@@ -172,7 +172,7 @@ def test_a_balance_covers_a_payment_where_it_would_pay_one_of_its_options() -> N
         max_size=6,
     )
 )
-def test_no_history_whatever_is_called_paid_without_the_price_having_come_in_time(flows: list[Flow]) -> None:
+def test_no_history_whatever_is_called_paid_without_the_price_having_come_in_time(flows: list[Entry]) -> None:
     numbered = [replace(flow, signature=str(number)) for number, flow in enumerate(flows)]
     found = judged(*numbered)
     in_time = [flow for flow in numbered if flow.amount > 0 and (flow.block_time or LATE) <= EXPIRES]
@@ -181,9 +181,9 @@ def test_no_history_whatever_is_called_paid_without_the_price_having_come_in_tim
         assert found.signature in {flow.signature for flow in in_time}
         assert found.option is not None
         price = SOL if found.option.mint is None else PRICE
-        assert sum(flow.amount for flow in untimed_before if flow.mint == found.option.mint) >= price
+        assert sum(flow.amount for flow in untimed_before if flow.asset == found.option.mint) >= price
     assert found.received == {
-        mint: sum(flow.amount for flow in untimed_before if flow.mint == mint)
-        for mint in {flow.mint for flow in untimed_before}
+        mint: sum(flow.amount for flow in untimed_before if flow.asset == mint)
+        for mint in {flow.asset for flow in untimed_before}
     }
     assert all(amount > 0 for amount in found.surplus.values())

@@ -1,12 +1,11 @@
-"""Reads what came to a wallet and what left it, from balances before and after each of its transactions.
+"""Reads all that came to a wallet and left it, as a statement, from balances before and after each transaction.
 
 Log text is never looked at: p-token writes none, and a payment through another program counts like any
 other. A history that is longer than the limit (`HistoryTooLong`) or has a hole (`HistoryIncomplete`) is an
 error, not a short list.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.concurrently import all_of
+from solpay_pipeline.chain.reading.addresses import NATIVE_MINTS
 from solpay_pipeline.chain.rpc.answers import SignatureRecord, TokenBalance, TransactionRecord
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import (
@@ -23,7 +23,8 @@ from solpay_pipeline.chain.rpc.errors import (
     UnknownCursor,
     UnsupportedVersion,
 )
-from solpay_pipeline.lifecycle.flows import Flow
+from solpay_pipeline.lifecycle.effects import Change, Effect, in_order
+from solpay_pipeline.lifecycle.statement import Statement, statement_of
 from solpay_pipeline.lifecycle.terms import Commitment
 
 PAGE: Final = 1_000
@@ -44,11 +45,12 @@ NEWEST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A wallet's flows, oldest first. They are all there are since `first_slot`, the oldest that every node that was
-    asked for them still has; what was before may be missing.
+    """A wallet's statement: all there is since `first_slot`, the oldest that every node that was asked still has.
+
+    What was before may be missing.
     """
 
-    flows: tuple[Flow, ...]
+    statement: Statement
     first_slot: int
 
 
@@ -72,23 +74,23 @@ async def read(
     token_accounts: Sequence[Pubkey],
     *,
     commitment: Commitment,
+    homes: Set[Pubkey] = frozenset(),
+    without: Set[Pubkey] = frozenset(),
     since: datetime | None = None,
     max_signatures: int = 5_000,
     min_context_slot: int | None = None,
 ) -> History:
     """Every change of the wallet's lamports and token balances since `since`, oldest first.
 
-    `token_accounts` are searched besides `owner`, since a transfer to an ATA names the ATA only; also those
-    that are closed or never were. A token balance counts where its account's owner is `owner` at that time,
-    at whatever address. Lamports are those of the system account alone: the rent in token accounts is not
-    the wallet's money.
+    `token_accounts` are searched besides `owner`, since a transfer to an ATA names the ATA only; also those that are
+    closed or never were, and in turn every account of the wallet that these histories name, but for those in
+    `without`. A token balance counts where its account's owner is `owner` at that time, at whatever address. `homes`
+    are where money is home (`statement_of`).
 
     With `min_context_slot` no node is believed that has not come so far: one that lags does not list what a fresher one
     has shown already.
 
-    Where the wallet itself paid a transaction's fee, the fee is added back: it went to nobody, and a
-    payment is not smaller because its sender spent some of it on a fee. Failed transactions moved nothing
-    and do not count.
+    Failed transactions moved nothing and do not count.
 
     Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included),
     `HistoryIncomplete`, and the RPC's own errors. There is no history of blocks that are only processed:
@@ -96,23 +98,39 @@ async def read(
     """
     commitment = Commitment.CONFIRMED if commitment is Commitment.PROCESSED else commitment
     listed: dict[str, SignatureRecord] = {}
+    read_before: dict[str, Effect] = {}
     first_slot = 0
-    for address in dict.fromkeys((owner, *token_accounts)):
-        first = await _list(rpc, address, listed, commitment, since, max_signatures, min_context_slot)
-        first_slot = max(first_slot, first)
-    succeeded = [record.signature for record in listed.values() if record.err is None]
-    found: list[TransactionRecord] = []
-    for start in range(0, len(succeeded), TRANSACTIONS_AT_ONCE):
-        batch = succeeded[start : start + TRANSACTIONS_AT_ONCE]
-        found.extend(await all_of(_transaction(rpc, each, commitment) for each in batch))
-    # Listed newest first; within a slot that order is all there is to go by.
-    found.reverse()
-    found.sort(key=lambda record: record.slot)
-    addresses = frozenset(token_accounts)
-    return History(
-        tuple(flow for record in found if record.err is None for flow in flows_of(record, owner, addresses)),
-        first_slot,
-    )
+    wanted = dict.fromkeys((owner, *token_accounts))
+    searched: set[Pubkey] = set()
+    while unsearched := [address for address in wanted if address not in searched]:
+        for address in unsearched:
+            first = await _list(rpc, address, listed, commitment, since, max_signatures, min_context_slot)
+            first_slot = max(first_slot, first)
+        searched.update(unsearched)
+        accounts = frozenset(searched - {owner})
+        await _read_listed(rpc, listed.values(), read_before, owner, accounts, commitment)
+        # Listed newest first; that order stands where nothing else tells the order within a slot.
+        effects = in_order(reversed([read_before[each] for each in listed if each in read_before]))
+        statement = _statement(owner, effects, accounts, homes)
+        wanted |= dict.fromkeys(statement.owned.keys() - without)
+    return History(statement, first_slot)
+
+
+async def _read_listed(
+    rpc: Rpc,
+    records: Iterable[SignatureRecord],
+    known: dict[str, Effect],
+    owner: Pubkey,
+    accounts: frozenset[Pubkey],
+    commitment: Commitment,
+) -> None:
+    """Read the transactions that succeeded and are not `known` yet, a few dozen side by side."""
+    unread = [one.signature for one in records if one.err is None and one.signature not in known]
+    for start in range(0, len(unread), TRANSACTIONS_AT_ONCE):
+        batch = unread[start : start + TRANSACTIONS_AT_ONCE]
+        for record in await all_of(_transaction(rpc, each, commitment) for each in batch):
+            if record.err is None:
+                known[record.signature] = effect_of(record, owner, accounts)
 
 
 async def read_newest(
@@ -124,11 +142,12 @@ async def read_newest(
     balance: int,
     made_at: datetime,
     commitment: Commitment,
+    homes: Set[Pubkey] = frozenset(),
     min_context_slot: int | None = None,
 ) -> History | None:
-    """The flows by which `address` (the wallet or a token account of it) came to hold `balance` base units of `mint`.
+    """The entries by which `address` (the wallet or a token account of it) came to hold `balance` base units of `mint`.
 
-    Its transactions are read from the newest on, until their flows add up to the balance and at most one is left, from
+    Its transactions are read from the newest on, until they add up to the balance and at most one is left, from
     before `made_at`, when the payment was made. That one opened the account, and is not read: before it there was
     nothing, after it there was nothing, and to bring money and take it away takes two. None where so little does not
     explain the balance.
@@ -142,43 +161,88 @@ async def read_newest(
     if len(page.records) == NEWEST:
         return None
     unread = [record for record in page.records if record.err is None]
-    flows: list[Flow] = []
+    accounts = frozenset({address}) - {owner}
+    effects: list[Effect] = []
     while True:
-        explained = sum(flow.amount for flow in flows if flow.mint == mint)
+        explained = sum(_gained(effect, address, mint) for effect in effects)
         if (
             explained == balance
             and all(_is_before(record, made_at) for record in unread)
             and len(unread) <= 1
         ):
-            return History(tuple(flows), page.first_available_slot)
+            return History(_statement(owner, in_order(effects), accounts, homes), page.first_available_slot)
         if not unread:
             return None
         record = await _transaction(rpc, unread.pop(0).signature, commitment)
         if record.err is None:
-            flows[:0] = flows_of(record, owner, frozenset({address}) - {owner})
+            effects.insert(0, effect_of(record, owner, accounts))
 
 
-def flows_of(
+def effect_of(
     record: TransactionRecord, owner: Pubkey, token_accounts: frozenset[Pubkey] = frozenset()
-) -> list[Flow]:
-    """The flows of one successful transaction, lamports first, then mints in the order of their accounts.
+) -> Effect:
+    """What one successful transaction did to the accounts that it names.
 
-    `token_accounts` are taken for the wallet's where the node doesn't tell the owner of a token balance.
+    `token_accounts` are taken for `owner`'s where the node doesn't tell the owner of a token balance.
     """
-    changes: list[tuple[Pubkey | None, Counter[Pubkey]]] = [(None, _lamport_changes(record))]
-    changes.extend(_token_changes(record, owner, token_accounts).items())
-    return [
-        Flow(
-            signature=record.signature,
-            slot=record.slot,
-            block_time=record.block_time,
-            mint=mint,
-            amount=by_owner[owner],
-            beneficiaries=_gainers(by_owner) if by_owner[owner] < 0 else (),
-        )
-        for mint, by_owner in changes
-        if by_owner[owner]
-    ]
+    before = {one.account_index: one for one in record.pre_token_balances}
+    after = {one.account_index: one for one in record.post_token_balances}
+    changes = (
+        _change(record, index, before.get(index), after.get(index), owner, token_accounts)
+        for index in range(len(record.account_keys))
+    )
+    return Effect(
+        signature=record.signature,
+        slot=record.slot,
+        block_time=record.block_time,
+        fee=record.fee,
+        fee_payer=record.account_keys[0] if record.account_keys else owner,
+        changes=tuple(one for one in changes if one is not None),
+    )
+
+
+def _change(
+    record: TransactionRecord,
+    index: int,
+    before: TokenBalance | None,
+    after: TokenBalance | None,
+    owner: Pubkey,
+    token_accounts: frozenset[Pubkey],
+) -> Change | None:
+    address = record.account_keys[index]
+    lamports = record.pre_balances[index], record.post_balances[index]
+    held = after or before
+    if held is None:
+        return Change(address, address, *lamports) if lamports[0] != lamports[1] else None
+    holder = held.owner or (owner if address in token_accounts else address)
+    return Change(
+        address=address,
+        holder=holder,
+        lamports_before=lamports[0],
+        lamports_after=lamports[1],
+        mint=held.mint,
+        tokens_before=0 if before is None else before.amount,
+        tokens_after=0 if after is None else after.amount,
+        opened=before is None,
+        closed=after is None,
+    )
+
+
+def _statement(
+    owner: Pubkey, effects: Sequence[Effect], accounts: frozenset[Pubkey], homes: Set[Pubkey]
+) -> Statement:
+    return statement_of(owner, effects, accounts=accounts, homes=homes, native_mints=NATIVE_MINTS)
+
+
+def _gained(effect: Effect, address: Pubkey, mint: Pubkey | None) -> int:
+    """What one account gained of a mint, or of lamports; of wrapped SOL all its lamports count."""
+    return sum(
+        one.lamports_after - one.lamports_before
+        if mint is None or mint in NATIVE_MINTS
+        else one.tokens_after - one.tokens_before
+        for one in effect.changes
+        if one.address == address
+    )
 
 
 async def _list(
@@ -236,40 +300,3 @@ async def _transaction(rpc: Rpc, signature: str, commitment: Commitment) -> Tran
     if record is None:
         raise HistoryIncomplete(f"{signature} is listed, but the node does not have it")
     return record
-
-
-def _lamport_changes(record: TransactionRecord) -> Counter[Pubkey]:
-    changes: Counter[Pubkey] = Counter()
-    for key, before, after in zip(
-        record.account_keys, record.pre_balances, record.post_balances, strict=True
-    ):
-        changes[key] += after - before
-    if record.account_keys:
-        changes[record.account_keys[0]] += record.fee
-    return changes
-
-
-def _token_changes(
-    record: TransactionRecord, owner: Pubkey, token_accounts: frozenset[Pubkey]
-) -> Mapping[Pubkey, Counter[Pubkey]]:
-    changes: dict[Pubkey, Counter[Pubkey]] = {}
-    for balances, sign in ((record.pre_token_balances, -1), (record.post_token_balances, 1)):
-        for balance in balances:
-            holder = _holder(record, balance, owner, token_accounts)
-            changes.setdefault(balance.mint, Counter())[holder] += sign * balance.amount
-    return changes
-
-
-def _holder(
-    record: TransactionRecord, balance: TokenBalance, owner: Pubkey, token_accounts: frozenset[Pubkey]
-) -> Pubkey:
-    if balance.owner is not None:
-        return balance.owner
-    address = record.account_keys[balance.account_index]
-    return owner if address in token_accounts else address
-
-
-def _gainers(by_owner: Counter[Pubkey]) -> tuple[Pubkey, ...]:
-    """Who gained, most first."""
-    gains = [(amount, str(address), address) for address, amount in by_owner.items() if amount > 0]
-    return tuple(address for _amount, _text, address in sorted(gains, key=lambda gain: (-gain[0], gain[1])))

@@ -1,47 +1,65 @@
-"""Money that left a wallet by no transaction of ours: by the peer's own commands, or by a hand.
+"""Money that left a wallet by no transaction of ours: by the peer's own commands, or by somebody with its key.
 
-Beside the peer money is safe by nature, since both send it to one receiver; but it is told, and where it went elsewhere
-the wallet is set aside for a person.
+Beside the peer money is safe by nature, since both send it to one receiver. It is explained by sums, never by the
+presence of a movement: what did not reach the receiver is a finding, with its amount and where it went.
 """
 
 from solpay_pipeline.chain.reading.history import UNTOLD
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
+from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.statement import Entry, EntryClass
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.snapshots import wallet_history
 
 
-async def went_home(context: OperationContext, snapshot: Snapshot) -> Finding:
-    """Tell where the money of an empty wallet went.
+async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Finding]:
+    """Report where the money of an empty wallet went, by asset.
 
-    `FOREIGN_MOVEMENT` where all of it went to the receiver; `FUNDS_ELSEWHERE`, which sets aside, where it did not or
-    nothing explains it.
+    `FOREIGN_MOVEMENT` where all of it went to the receiver; `FUNDS_ELSEWHERE`, which sets aside, for each asset of
+    which some did not, or where nothing explains that the wallet is empty.
     """
     try:
-        flows = (await wallet_history(context, snapshot)).flows
+        statement = (await wallet_history(context, snapshot)).statement
     except UNTOLD as error:
         words = f"the payment is accepted, but its wallet is empty, and its history cannot be read: {error}"
-        return _finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)
-    left = [flow for flow in flows if flow.amount < 0]
-    if not left:
-        return _finding(
-            snapshot,
-            FindingCode.FUNDS_ELSEWHERE,
-            "the payment is accepted, but its wallet is empty and no transaction of the node's history explains it",
-        )
-    strangers = sorted(
-        {flow.signature for flow in left if context.deployment.receiver not in flow.beneficiaries}
-    )
-    if strangers:
-        words = f"its money did not go to the receiver but elsewhere, by {', '.join(strangers)}"
-        return _finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)
-    signatures = ", ".join(dict.fromkeys(flow.signature for flow in left))
-    return _finding(
-        snapshot,
-        FindingCode.FOREIGN_MOVEMENT,
-        f"it was swept to the receiver by transactions that are not ours: {signatures}",
-    )
+        return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
+    lost = [one for one in statement.money if _is_lost(snapshot, one)]
+    if lost:
+        return [
+            _elsewhere(snapshot, asset, [one for one in lost if one.asset == asset])
+            for asset in dict.fromkeys(one.asset for one in lost)
+        ]
+    home = [one for one in statement.money if one.entry_class is EntryClass.WENT_HOME]
+    if not home:
+        words = "the payment is accepted, but its wallet is empty and no transaction of the node's history explains it"
+        return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
+    signatures = ", ".join(dict.fromkeys(one.signature for one in home))
+    words = f"it was swept to the receiver by transactions that are not ours: {signatures}"
+    return [_finding(snapshot, FindingCode.FOREIGN_MOVEMENT, words)]
 
 
-def _finding(snapshot: Snapshot, code: FindingCode, words: str) -> Finding:
-    return Finding(code, snapshot.wallet.id, snapshot.payment.id, words)
+def _is_lost(snapshot: Snapshot, entry: Entry) -> bool:
+    """It went to a stranger, or was burnt: what nobody gained of a token without a transfer fee."""
+    if entry.entry_class is EntryClass.WITHHELD and entry.asset is not None:
+        mint = snapshot.mints.get(entry.asset)
+        return isinstance(mint, Mint) and not mint.has_transfer_fee
+    return entry.entry_class is EntryClass.ELSEWHERE
+
+
+def _elsewhere(snapshot: Snapshot, asset: object, lost: list[Entry]) -> Finding:
+    parts = [
+        f"{-one.amount} {'were burnt' if one.towards is None else f'went to {one.towards}'} by {one.signature}"
+        for one in lost
+    ]
+    name = "lamports" if lost[0].asset is None else f"base units of {asset}"
+    words = f"not all of its money went to the receiver: of {name} {'; '.join(parts)}"
+    amount = -sum(one.amount for one in lost)
+    return _finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words, lost[0], amount)
+
+
+def _finding(
+    snapshot: Snapshot, code: FindingCode, words: str, entry: Entry | None = None, amount: int = 0
+) -> Finding:
+    mint = None if entry is None else entry.asset
+    return Finding(code, snapshot.wallet.id, snapshot.payment.id, words, mint, amount)

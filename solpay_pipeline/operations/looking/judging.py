@@ -52,7 +52,7 @@ async def judge_expired(context: OperationContext, snapshots: Sequence[Snapshot]
     transitions.accept(context, paid)
     for snapshot in moved_on:
         # It was too little, and somebody has moved it on: a person must know, whose it is now.
-        transitions.set_aside(context, [await went_home(context, snapshot)])
+        transitions.set_aside(context, await went_home(context, snapshot))
     expired += transitions.expire(context, empty)
     return expired + transitions.move_to_state(context, left_behind, WalletState.PAYMENT_EXPIRED)
 

@@ -1,7 +1,7 @@
 """What the chain says of some wallets: holdings in batches, and, where it matters, a judgement by history."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from solders.pubkey import Pubkey
@@ -11,10 +11,10 @@ from solpay_pipeline.chain.reading import accounts, history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
-from solpay_pipeline.lifecycle.flows import Flow
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing, covers, judge
 from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.statement import Statement
 from solpay_pipeline.lifecycle.terms import Commitment, Wallet
 from solpay_pipeline.operations.context.context import OperationContext
 
@@ -83,24 +83,33 @@ async def wallet_history(context: OperationContext, snapshot: Snapshot) -> Histo
     commitment = context.deployment.acceptance
     owner = snapshot.holdings.owner
     read = partial(
-        history.read, context.rpc, owner, commitment=commitment, min_context_slot=context.chain_slot
+        history.read,
+        context.rpc,
+        owner,
+        commitment=commitment,
+        homes=homes_of(context),
+        min_context_slot=context.chain_slot,
     )
     if snapshot.holdings.is_empty:
-        its_own = await read(())
-        if not its_own.flows:
+        its_own = await read((), without=frozenset(_token_accounts(snapshot)))
+        if not its_own.statement.money:
             return its_own
     return await read(_token_accounts(snapshot))
 
 
 async def _judge(context: OperationContext, snapshot: Snapshot) -> Judgement | Finding:
     def judged(found: History) -> Judgement:
-        return judge(snapshot.payment, found.flows, snapshot.decimals, context.options.tolerance)
+        return judge(snapshot.payment, found.statement.entries, snapshot.decimals, context.options.tolerance)
 
     try:
         found = await _newest_history(context, snapshot)
         judgement = None if found is None else judged(found)
         # What little was read proves that it was paid, or that nothing was ever there; all else takes everything.
-        if found is None or judgement is None or (found.flows and judgement.standing is not Standing.PAID):
+        if (
+            found is None
+            or judgement is None
+            or (found.statement.money and judgement.standing is not Standing.PAID)
+        ):
             found = await wallet_history(context, snapshot)
             judgement = judged(found)
     except history.UNTOLD as error:
@@ -111,7 +120,7 @@ async def _judge(context: OperationContext, snapshot: Snapshot) -> Judgement | F
     history_from = await context.facts.history_from(found.first_slot)
     if history_from is not None and history_from > snapshot.payment.created_at:
         return _unreadable(snapshot, f"the node's history begins at {history_from:%Y-%m-%d %H:%M:%S} UTC")
-    unexplained = _unexplained(snapshot.holdings, found.flows)
+    unexplained = _unexplained(snapshot.holdings, found.statement)
     if unexplained:
         return _unreadable(
             snapshot, f"the node's history does not explain the balance of {', '.join(unexplained)}"
@@ -143,25 +152,23 @@ async def _newest_history(context: OperationContext, snapshot: Snapshot) -> Hist
         balance=balance,
         made_at=snapshot.payment.created_at,
         commitment=context.deployment.acceptance,
+        homes=homes_of(context),
         min_context_slot=context.chain_slot,
     )
 
 
-def _unexplained(holdings: Holdings, flows: Iterable[Flow]) -> list[str]:
-    """Assets of which more is there than ever came.
+def homes_of(context: OperationContext) -> frozenset[Pubkey]:
+    """Where money is home: the receiver, and the fee payer, to whom rent returns."""
+    return frozenset({context.deployment.receiver, context.deployment.fee_payer.pubkey})
 
-    Less is no gap: a fee that the wallet paid itself is in no flow, and money may come between the two reads. Lamports
-    that were sent straight to an account of wrapped SOL are its tokens without a flow of tokens.
+
+def _unexplained(holdings: Holdings, statement: Statement) -> list[str]:
+    """Assets of which more is there than the statement explains.
+
+    Less is no gap: money may come between the two reads.
     """
-    wrapped = {token.mint.address for token in holdings.tokens if token.is_native}
-    sums: dict[Pubkey | None, int] = {}
-    for flow in flows:
-        sums[flow.mint] = sums.get(flow.mint, 0) + flow.amount
-    return [
-        "SOL" if mint is None else str(mint)
-        for mint, amount in holdings.balances().items()
-        if sums.get(mint, 0) < amount and mint not in wrapped
-    ]
+    gaps = statement.gaps(holdings.balances())
+    return ["SOL" if mint is None else str(mint) for mint, gap in gaps.items() if gap > 0]
 
 
 def _token_accounts(snapshot: Snapshot) -> list[Pubkey]:
