@@ -12,12 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from solana.rpc.commitment import Commitment as SolanaCommitment
-from solana.rpc.models import TokenAccountOpts
 from solders.account import Account
-from solders.message import MessageV0
+from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc import parsing
@@ -36,10 +34,12 @@ from solpay_pipeline.chain.rpc.failover import GENESIS, Failover, Node
 from solpay_pipeline.chain.rpc.heights import contradiction
 from solpay_pipeline.chain.rpc.options import Endpoint, RpcOptions
 from solpay_pipeline.chain.rpc.pace import Limiter
-from solpay_pipeline.chain.rpc.transport import GuardedClient, GuardedProvider
+from solpay_pipeline.chain.rpc.transport import Transport
 from solpay_pipeline.lifecycle.terms import Commitment
 
 __all__ = ["Endpoint", "Rpc", "RpcOptions"]
+
+T = TypeVar("T")
 
 ACCOUNTS_PER_CALL = 100
 STATUSES_PER_CALL = 256
@@ -94,7 +94,7 @@ class Rpc:
 
     async def __aexit__(self, *_: object) -> None:
         for node in self.failover.nodes:
-            await node.client.close()
+            await node.transport.close()
 
     async def check_cluster(self, expected: str) -> None:
         """Make sure that every endpoint serves `expected`: a cluster's name, `localnet`, or a genesis hash.
@@ -109,7 +109,7 @@ class Rpc:
 
     async def genesis_hash(self) -> str:
         """The cluster's genesis hash, base58."""
-        return str((await self.failover.ask(lambda node: node.client.get_genesis_hash())).value)
+        return str(await self._read(parsing.hash_value, "getGenesisHash"))
 
     async def latest_blockhash(self, commitment: Commitment) -> RecentBlockhash:
         """A blockhash to sign with, from a node whose numbers make sense (SOLANA.md 3.2, sanity check).
@@ -121,32 +121,30 @@ class Rpc:
 
     async def block_height(self, commitment: Commitment) -> int:
         """Blocks below the newest one at `commitment`: what a blockhash's life is counted in."""
-        return (await self.failover.ask(lambda node: node.client.get_block_height(_named(commitment)))).value
+        return await self._read(parsing.whole, "getBlockHeight", _config(commitment=commitment))
 
     async def slot(self, commitment: Commitment) -> int:
         """The newest slot at `commitment`."""
-        return (await self.failover.ask(lambda node: node.client.get_slot(_named(commitment)))).value
+        return await self._read(parsing.whole, "getSlot", _config(commitment=commitment))
 
     async def block_time(self, slot: int) -> datetime | None:
         """When the block of `slot` was made, None where it has none or it is not known any more."""
         try:
-            answer = await self.failover.ask(lambda node: node.client.get_block_time(slot))
+            return await self._read(parsing.block_time, "getBlockTime", slot)
         except RpcRejected as refusal:
             if refusal.code in NO_BLOCK_CODES:
                 return None
             raise
-        with parsing.reading("getBlockTime"):
-            return parsing.block_time(answer.value)
 
     async def accounts(
         self, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None = None
     ) -> AccountsAt:
         """Any number of accounts, a hundred a call. No key: nothing asked, slot 0."""
         method = "getMultipleAccounts"
-        config = _config(commitment=commitment.value, encoding="base64", minContextSlot=min_context_slot)
+        config = _config(commitment=commitment, encoding="base64", minContextSlot=min_context_slot)
 
         async def read(chunk: Sequence[Pubkey]) -> Batch[Account | None]:
-            result = await self._raw(method, [list(map(str, chunk)), config])
+            result = await self._ask(method, list(map(str, chunk)), config)
             with parsing.reading(method):
                 values = parsing.context_values(result, len(chunk))
                 return parsing.context_slot(result), tuple(map(parsing.account, values))
@@ -163,7 +161,7 @@ class Rpc:
         config = {"searchTransactionHistory": search_history}
 
         async def read(chunk: Sequence[str]) -> Batch[SignatureStatus | None]:
-            result = await self._raw(method, [list(chunk), config])
+            result = await self._ask(method, list(chunk), config)
             with parsing.reading(method):
                 values = parsing.context_values(result, len(chunk))
                 return parsing.context_slot(result), tuple(map(parsing.signature_status, values))
@@ -184,11 +182,11 @@ class Rpc:
         config = _config(
             encoding="base64",
             skipPreflight=False,
-            preflightCommitment=preflight_commitment.value,
+            preflightCommitment=preflight_commitment,
             maxRetries=0,
             minContextSlot=min_context_slot,
         )
-        result = await self._raw("sendTransaction", [_base64(wire), config], retry=False)
+        result = await self._ask("sendTransaction", _base64(wire), config, retry=False)
         if not isinstance(result, str):
             raise MalformedAnswer("the answer to sendTransaction is not a signature")
 
@@ -204,35 +202,30 @@ class Rpc:
         """What the transaction would do now. A failing transaction is an answer, not an error."""
         config = _config(
             encoding="base64",
-            commitment=commitment.value,
+            commitment=commitment,
             sigVerify=verify_signatures,
             replaceRecentBlockhash=replace_blockhash,
             minContextSlot=min_context_slot,
         )
-        result = await self._raw("simulateTransaction", [_base64(wire), config])
+        result = await self._ask("simulateTransaction", _base64(wire), config)
         with parsing.reading("simulateTransaction"):
             return parsing.simulation(result)
 
     async def minimum_balance(self, size: int) -> int:
         """Lamports that keep an account of `size` bytes rent-exempt."""
-        answer = await self.failover.ask(
-            lambda node: node.client.get_minimum_balance_for_rent_exemption(
-                size, _named(Commitment.CONFIRMED)
-            )
-        )
-        return answer.value
+        config = _config(commitment=Commitment.CONFIRMED)
+        return await self._read(parsing.whole, "getMinimumBalanceForRentExemption", size, config)
 
     async def fee_for_message(self, message: MessageV0, commitment: Commitment) -> int:
         """Lamports that the cluster takes for a message as it stands (getFeeForMessage).
 
         Raises `NodeBehind` where the node does not know the message's blockhash.
         """
-        answer = await self.failover.ask(
-            lambda node: node.client.get_fee_for_message(message, _named(commitment))
-        )
-        if answer.value is None:
+        encoded, config = _base64(to_bytes_versioned(message)), _config(commitment=commitment)
+        fee = await self._read(parsing.fee, "getFeeForMessage", encoded, config)
+        if fee is None:
             raise NodeBehind("getFeeForMessage: the node does not know the blockhash of the message")
-        return answer.value
+        return fee
 
     async def recent_priority_fees(self, accounts: Sequence[Pubkey]) -> tuple[int, ...]:
         """Lowest landed priority fee of each recent slot, in micro-lamports a compute unit, oldest slot
@@ -242,10 +235,9 @@ class Rpc:
         """
         if len(accounts) > FEE_ACCOUNTS:
             raise ValueError(f"at most {FEE_ACCOUNTS} accounts")
-        answer = await self.failover.ask(
-            lambda node: node.client.get_recent_prioritization_fees(list(accounts))
+        return await self._read(
+            parsing.priority_fees, "getRecentPrioritizationFees", list(map(str, accounts))
         )
-        return tuple(fee.prioritization_fee for fee in sorted(answer.value, key=lambda fee: fee.slot))
 
     async def history_page(
         self,
@@ -264,7 +256,7 @@ class Rpc:
         """
         method = "getSignaturesForAddress"
         config = _config(
-            commitment=commitment.value,
+            commitment=commitment,
             before=before,
             until=until,
             limit=limit,
@@ -273,7 +265,7 @@ class Rpc:
 
         async def ask(node: Node) -> tuple[int, Any]:
             first = await _history_from(node)
-            return first, await node.client.ask(method, [str(address), config])
+            return first, await node.transport.ask(method, [str(address), config])
 
         first, result = await self.failover.ask(ask)
         with parsing.reading(method):
@@ -283,9 +275,9 @@ class Rpc:
         """A landed transaction of any version, None where the node knows none at `commitment`."""
         method = "getTransaction"
         config = _config(
-            commitment=commitment.value, encoding="json", maxSupportedTransactionVersion=HIGHEST_VERSION
+            commitment=commitment, encoding="json", maxSupportedTransactionVersion=HIGHEST_VERSION
         )
-        result = await self._raw(method, [signature, config])
+        result = await self._ask(method, signature, config)
         with parsing.reading(method):
             return None if result is None else parsing.transaction_record(signature, result)
 
@@ -293,22 +285,21 @@ class Rpc:
         self, owner: Pubkey, program: Pubkey, commitment: Commitment
     ) -> tuple[tuple[Pubkey, Account], ...]:
         """All token accounts of `owner` under one token program, ATA or not."""
-        options = TokenAccountOpts(program_id=program, encoding="base64")
-        answer = await self.failover.ask(
-            lambda node: node.client.get_token_accounts_by_owner(owner, options, _named(commitment))
+        config = _config(commitment=commitment, encoding="base64")
+        return await self._read(
+            parsing.keyed_accounts, "getTokenAccountsByOwner", str(owner), {"programId": str(program)}, config
         )
-        return tuple((keyed.pubkey, keyed.account) for keyed in answer.value)
 
     async def balance(self, key: Pubkey, commitment: Commitment) -> int:
         """Lamports of an account, 0 where there is none."""
-        return (await self.failover.ask(lambda node: node.client.get_balance(key, _named(commitment)))).value
+        return await self._read(parsing.balance, "getBalance", str(key), _config(commitment=commitment))
 
     async def is_healthy(self) -> bool:
         """Tell whether the node says of itself that it keeps up with the cluster."""
 
         async def ask(node: Node) -> bool:
             try:
-                return await node.client.is_connected()
+                return await node.transport.read(parsing.is_ok, "getHealth")
             except NodeBehind:
                 return False
 
@@ -316,7 +307,7 @@ class Rpc:
 
     async def first_available_block(self) -> int:
         """The oldest slot of which the node still has the block."""
-        return (await self.failover.ask(lambda node: node.client.get_first_available_block())).value
+        return await self._read(parsing.whole, "getFirstAvailableBlock")
 
     @property
     def seconds_apart(self) -> float:
@@ -333,9 +324,13 @@ class Rpc:
         alone.failover = self.failover.only(node, window_seconds=WITNESS_WINDOW_SECONDS)
         return alone
 
-    async def _raw(self, method: str, params: list[object], *, retry: bool = True) -> Any:
-        """The decoded result, for answers that solders does not read, or not robustly."""
-        return await self.failover.ask(lambda node: node.client.ask(method, params), retry=retry)
+    async def _read(self, reader: Callable[[Any], T], method: str, *params: object) -> T:
+        """What `reader` makes of the result. An endpoint whose result it cannot read has failed."""
+        return await self.failover.ask(lambda node: node.transport.read(reader, method, params))
+
+    async def _ask(self, method: str, *params: object, retry: bool = True) -> Any:
+        """The decoded result, where one that cannot be read says more of what was asked about than of the endpoint."""
+        return await self.failover.ask(lambda node: node.transport.ask(method, params), retry=retry)
 
 
 def _node(
@@ -345,7 +340,7 @@ def _node(
     clock: Callable[[], float],
     calls: Counter[str],
 ) -> Node:
-    provider = GuardedProvider(
+    transport = Transport(
         endpoint.url,
         timeout=options.timeout,
         headers=options.headers,
@@ -353,36 +348,30 @@ def _node(
         max_connections=options.max_concurrency,
         calls=calls,
     )
-    return Node(provider.name, GuardedClient(provider), limiter, clock)
+    return Node(transport.name, transport, limiter, clock)
 
 
 async def _sane_blockhash(node: Node, commitment: Commitment) -> RecentBlockhash:
-    answer = await node.client.get_latest_blockhash(_named(commitment))
+    config = _config(commitment=commitment)
+    latest = await node.transport.read(parsing.latest_blockhash, "getLatestBlockhash", [config])
     await node.limiter.turn()
     # Asked second, so that the distance can only have shrunk.
-    height = (await node.client.get_block_height(_named(commitment))).value
-    last_valid, slot = answer.value.last_valid_block_height, answer.context.slot
+    height = await node.transport.read(parsing.whole, "getBlockHeight", [config])
+    blockhash, last_valid, slot = latest
     is_mainnet = node.genesis == GENESIS["mainnet-beta"]
     nonsense = contradiction(last_valid=last_valid, height=height, slot=slot, is_mainnet=is_mainnet)
     if nonsense is not None:
         raise MalformedAnswer(f"{node.name}: {nonsense}")
-    with parsing.reading("getLatestBlockhash"):
-        # Both are written into the ledger.
-        slot, last_valid = parsing.whole_slot(slot), parsing.whole_slot(last_valid)
-    return RecentBlockhash(answer.value.blockhash, last_valid, slot, height)
+    return RecentBlockhash(blockhash, last_valid, slot, height)
 
 
 async def _history_from(node: Node) -> int:
     """How far back an endpoint's history goes, asked once."""
     async with node.first_asking:
         if node.history_from is None:
-            node.history_from = (await node.client.get_first_available_block()).value
+            node.history_from = await node.transport.read(parsing.whole, "getFirstAvailableBlock")
             await node.limiter.turn()
         return node.history_from
-
-
-def _named(commitment: Commitment) -> SolanaCommitment:
-    return SolanaCommitment(commitment.value)
 
 
 def _config(**settings: object) -> dict[str, object]:

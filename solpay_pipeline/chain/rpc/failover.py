@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from solpay_pipeline.chain.rpc import parsing
 from solpay_pipeline.chain.rpc.allowance import Allowance
 from solpay_pipeline.chain.rpc.errors import (
     ChainError,
@@ -22,7 +23,7 @@ from solpay_pipeline.chain.rpc.errors import (
     WrongCluster,
 )
 from solpay_pipeline.chain.rpc.pace import Limiter
-from solpay_pipeline.chain.rpc.transport import GuardedClient
+from solpay_pipeline.chain.rpc.transport import Transport
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class Node:
     """One endpoint and how it has behaved. `genesis` is None until its cluster has been looked at."""
 
     name: str
-    client: GuardedClient
+    transport: Transport
     limiter: Limiter
     clock: Callable[[], float]
     genesis: str | None = None
@@ -188,7 +189,7 @@ class Failover:
     async def _admit(self, node: Node) -> None:
         if self.cluster is None or node.genesis is not None:
             return
-        found = str((await node.client.get_genesis_hash()).value)
+        found = str(await node.transport.read(parsing.hash_value, "getGenesisHash"))
         if not _fits(self.cluster, found):
             names = {genesis: name for name, genesis in GENESIS.items()}
             raise WrongCluster(self.cluster, names.get(found, found), node.name)

@@ -1,8 +1,7 @@
 """Results of JSON-RPC calls, decoded but not believed, as the values of `answers.py`.
 
-solders' own response classes fail on a TransactionError or an account encoding they do not know, so the
-answers that carry these are read here. Whatever does not have the documented shape is a `MalformedAnswer`,
-never a guess.
+solders' response classes panic on some results and fail on a TransactionError or an account encoding that they do not
+know. So every result is read here. One that does not have the documented shape is a `MalformedAnswer`, never a guess.
 """
 
 import base64
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from solders.account import Account
+from solders.hash import Hash, ParseHashError
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc.answers import (
@@ -39,7 +39,7 @@ def reading(method: str) -> Iterator[None]:
     """Turn whatever goes wrong while an answer to `method` is read into MalformedAnswer."""
     try:
         yield
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ParseHashError) as error:
         # The answer's content stays out of the text: it may be large, and it is not ours.
         raise MalformedAnswer(f"the answer to {method} cannot be read ({type(error).__name__})") from None
 
@@ -58,6 +58,50 @@ def whole_slot(value: object) -> int:
     return whole(value, MOST_SLOTS)
 
 
+def hash_value(value: object) -> Hash:
+    """A blockhash or a genesis hash."""
+    return Hash.from_string(_text(value))
+
+
+def is_ok(value: object) -> bool:
+    """The answer of getHealth."""
+    return _text(value) == "ok"
+
+
+def latest_blockhash(result: object) -> tuple[Hash, int, int]:
+    """The answer of getLatestBlockhash: the blockhash, its last valid block height, and the context slot."""
+    value = _member(result, "value")
+    last_valid = whole_slot(_member(value, "lastValidBlockHeight"))
+    return hash_value(_member(value, "blockhash")), last_valid, context_slot(result)
+
+
+def balance(result: object) -> int:
+    """The answer of getBalance, in lamports."""
+    return whole(_member(result, "value"))
+
+
+def fee(result: object) -> int | None:
+    """The answer of getFeeForMessage, in lamports; None where the node does not know the blockhash."""
+    value = _member(result, "value")
+    return None if value is None else whole(value)
+
+
+def priority_fees(result: object) -> tuple[int, ...]:
+    """The answer of getRecentPrioritizationFees, in micro-lamports a compute unit, oldest slot first."""
+    fees = [
+        (whole(_member(each, "slot")), whole(_member(each, "prioritizationFee"))) for each in _list(result)
+    ]
+    return tuple(price for _slot, price in sorted(fees))
+
+
+def keyed_accounts(result: object) -> tuple[tuple[Pubkey, Account], ...]:
+    """The answer of getTokenAccountsByOwner in base64 encoding: accounts, each with its address."""
+    return tuple(
+        (_key(_member(each, "pubkey")), _account(_member(each, "account")))
+        for each in _list(_member(result, "value"))
+    )
+
+
 def context_slot(result: object) -> int:
     """The slot as of which an answer with context was given."""
     return whole_slot(_member(_member(result, "context"), "slot"))
@@ -73,18 +117,7 @@ def context_values(result: object, count: int) -> list[object]:
 
 def account(value: object) -> Account | None:
     """An account in base64 encoding, None where there is none."""
-    if value is None:
-        return None
-    content, encoding = _list(_member(value, "data"))
-    if encoding != "base64":
-        raise ValueError("not in base64")
-    return Account(
-        whole(_member(value, "lamports")),
-        base64.b64decode(_text(content), validate=True),
-        _key(_member(value, "owner")),
-        bool(_member(value, "executable")),
-        whole(_member(value, "rentEpoch")),
-    )
+    return None if value is None else _account(value)
 
 
 def signature_status(value: object) -> SignatureStatus | None:
@@ -150,6 +183,19 @@ def transaction_record(signature: str, result: object) -> TransactionRecord:
 def block_time(value: object) -> datetime | None:
     """Seconds since 1970 as an aware time, None where the node does not know."""
     return None if value is None else datetime.fromtimestamp(whole(value, LAST_SECOND), UTC)
+
+
+def _account(value: object) -> Account:
+    content, encoding = _list(_member(value, "data"))
+    if encoding != "base64":
+        raise ValueError("not in base64")
+    return Account(
+        whole(_member(value, "lamports")),
+        base64.b64decode(_text(content), validate=True),
+        _key(_member(value, "owner")),
+        bool(_member(value, "executable")),
+        whole(_member(value, "rentEpoch")),
+    )
 
 
 def _token_balances(entries: object, accounts: int) -> tuple[TokenBalance, ...]:

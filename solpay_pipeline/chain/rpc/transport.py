@@ -1,9 +1,8 @@
-"""The guarded transport under solana-py: an answer is judged here before any parser of solders sees it.
+"""One endpoint over HTTP. Every answer is judged here before anything above reads it.
 
-solders panics with a BaseException on some error bodies and returns others as if they were results; solana-py
-hides HTTP status and Retry-After in a `__cause__` (SOLANA.md 3.4). Here they become the classes of
-`errors.py`. aiohttp speaks HTTP, since a call takes solana-py's own httpx2 five times the CPU; it writes no log of
-requests, and its exceptions, which hold the URL with the key in it, end here.
+What can come back besides a result becomes one of the classes of `errors.py` (SOLANA.md 3.4), with the HTTP status and
+the Retry-After header taken into account. aiohttp speaks HTTP: a call through httpx2 takes five times the CPU. aiohttp
+writes no log of requests, and its exceptions, which hold the URL with the key in it, end here.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ import itertools
 import json
 import ssl
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -24,16 +23,11 @@ import aiohttp
 import httpx2
 from pydantic import SecretStr
 from pydantic_core import from_json
-from solana.rpc.async_api import AsyncClient
-from solana.rpc.async_http_provider import AsyncHTTPProvider
-from solana.rpc.jsonrpc import JsonRpcRequestSerializer
-from solana.rpc.types import URI
-from solders.errors import SerdeJSONError
-from solders.rpc.requests import Body
-from solders.rpc.responses import RPCResult
 from yarl import URL
 
+from solpay_pipeline.chain.rpc import parsing
 from solpay_pipeline.chain.rpc.errors import (
+    ChainError,
     Forbidden,
     MalformedAnswer,
     PreflightFailed,
@@ -42,7 +36,7 @@ from solpay_pipeline.chain.rpc.errors import (
 )
 from solpay_pipeline.chain.rpc.refusals import http_refusal, rpc_refusal
 
-T = TypeVar("T", bound=RPCResult)
+T = TypeVar("T")
 
 KEY_LENGTH = 8
 """Parts of a URL's path from this length on may be a key and are blotted out of what a provider says."""
@@ -57,7 +51,7 @@ class _Reply:
     content: bytes = field(repr=False)
 
 
-class GuardedProvider(AsyncHTTPProvider):
+class Transport:
     """One endpoint over one keep-alive connection pool. `calls` counts HTTP requests by RPC method."""
 
     def __init__(
@@ -75,13 +69,10 @@ class GuardedProvider(AsyncHTTPProvider):
         for name, value in secrets.items():
             if not (value.isascii() and value.isprintable()):
                 raise ValueError(f"the RPC header {name} must be printable ASCII")
-        # The constructor of solana-py would open a client of its own.
-        super(AsyncHTTPProvider, self).__init__()
-        self.endpoint_uri = URI(_origin(parts) + "/")
-        self.extra_headers = _authorization(parts) | secrets
         self.name = shown(url)
         self.calls = calls
         self._url = URL(_origin(parts) + _target(parts), encoded=True)
+        self._headers = {"Content-Type": "application/json"} | _authorization(parts) | secrets
         self._proxy = _usable_proxy(_proxy_of_environment(parts) if proxy is None else proxy)
         self._max_connections = max_connections
         self._connections: aiohttp.ClientSession | None = None
@@ -89,8 +80,8 @@ class GuardedProvider(AsyncHTTPProvider):
         self._deadline = timeout
         self._ids = itertools.count(1)
 
-    def __str__(self) -> str:
-        return self.name
+    def __repr__(self) -> str:
+        return f"Transport({self.name})"
 
     async def close(self) -> None:
         """Close the connections; the next call opens others."""
@@ -98,66 +89,40 @@ class GuardedProvider(AsyncHTTPProvider):
         if connections is not None:
             await connections.close()
 
-    async def make_request(self, body: Body, parser: type[T]) -> T:
-        """Ask, and have solders read an answer that is known to be a result.
+    async def ask(self, method: str, params: Sequence[object] = ()) -> Any:
+        """Ask, and return the decoded result of an answer that carries one and our own id.
 
         Raises:
-            ChainError: as `make_request_unparsed`; MalformedAnswer where solders cannot read the result.
+            ChainError: everything else that can come back, by the rules of SOLANA.md 3.4.
         """
-        raw = await self.make_request_unparsed(body)
-        try:
-            answer = parser.from_json(raw)  # type: ignore[attr-defined]
-        except SerdeJSONError:
-            answer = None
-        except BaseException as panic:
-            if not _is_solders_panic(panic):
-                raise
-            answer = None
-        if not isinstance(answer, parser):
-            raise MalformedAnswer(
-                f"{self.name} gave a result of an unexpected shape to {type(body).__name__}"
-            )
-        return answer
-
-    async def make_request_unparsed(self, body: JsonRpcRequestSerializer) -> str:
-        """Ask, and return the JSON text of an answer that carries a result and our own id.
-
-        Raises:
-            ChainError: everything else that can come back, after the rules of SOLANA.md 3.4.
-        """
-        return (await self._answer(json.loads(body.to_json()))).decode(errors="replace")
-
-    async def result_of(self, method: str, params: Sequence[object]) -> Any:
-        """Ask, and return the decoded result, for what solders does not read, or not robustly.
-
-        Raises:
-            ChainError: as `make_request_unparsed`; MalformedAnswer also where Python's own JSON takes what no other
-                does: values nested some two hundred deep, halves of a surrogate pair.
-        """
-        content = await self._answer({"jsonrpc": "2.0", "method": method, "params": params})
-        try:
-            return from_json(content, allow_inf_nan=False)["result"]
-        except ValueError:
-            # `from None`: its text quotes the answer.
-            raise MalformedAnswer(f"{self.name} gave a result that cannot be read to {method}") from None
-
-    async def _answer(self, request: dict[str, Any]) -> bytes:
-        # solders numbers every request 0; only a number of our own shows that answers were mixed up.
-        request["id"] = next(self._ids)
-        method = str(request["method"])
+        # Numbered across all calls: only so does an answer that was mixed up show.
+        request_id = next(self._ids)
+        request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
         self.calls[method] += 1
         reply = await self._post(json.dumps(request, separators=(",", ":")).encode(), method)
-        self._refuse(reply, _decoded(reply.content), request["id"], method)
-        return reply.content
+        answer = _decoded(reply.content)
+        refusal = self._refusal(reply, answer, request_id, method)
+        if refusal is not None:
+            raise refusal
+        return answer["result"]
+
+    async def read(self, reader: Callable[[Any], T], method: str, params: Sequence[object] = ()) -> T:
+        """Ask, and have `reader` take the result.
+
+        Raises:
+            ChainError: as `ask`; MalformedAnswer where `reader` cannot read the result.
+        """
+        result = await self.ask(method, params)
+        with parsing.reading(f"{method} by {self.name}"):
+            return reader(result)
 
     async def _post(self, content: bytes, method: str) -> _Reply:
-        headers = {"Content-Type": "application/json"} | (self.extra_headers or {})
         try:
             # One limit for the whole answer: a server that drips bytes keeps every shorter one.
             async with (
                 asyncio.timeout(self._deadline),
                 self._opened().post(
-                    self._url, data=content, headers=headers, proxy=self._proxy, allow_redirects=False
+                    self._url, data=content, headers=self._headers, proxy=self._proxy, allow_redirects=False
                 ) as response,
             ):
                 return _Reply(response.status, response.headers, await response.read())
@@ -180,51 +145,36 @@ class GuardedProvider(AsyncHTTPProvider):
             )
         return self._connections
 
-    def _refuse(self, reply: _Reply, answer: object, request_id: int, method: str) -> None:
-        """Raise what the response means, unless it is a result."""
-        error = answer.get("error") if isinstance(answer, dict) else None
-        refusal = rpc_refusal(error, method, self.name, reply.headers, self._blot) if error else None
+    def _refusal(self, reply: _Reply, answer: object, request_id: int, method: str) -> ChainError | None:
+        """What the response means, None where it is a result: the first row that holds."""
+        body = answer if isinstance(answer, dict) else {}
+        error, answered_id = body.get("error"), body.get("id")
+        said = rpc_refusal(error, method, self.name, reply.headers, self._blot) if error else None
+        by_status = None
         if reply.status != HTTPStatus.OK:
             by_status = http_refusal(reply.status, method, self.name, reply.headers)
+        another = MalformedAnswer(f"{self.name} answered {method} with another id")
+        page = Unreachable(f"{self.name} answered {method} with a web page")
+        nonsense = MalformedAnswer(f"{self.name} answered {method} with something that is not JSON-RPC")
+        rows: tuple[tuple[bool, ChainError | None], ...] = (
             # A body may say more than the status, never less: 429 and 403 stand whatever it calls them.
-            keep = refusal is None or isinstance(by_status, RateLimited)
-            keep = keep or (isinstance(by_status, Forbidden) and not isinstance(refusal, RateLimited))
-            raise by_status if keep or refusal is None else refusal
-        if refusal is not None:
-            foreign = answer.get("id") not in (request_id, None) if isinstance(answer, dict) else True
-            unsure = (
-                isinstance(refusal, PreflightFailed) and isinstance(answer, dict) and answer.get("id") is None
-            )
-            raise (
-                MalformedAnswer(f"{self.name} answered {method} with another id")
-                if foreign or unsure
-                else refusal
-            )
-        if reply.content.lstrip()[:1] == b"<":
-            raise Unreachable(f"{self.name} answered {method} with a web page")
-        if not isinstance(answer, dict) or answer.get("jsonrpc") != "2.0" or "result" not in answer:
-            raise MalformedAnswer(f"{self.name} answered {method} with something that is not JSON-RPC")
-        if type(answer.get("id")) is not int or answer["id"] != request_id:
-            raise MalformedAnswer(f"{self.name} answered {method} with another id")
+            (isinstance(by_status, RateLimited), by_status),
+            (isinstance(by_status, Forbidden) and not isinstance(said, RateLimited), by_status),
+            (by_status is not None, said or by_status),
+            (said is not None and answered_id not in (request_id, None), another),
+            # A failed simulation that may be of another request proves nothing.
+            (isinstance(said, PreflightFailed) and answered_id is None, another),
+            (said is not None, said),
+            (reply.content.lstrip()[:1] == b"<", page),
+            (body.get("jsonrpc") != "2.0" or "result" not in body, nonsense),
+            (type(answered_id) is not int or answered_id != request_id, another),
+        )
+        return next((refusal for holds, refusal in rows if holds), None)
 
     def _blot(self, text: str) -> str:
         for secret in sorted(self._blots, key=len, reverse=True):
             text = text.replace(secret, "…")
         return text
-
-
-class GuardedClient(AsyncClient):
-    """solana-py's client over a provider of ours."""
-
-    def __init__(self, provider: GuardedProvider) -> None:
-        # AsyncClient's own constructor would open a second connection pool that nobody uses.
-        super(AsyncClient, self).__init__()
-        self._provider = provider
-        self._guarded = provider
-
-    async def ask(self, method: str, params: Sequence[object]) -> Any:
-        """As `GuardedProvider.result_of`."""
-        return await self._guarded.result_of(method, params)
 
 
 def shown(url: SecretStr) -> str:
@@ -300,13 +250,12 @@ def _key_parts(parts: SplitResult) -> set[str]:
 
 
 def _decoded(content: bytes) -> Any:
-    """The JSON of an answer, None where it is not JSON."""
+    """The JSON of an answer, None where it is not JSON.
+
+    Nor is it where Python's own parser alone would take it: NaN, half of a surrogate pair, values nested some two
+    hundred deep.
+    """
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return from_json(content, allow_inf_nan=False)
+    except ValueError:
         return None
-
-
-def _is_solders_panic(error: BaseException) -> bool:
-    """pyo3 makes the class at run time and exports it nowhere, so it can only be known by its name."""
-    return (type(error).__module__, type(error).__name__) == ("pyo3_runtime", "PanicException")
