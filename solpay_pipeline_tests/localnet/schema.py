@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from base58 import b58encode
 from solders.keypair import Keypair
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
@@ -18,7 +19,6 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from solpay_pipeline.localnet.chain.engine import Chain
-from solpay_pipeline.localnet.rpc import base58
 from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline_tests.localnet.ground import SOL, pay, signed
 
@@ -297,7 +297,7 @@ class Requests:
             wire += bytes(die.choice([1, 1_000, 5_000]))
         if die.random() < 0.1:
             del wire[die.randrange(len(wire)) :]
-        return b64encode(wire).decode() if die.random() < 0.9 else base58.encode(bytes(wire))
+        return b64encode(wire).decode() if die.random() < 0.9 else b58encode(bytes(wire)).decode()
 
     def _message(self, die: random.Random) -> str:
         payer = die.choice(self._ground.payers)

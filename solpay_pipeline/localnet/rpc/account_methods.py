@@ -3,11 +3,11 @@
 from base64 import b64decode
 from typing import Any
 
+from base58 import b58decode
 from solders.account import Account
 
 from solpay_pipeline.localnet.chain.errors import invalid_params
 from solpay_pipeline.localnet.chain.token_layout import TOKEN_PROGRAMS, read_token_account
-from solpay_pipeline.localnet.rpc import base58
 from solpay_pipeline.localnet.rpc.account_shape import AccountShape, with_context
 from solpay_pipeline.localnet.rpc.params import Call, address
 
@@ -109,7 +109,7 @@ def _memcmp_bytes(memcmp: dict[str, Any]) -> bytes:
         elif not isinstance(given, str) or encoding not in ("base58", "base64"):
             raise invalid_params("Invalid params: memcmp needs bytes in base58 or base64")
         else:
-            expected = base58.decode(given) if encoding == "base58" else b64decode(given, validate=True)
+            expected = b58decode(given) if encoding == "base58" else b64decode(given, validate=True)
     except (TypeError, ValueError) as error:
         raise invalid_params(f"Invalid params: memcmp: {error}") from error
     if len(expected) > MAX_MEMCMP_BYTES:

@@ -8,6 +8,8 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
+import zstandard
+from base58 import b58encode
 from solders.account import Account
 from solders.pubkey import Pubkey
 
@@ -19,7 +21,6 @@ from solpay_pipeline.localnet.chain.token_layout import (
     read_mint,
     read_token_account,
 )
-from solpay_pipeline.localnet.rpc import base58, zstd
 
 MAX_BASE58_BYTES = 128
 ACCOUNT_ENCODINGS = frozenset({"base58", "base64", "base64+zstd", "binary", "jsonParsed"})
@@ -84,14 +85,14 @@ def encoded_bytes(raw: bytes, encoding: str) -> list[str] | str:
     if encoding in ("base64", "jsonParsed"):
         return [b64encode(raw).decode(), "base64"]
     if encoding == "base64+zstd":
-        return [b64encode(zstd.frame(raw)).decode(), encoding]
+        return [b64encode(zstandard.compress(raw)).decode(), encoding]
     if encoding in ("base58", "binary"):
         if len(raw) > MAX_BASE58_BYTES:
             raise RpcError(
                 INVALID_REQUEST,
                 "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.",
             )
-        text = base58.encode(raw)
+        text = b58encode(raw).decode()
         return text if encoding == "binary" else [text, "base58"]
     raise invalid_params(f"Invalid params: unknown variant `{encoding}`")
 

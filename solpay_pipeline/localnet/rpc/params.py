@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from base58 import b58decode
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 from solders.signature import Signature
@@ -19,7 +20,6 @@ from solpay_pipeline.localnet.chain.errors import (
     TransactionErrorJson,
     invalid_params,
 )
-from solpay_pipeline.localnet.rpc import base58
 from solpay_pipeline.localnet.rpc.encoding import DataSlice
 from solpay_pipeline.localnet.rpc.view import View
 
@@ -208,7 +208,7 @@ def signature(text: object) -> str:
 def blockhash(text: object) -> Hash:
     """A base58 blockhash; -32602 where it is none."""
     try:
-        raw = base58.decode(text) if isinstance(text, str) and len(text) <= _LONGEST_HASH_TEXT else b""
+        raw = b58decode(text) if isinstance(text, str) and len(text) <= _LONGEST_HASH_TEXT else b""
     except ValueError:
         raise invalid_params("Invalid param: Invalid") from None
     if len(raw) != Hash.LENGTH:
@@ -222,7 +222,7 @@ def wire_bytes(text: str, encoding: str) -> bytes:
         if encoding == "base64":
             return b64decode(text, validate=True)
         if encoding == "base58":
-            return base58.decode(text)
+            return b58decode(text)
     except ValueError as error:
         raise invalid_params(f"invalid {encoding} encoding: {error}") from error
     raise invalid_params(f"unsupported encoding: {encoding}. Supported encodings: base58, base64")

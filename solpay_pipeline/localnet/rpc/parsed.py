@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from base58 import b58encode
 from solders.instruction import CompiledInstruction
 from solders.pubkey import Pubkey
 
@@ -17,7 +18,6 @@ from solpay_pipeline.localnet.chain.token_layout import (
     TOKEN_PROGRAM,
     TOKEN_PROGRAMS,
 )
-from solpay_pipeline.localnet.rpc import base58
 from solpay_pipeline.localnet.rpc.encoding import ui_amount
 
 _SYSTEM_PROGRAM = Pubkey.default()
@@ -64,7 +64,7 @@ def parsed_instruction(
     if known is None:
         return {
             "accounts": accounts,
-            "data": base58.encode(raw),
+            "data": b58encode(raw).decode(),
             "programId": str(program),
             "stackHeight": stack_height,
         }

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
+from base58 import b58encode
 from solders.instruction import CompiledInstruction
 from solders.message import MessageV0, MessageV1
 from solders.pubkey import Pubkey
@@ -14,7 +15,6 @@ from solders.transaction_metadata import InnerInstruction
 from solpay_pipeline.localnet.chain.errors import UNSUPPORTED_TRANSACTION_VERSION, RpcError, invalid_params
 from solpay_pipeline.localnet.chain.history import Executed, TokenBalance, TransactionRecord
 from solpay_pipeline.localnet.chain.transactions import Decoded
-from solpay_pipeline.localnet.rpc import base58
 from solpay_pipeline.localnet.rpc.encoding import ui_amount
 from solpay_pipeline.localnet.rpc.parsed import parsed_instruction
 
@@ -158,9 +158,9 @@ def _transaction(decoded: Decoded, encoding: str) -> Any:
         case "base64":
             return [b64encode(decoded.wire).decode(), "base64"]
         case "base58":
-            return [base58.encode(decoded.wire), "base58"]
+            return [b58encode(decoded.wire).decode(), "base58"]
         case "binary":
-            return base58.encode(decoded.wire)
+            return b58encode(decoded.wire).decode()
         case "json" | "jsonParsed":
             return {
                 "signatures": [str(signature) for signature in decoded.transaction.signatures],
@@ -229,6 +229,6 @@ def _instruction(
     return {
         "programIdIndex": instruction.program_id_index,
         "accounts": list(instruction.accounts),
-        "data": base58.encode(bytes(instruction.data)),
+        "data": b58encode(bytes(instruction.data)).decode(),
         "stackHeight": stack_height,
     }
