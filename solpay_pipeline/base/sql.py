@@ -1,11 +1,11 @@
-"""Any number of values, or of rows, as one parameter of a statement, on SQLite and on PostgreSQL.
+"""Statements over many values or rows, on SQLite and on PostgreSQL: each sends them as one parameter.
 
 A list of parameters ends at 32,766 on SQLite (999 before 3.32) and at 65,535 on PostgreSQL, and psycopg takes a
 statement of a thousand placeholders apart each time.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import NullType
 
@@ -78,6 +79,32 @@ def insert_rows(
     # Told once beside the rows, not a thousand times within: half of what PostgreSQL has to read.
     once = [bindparam(None, value, type_=table.c[name].type, unique=True) for name, value in shared.items()]
     connection.execute(insert(table).from_select([*columns, *shared], select(*values, *once)))
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    key: str,
+    renewed: Collection[str],
+) -> None:
+    """Insert rows; where one with the same `key`, a unique column, exists already, update its columns `renewed`.
+
+    Two runs may write the same row at the same moment. Rows are written in the order of the key, so that two writers
+    never wait for each other.
+    """
+    if not rows:
+        return
+    ordered = sorted(rows, key=lambda row: str(row[key]))
+    statement = insert_into(connection, table)
+    fresh = {name: statement.excluded[name] for name in renewed}
+    connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=fresh), ordered)
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT of the database's own dialect, which knows ON CONFLICT."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _json_text(value: object) -> str:

@@ -15,7 +15,7 @@ from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.signing import SignerRefused
 from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.ledger import migrate
-from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.preflight import open_context

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
+from solpay_pipeline.base.sql import insert_into
 from solpay_pipeline.ledger.tables import acceptance
 
 # Payments count from 1; this row says that the ones accepted before are written down.
@@ -46,7 +46,9 @@ def begin(connection: Connection, accepted: sa.Select[int], now: datetime) -> No
         # SQLite takes the ON of a select without WHERE for a join's (sqlite.org/lang_upsert.html, "Parsing Ambiguity").
     ).where(payment_id > _BEGINNING)
     connection.execute(
-        _insert(connection).from_select(["payment_id", "source", "seen_at"], rows).on_conflict_do_nothing()
+        insert_into(connection, acceptance)
+        .from_select(["payment_id", "source", "seen_at"], rows)
+        .on_conflict_do_nothing()
     )
 
 
@@ -65,10 +67,10 @@ def claim(connection: Connection, payment_ids: Sequence[int], source: Source, no
     rows = [{"payment_id": one, "source": source.value, "seen_at": now} for one in sorted(payment_ids)]
     if not rows:
         return set()
-    made = _insert(connection).values(rows).on_conflict_do_nothing().returning(acceptance.c.payment_id)
+    made = (
+        insert_into(connection, acceptance)
+        .values(rows)
+        .on_conflict_do_nothing()
+        .returning(acceptance.c.payment_id)
+    )
     return set(connection.execute(made).scalars())
-
-
-def _insert(connection: Connection) -> postgresql.Insert | sqlite.Insert:
-    is_postgresql = connection.dialect.name == "postgresql"
-    return postgresql.insert(acceptance) if is_postgresql else sqlite.insert(acceptance)

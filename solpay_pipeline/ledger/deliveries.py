@@ -13,8 +13,8 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
+from solpay_pipeline.base.sql import insert_into
 from solpay_pipeline.ledger.tables import delivery, event
 
 
@@ -66,11 +66,7 @@ def add_missing(connection: Connection, sink: str, event_rows: sa.Select[tuple[i
     ).where(event.c.id.in_(event_rows))
     names = ["event_row", "payment_id", "sink", "next_attempt_at"]
     # Another deliverer may make the same rows at the same time.
-    made = (
-        postgresql.insert(delivery).from_select(names, rows).on_conflict_do_nothing()
-        if connection.dialect.name == "postgresql"
-        else sqlite.insert(delivery).from_select(names, rows).on_conflict_do_nothing()
-    )
+    made = insert_into(connection, delivery).from_select(names, rows).on_conflict_do_nothing()
     return len(connection.execute(made.returning(delivery.c.id)).all())
 
 

@@ -8,10 +8,9 @@ import sqlalchemy as sa
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
-from solpay_pipeline.base.sql import among
-from solpay_pipeline.base.upsert import upsert
+from solpay_pipeline.base.sql import among, upsert
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import finding
-from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.findings import HELD, NOTICES, Finding, FindingCode
 
 _STANDS_ASIDE = (

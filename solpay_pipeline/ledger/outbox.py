@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from solpay_pipeline.base.sql import among, insert_rows
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import event
-from solpay_pipeline.ledger.transactions import RunRef
 
 
 class EventKind(StrEnum):

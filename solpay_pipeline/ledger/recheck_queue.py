@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from solpay_pipeline.base.upsert import upsert
+from solpay_pipeline.base.sql import upsert
 from solpay_pipeline.ledger.tables import look
 
 

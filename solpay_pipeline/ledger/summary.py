@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from solpay_pipeline.ledger import findings
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState, event, leg, movement, transaction
-from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.findings import Finding
 
 LANDED = (TransactionState.CONFIRMED, TransactionState.FINALIZED)

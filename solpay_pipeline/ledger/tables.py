@@ -39,6 +39,15 @@ class TransactionState(StrEnum):
 OPEN = (TransactionState.RECORDED, TransactionState.CONFIRMED)
 
 
+class Purpose(StrEnum):
+    """What a transaction is for."""
+
+    SWEEP = "sweep"
+    RECLAIM = "reclaim"
+    PREPARE_RECEIVER = "prepare_receiver"
+    """Opens token accounts of the receiver."""
+
+
 class MovementKind(StrEnum):
     """What a leg moves."""
 

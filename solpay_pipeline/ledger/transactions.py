@@ -16,7 +16,16 @@ from sqlalchemy.exc import IntegrityError
 
 from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.base.sql import among
-from solpay_pipeline.ledger.tables import OPEN, MovementKind, TransactionState, leg, movement, transaction
+from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.tables import (
+    OPEN,
+    MovementKind,
+    Purpose,
+    TransactionState,
+    leg,
+    movement,
+    transaction,
+)
 from solpay_pipeline.lifecycle.actions import (
     Action,
     CloseAccount,
@@ -36,14 +45,6 @@ class AlreadyRecorded(AboutOneRow):
 
 
 @dataclass(frozen=True, slots=True)
-class RunRef:
-    """Which run, and which operation in it, does something."""
-
-    run_id: str
-    operation: str
-
-
-@dataclass(frozen=True, slots=True)
 class NewTransaction:
     """A signed transaction, ready to be recorded.
 
@@ -54,7 +55,7 @@ class NewTransaction:
     wire: bytes
     last_valid_block_height: int
     blockhash_slot: int
-    purpose: str
+    purpose: Purpose
     signature_count: int
     fee: int
     legs: tuple[Leg, ...]
@@ -71,7 +72,6 @@ class OpenTransaction:
     last_valid_block_height: int
     blockhash_slot: int
     state: TransactionState
-    purpose: str
     wallet_ids: tuple[int, ...]
 
 
@@ -136,7 +136,6 @@ def open_transactions(connection: Connection) -> list[OpenTransaction]:
             last_valid_block_height=row.last_valid_block_height,
             blockhash_slot=row.blockhash_slot,
             state=TransactionState(row.state),
-            purpose=row.purpose,
             wallet_ids=tuple(wallets[row.id]),
         )
         for row in rows

@@ -30,6 +30,18 @@ class Mint:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableMint:
+    """What stands at the address of a mint that cannot be used; `reason` says why, in words."""
+
+    reason: str
+
+
+def mint_text(mint: Pubkey | None) -> str:
+    """A mint as people and events name it: its address, or `SOL` for lamports (None)."""
+    return "SOL" if mint is None else str(mint)
+
+
+@dataclass(frozen=True, slots=True)
 class TokenHolding:
     """One token account of a wallet.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.lifecycle.holdings import Holdings, Mint
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, UnreadableMint
 from solpay_pipeline.lifecycle.terms import Commitment, Payment, Wallet
 
 
@@ -16,7 +16,7 @@ class Snapshot:
     wallet: Wallet
     payment: Payment
     holdings: Holdings
-    mints: Mapping[Pubkey, Mint | str]
+    mints: Mapping[Pubkey, Mint | UnreadableMint]
     commitment: Commitment
 
     @property

@@ -17,7 +17,7 @@ from solpay_pipeline.chain.reading import accounts
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import RateLimited, Transient
 from solpay_pipeline.ledger import findings, migrate
-from solpay_pipeline.lifecycle.holdings import Mint
+from solpay_pipeline.lifecycle.holdings import Mint, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.deployment import Deployment
@@ -97,7 +97,7 @@ async def scan_balances(
 async def _look(
     deployment: Deployment, rpc: Rpc, seen: ScanResult, page: int, watch_days: int, tolerance: Tolerance
 ) -> None:
-    mints: dict[Pubkey, Mint | str] = {}
+    mints: dict[Pubkey, Mint | UnreadableMint] = {}
     for last, wallets, count in _pages(deployment, seen.after, page, watch_days):
         seen.funded += await _funded_among(deployment, rpc, wallets, mints, tolerance)
         seen.looked_at += count
@@ -139,7 +139,7 @@ async def _funded_among(
     deployment: Deployment,
     rpc: Rpc,
     wallets: Sequence[Wallet],
-    mints: dict[Pubkey, Mint | str],
+    mints: dict[Pubkey, Mint | UnreadableMint],
     tolerance: Tolerance,
 ) -> list[FundedPayment]:
     wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
@@ -169,4 +169,4 @@ async def _funded_among(
 
 
 def _named(balances: dict[Pubkey | None, int]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(("SOL" if mint is None else str(mint), amount) for mint, amount in balances.items()))
+    return tuple(sorted((mint_text(mint), amount) for mint, amount in balances.items()))

@@ -14,12 +14,13 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import acceptances, outbox
 from solpay_pipeline.ledger.acceptances import Source
 from solpay_pipeline.ledger.outbox import Event, EventKind
-from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.lifecycle.findings import Finding
+from solpay_pipeline.lifecycle.holdings import mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement, beyond
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Payment, PaymentOption, PaymentStatus, Wallet
-from solpay_pipeline.operations.changes.transitions import amounts_text, mint_text, payment_body
+from solpay_pipeline.operations.changes.transitions import amounts_text, payment_body
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.snapshots import judge_snapshots, take_snapshots
 from solpay_pipeline.records.queries import payment_ids_with_status, wallets_of_payments

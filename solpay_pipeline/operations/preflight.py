@@ -13,7 +13,7 @@ from solpay_pipeline.chain.reading.accounts import usable_mints
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS
 from solpay_pipeline.chain.reading.clock import CLOCK_SYSVAR, first_block_time, time_of_slot
 from solpay_pipeline.ledger import migrate
-from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
 from solpay_pipeline.operations.context.context import OperationContext, Progress
 from solpay_pipeline.operations.context.deployment import Deployment

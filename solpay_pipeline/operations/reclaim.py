@@ -8,6 +8,7 @@ the money came in time and was sent on in a request that failed afterwards.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.planning import plan_close
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -41,7 +42,7 @@ class Closer:
     @classmethod
     def of(cls, context: OperationContext) -> "Closer":
         """A closer for one errand."""
-        mover = Mover(context, "reclaim", WalletState.PAYMENT_EXPIRED)
+        mover = Mover(context, Purpose.RECLAIM, WalletState.PAYMENT_EXPIRED)
         return cls(context, mover, ReceiverAccounts(context, mover))
 
     async def close(self, wallets: Sequence[Wallet], *, are_judged: bool = False) -> None:

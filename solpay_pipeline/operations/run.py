@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 from solpay_pipeline.base.database import reading
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.summary import summarize
-from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.operations.context.context import OperationContext, Progress
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import transactions
+from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.planning import plan_sweep
@@ -51,7 +52,7 @@ class Sweeper:
     @classmethod
     def of(cls, context: OperationContext) -> "Sweeper":
         """A sweeper for one errand."""
-        mover = Mover(context, "sweep", WalletState.PROCESSING_FUNDS)
+        mover = Mover(context, Purpose.SWEEP, WalletState.PROCESSING_FUNDS)
         return cls(context, mover, ReceiverAccounts(context, mover))
 
     async def sweep(self, wallets: Sequence[Wallet]) -> None:

@@ -18,7 +18,7 @@ from solpay_pipeline.records.vault import Sealed
 
 
 def change_wallets(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     wallet_ids: Collection[int],
     *,
@@ -35,9 +35,9 @@ def change_wallets(
     values: dict[str, Any] = {"state": to_state.value, "updated": now}
     if receiver_address is not None:
         values["receiver_address"] = receiver_address
-    changed = conn.scalars(
+    changed = connection.scalars(
         update(wallet)
-        .where(among(conn, wallet.c.id, wallet_ids), wallet.c.state == from_state.value)
+        .where(among(connection, wallet.c.id, wallet_ids), wallet.c.state == from_state.value)
         .values(values)
         .returning(wallet.c.id)
     )
@@ -45,7 +45,7 @@ def change_wallets(
 
 
 def change_payments(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     payment_ids: Collection[int],
     *,
@@ -55,9 +55,9 @@ def change_payments(
 ) -> set[int]:
     """Move payments from one status to another; returns the ids of those that had `from_status`."""
     payment = tables.payment
-    changed = conn.scalars(
+    changed = connection.scalars(
         update(payment)
-        .where(among(conn, payment.c.id, payment_ids), payment.c.status == from_status.value)
+        .where(among(connection, payment.c.id, payment_ids), payment.c.status == from_status.value)
         .values(status=to_status.value, updated=now)
         .returning(payment.c.id)
     )
@@ -75,7 +75,7 @@ class PaidPayment:
 
 
 def accept_payments(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     paid: Sequence[PaidPayment],
     *,
@@ -106,15 +106,15 @@ def accept_payments(
         }
         for one in paid
     ]
-    return conn.execute(statement, rows).rowcount == len(rows)
+    return connection.execute(statement, rows).rowcount == len(rows)
 
 
 def replace_sealed(
-    conn: Connection, tables: PeerTables, sealed: Sealed, *, renewed: str, now: datetime
+    connection: Connection, tables: PeerTables, sealed: Sealed, *, renewed: str, now: datetime
 ) -> bool:
     """Put a keypair that was sealed anew in place of `sealed`; False where the row holds another by now."""
     wallet = tables.wallet
-    changed = conn.scalars(
+    changed = connection.scalars(
         update(wallet)
         .where(wallet.c.id == sealed.wallet_id, wallet.c.keypair_json == sealed.content)
         .values(keypair_json=renewed, updated=now)

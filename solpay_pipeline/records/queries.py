@@ -21,7 +21,7 @@ from solpay_pipeline.records.vault import Sealed
 
 
 def wallets_page(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     *,
     states: Collection[WalletState],
@@ -40,7 +40,7 @@ def wallets_page(
     """
     wallet, payment = tables.wallet, tables.payment
     # SQLite would walk all rows by id, since they come in order that way, rather than take an index and sort.
-    place = wallet.c.id + 0 if conn.dialect.name == "sqlite" else wallet.c.id
+    place = wallet.c.id + 0 if connection.dialect.name == "sqlite" else wallet.c.id
     query = (
         _wallets(tables)
         .where(place > after_wallet_id, wallet.c.state.in_([state.value for state in states]))
@@ -48,7 +48,7 @@ def wallets_page(
         .limit(limit)
     )
     if payment_ids is not None:
-        query = query.where(among(conn, payment.c.id, payment_ids))
+        query = query.where(among(connection, payment.c.id, payment_ids))
     if payment_statuses is not None:
         query = query.where(payment.c.status.in_([status.value for status in payment_statuses]))
     if expired_since is not None:
@@ -56,11 +56,11 @@ def wallets_page(
     if without is not None:
         # Not a join: of what a run has just written the planner knows nothing, and would take it for one row.
         query = query.where(payment.c.id.not_in(without))
-    return _with_prices(conn, tables, _rows(conn, query))
+    return _with_prices(connection, tables, _rows(connection, query))
 
 
 def due_page(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     *,
     now: datetime,
@@ -81,12 +81,12 @@ def due_page(
         .limit(limit)
     )
     if payment_ids is not None:
-        query = query.where(among(conn, payment.c.id, payment_ids))
-    return _with_prices(conn, tables, _rows(conn, query))
+        query = query.where(among(connection, payment.c.id, payment_ids))
+    return _with_prices(connection, tables, _rows(connection, query))
 
 
 def watched_page(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     *,
     after_payment_id: int,
@@ -111,16 +111,18 @@ def watched_page(
         .order_by(payment.c.id)
         .limit(limit)
     )
-    return _with_prices(conn, tables, _rows(conn, query))
+    return _with_prices(connection, tables, _rows(connection, query))
 
 
 def wallets_of_payments(
-    conn: Connection, tables: PeerTables, payment_ids: Sequence[int]
+    connection: Connection, tables: PeerTables, payment_ids: Sequence[int]
 ) -> list[Wallet | UnreadableRow]:
     """The wallets of these payments in the order given; an id that no payment has is an UnreadableRow."""
     wanted = list(dict.fromkeys(payment_ids))
-    rows = _rows(conn, _payments(tables).where(among(conn, tables.payment.c.id, wanted)))
-    found = {row.payment_id: each for row, each in zip(rows, _with_prices(conn, tables, rows), strict=True)}
+    rows = _rows(connection, _payments(tables).where(among(connection, tables.payment.c.id, wanted)))
+    found = {
+        row.payment_id: each for row, each in zip(rows, _with_prices(connection, tables, rows), strict=True)
+    }
     return [
         found.get(payment_id) or UnreadableRow(None, payment_id, f"payment {payment_id} does not exist")
         for payment_id in wanted
@@ -128,7 +130,7 @@ def wallets_of_payments(
 
 
 def payment_ids_with_status(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     *,
     statuses: Collection[PaymentStatus],
@@ -149,22 +151,26 @@ def payment_ids_with_status(
     if created_until is not None:
         query = query.where(payment.c.created < created_until)
     if payment_ids is not None:
-        query = query.where(among(conn, payment.c.id, payment_ids))
+        query = query.where(among(connection, payment.c.id, payment_ids))
     return query
 
 
 def wallet_addresses_exist(
-    conn: Connection, tables: PeerTables, addresses: Iterable[Pubkey | str]
+    connection: Connection, tables: PeerTables, addresses: Iterable[Pubkey | str]
 ) -> set[str]:
     """Those of `addresses` that are one-time wallets of ours, by the payments that name them."""
     address = tables.payment.c.payment_address
-    return set(conn.scalars(select(address).where(among(conn, address, [str(each) for each in addresses]))))
+    return set(
+        connection.scalars(
+            select(address).where(among(connection, address, [str(each) for each in addresses]))
+        )
+    )
 
 
-def token_mints(conn: Connection, tables: PeerTables, *, limit: int) -> list[Pubkey]:
+def token_mints(connection: Connection, tables: PeerTables, *, limit: int) -> list[Pubkey]:
     """Mints of the shop's first `limit` SPL tokens; an address that cannot be read is passed over."""
     token = tables.token.c
-    texts = conn.scalars(
+    texts = connection.scalars(
         select(token.mint_address).where(token.mint_address.is_not(None)).order_by(token.id).limit(limit)
     )
     mints = []
@@ -175,21 +181,23 @@ def token_mints(conn: Connection, tables: PeerTables, *, limit: int) -> list[Pub
     return mints
 
 
-def sealed_keypairs(conn: Connection, tables: PeerTables, wallet_ids: Collection[int]) -> dict[int, Sealed]:
+def sealed_keypairs(
+    connection: Connection, tables: PeerTables, wallet_ids: Collection[int]
+) -> dict[int, Sealed]:
     """The sealed keypairs of these wallets; a wallet that is gone has none."""
     wallet = tables.wallet
-    rows = conn.execute(
-        select(wallet.c.id, wallet.c.keypair_json).where(among(conn, wallet.c.id, wallet_ids))
+    rows = connection.execute(
+        select(wallet.c.id, wallet.c.keypair_json).where(among(connection, wallet.c.id, wallet_ids))
     )
     return {row.id: Sealed(row.id, row.keypair_json) for row in rows}
 
 
 def sealed_page(
-    conn: Connection, tables: PeerTables, *, after_wallet_id: int, limit: int
+    connection: Connection, tables: PeerTables, *, after_wallet_id: int, limit: int
 ) -> list[tuple[Sealed, str | None]]:
     """The next `limit` sealed keypairs by wallet id, in any state, each with its payment's stored address."""
     wallet, payment = tables.wallet, tables.payment
-    rows = conn.execute(
+    rows = connection.execute(
         select(wallet.c.id, wallet.c.keypair_json, payment.c.payment_address)
         .select_from(wallet.outerjoin(payment, payment.c.one_time_payment_wallet_id == wallet.c.id))
         .where(wallet.c.id > after_wallet_id)
@@ -199,22 +207,22 @@ def sealed_page(
     return [(Sealed(row.id, row.keypair_json), row.payment_address) for row in rows]
 
 
-def count_by_state(conn: Connection, tables: PeerTables) -> dict[WalletState, int]:
+def count_by_state(connection: Connection, tables: PeerTables) -> dict[WalletState, int]:
     """How many wallets there are in each state, zeroes included; for other values see `unknown_values`."""
-    counted = _counted(conn, tables.wallet.c.state)
+    counted = _counted(connection, tables.wallet.c.state)
     return {state: counted.get(state.value, 0) for state in WalletState}
 
 
-def count_by_status(conn: Connection, tables: PeerTables) -> dict[PaymentStatus, int]:
+def count_by_status(connection: Connection, tables: PeerTables) -> dict[PaymentStatus, int]:
     """How many payments there are of each status, zeroes included; for other values see `unknown_values`."""
-    counted = _counted(conn, tables.payment.c.status)
+    counted = _counted(connection, tables.payment.c.status)
     return {status: counted.get(status.value, 0) for status in PaymentStatus}
 
 
-def unknown_values(conn: Connection, tables: PeerTables) -> dict[str, int]:
+def unknown_values(connection: Connection, tables: PeerTables) -> dict[str, int]:
     """Rows by a wallet state or payment status that the peer does not have; no page by state shows them."""
-    states = _counted(conn, tables.wallet.c.state)
-    statuses = _counted(conn, tables.payment.c.status)
+    states = _counted(connection, tables.wallet.c.state)
+    statuses = _counted(connection, tables.payment.c.status)
     unknown = {
         f"wallet state {value!r}": count for value, count in states.items() if value not in set(WalletState)
     }
@@ -256,12 +264,12 @@ def _payments(tables: PeerTables) -> Select[Any]:
     )
 
 
-def _rows(conn: Connection, query: Select[Any]) -> list[WalletRow]:
-    return [WalletRow._make(row) for row in conn.execute(query).all()]
+def _rows(connection: Connection, query: Select[Any]) -> list[WalletRow]:
+    return [WalletRow._make(row) for row in connection.execute(query).all()]
 
 
 def _with_prices(
-    conn: Connection, tables: PeerTables, rows: Sequence[WalletRow]
+    connection: Connection, tables: PeerTables, rows: Sequence[WalletRow]
 ) -> list[Wallet | UnreadableRow]:
     payment_ids = [row.payment_id for row in rows if row.payment_id is not None]
     link, price, token = tables.payment_price, tables.price, tables.token
@@ -282,14 +290,14 @@ def _with_prices(
                     token, token.c.id == price.c.token_id
                 )
             )
-            .where(among(conn, linked_payment, payment_ids))
+            .where(among(connection, linked_payment, payment_ids))
             .order_by(linked_payment, price.c.id)
         )
-        for each in map(PriceRow._make, conn.execute(query).all()):
+        for each in map(PriceRow._make, connection.execute(query).all()):
             prices[each.payment_id].append(each)
     return [wallet_of(row, prices[row.payment_id]) for row in rows]
 
 
-def _counted(conn: Connection, column: Any) -> dict[str, int]:
-    rows = conn.execute(select(column, func.count()).group_by(column))
+def _counted(connection: Connection, column: Any) -> dict[str, int]:
+    rows = connection.execute(select(column, func.count()).group_by(column))
     return {row[0]: row[1] for row in rows}

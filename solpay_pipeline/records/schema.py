@@ -46,9 +46,9 @@ _PATTERN_INDEXES = ("token_type", "mint_address", "symbol")
 def create_peer_tables(engine: Engine, tables: PeerTables) -> tuple[str, ...]:
     """Create those of the peer's tables that are missing, in one transaction; returns their names."""
     metadata = _as_migrated(tables, engine.dialect.name)
-    with engine.begin() as conn:
-        present = set(inspect(conn).get_table_names())
-        metadata.create_all(conn)
+    with engine.begin() as connection:
+        present = set(inspect(connection).get_table_names())
+        metadata.create_all(connection)
     return tuple(table.name for table in metadata.sorted_tables if table.name not in present)
 
 

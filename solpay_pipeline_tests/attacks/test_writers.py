@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.ledger import findings, migrate, recheck_queue
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import finding, look
-from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 
 NOW: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.operations.context import chain_facts

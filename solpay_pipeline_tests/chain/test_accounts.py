@@ -27,7 +27,7 @@ from solpay_pipeline.chain.reading.addresses import (
 from solpay_pipeline.chain.reading.destinations import read_destinations, receiver_fault
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import ChainError
-from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle, UnreadableMint
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.localnet.server.server import Node, running
@@ -149,7 +149,7 @@ async def test_a_mint_that_is_no_longer_one_is_told_of_though_it_was_known(groun
             rpc, [(owner, [mint.address])], {mint.address: mint}, commitment=PROCESSED
         )
     assert holdings.unreadable == {mint.address: "there is no account at this address"}
-    assert read == holdings.unreadable
+    assert read == {mint.address: UnreadableMint("there is no account at this address")}
 
 
 async def test_of_accounts_that_may_be_mints_those_are_kept_that_are(ground, node):

@@ -20,7 +20,7 @@ from solpay_pipeline.events.relay import DeliveryOptions, DeliveryOutcome, deliv
 from solpay_pipeline.ledger import event_log, outbox
 from solpay_pipeline.ledger.event_log import EventRecord
 from solpay_pipeline.ledger.outbox import Event, EventKind
-from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.ledger.runs import RunRef
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 OLD_SECRET = "whsec_" + "b2xkIG9sZCBvbGQgb2xkIG9sZCBvbGQgb2xkIG9sZCE="

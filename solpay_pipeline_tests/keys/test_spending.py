@@ -11,9 +11,10 @@ from solders.signature import Signature
 
 from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.ledger import spending, transactions
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.spending import LimitReached, SpendingLimits
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.ledger.transactions import NewTransaction, RunRef
+from solpay_pipeline.ledger.transactions import NewTransaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline_tests.shop import Shop, open_shop

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.ledger.transactions import NewTransaction, RunRef
+from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.transactions import NewTransaction
 from solpay_pipeline.lifecycle.actions import (
     Action,
     CloseAccount,

@@ -4,7 +4,7 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
 from solpay_pipeline.ledger import findings
-from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
 from solpay_pipeline_tests.ledger.ground import LATER, MINT, NOON, OTHER_RUN, RUN
 

@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from solpay_pipeline.ledger import outbox, recheck_queue
 from solpay_pipeline.ledger.outbox import Event, EventKind
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import BaseUnits, Moment, event
-from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline_tests.ledger.ground import LATER, NOON, RUN
 
 

@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.ledger import acceptances, spending, transactions
 from solpay_pipeline.ledger.acceptances import Source
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.spending import LimitReached, SpendingLimits
 from solpay_pipeline.ledger.tables import TransactionState, acceptance
-from solpay_pipeline.ledger.transactions import NewTransaction, RunRef
+from solpay_pipeline.ledger.transactions import NewTransaction
 from solpay_pipeline_tests.ledger.ground import LATER, NOON, OTHER_RUN, RUN, leg
 
 RECORDED, FAILED = TransactionState.RECORDED, TransactionState.FAILED

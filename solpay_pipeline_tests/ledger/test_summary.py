@@ -4,9 +4,9 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.ledger import findings, outbox, transactions
 from solpay_pipeline.ledger.outbox import Event, EventKind
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.summary import Summary, summarize
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline_tests.ledger.ground import (
     CLOSE,

@@ -40,14 +40,13 @@ def test_what_is_recorded_is_open_with_everything_that_sending_it_again_takes(co
     transactions.record(connection, entry("one", leg(1), leg(2)), RUN, NOON)
     transactions.record(connection, entry("two"), RUN, NOON)
     first, second = transactions.open_transactions(connection)
-    assert first == OpenTransaction(
-        first.id, "one", b"wire of one", 1_150, 990, RECORDED, "sweep", wallet_ids=(1, 2)
-    )
+    assert first == OpenTransaction(first.id, "one", b"wire of one", 1_150, 990, RECORDED, wallet_ids=(1, 2))
     assert (second.signature, second.wallet_ids) == ("two", ())
     assert first.id < second.id
     row = connection.execute(sa.select(transaction).order_by(transaction.c.id)).first()
     assert row is not None
-    assert (row.operation, row.run_id, row.signature_count, row.fee) == ("sweep", "run", 3, 10_000)
+    assert (row.purpose, row.operation, row.run_id) == ("sweep", "sweep", "run")
+    assert (row.signature_count, row.fee) == (3, 10_000)
     assert (row.created_at, row.updated_at, row.slot, row.error) == (NOON, NOON, None, None)
 
 

@@ -41,9 +41,9 @@ class Shop:
         keypair: Keypair | None = None,
     ) -> int:
         """Add a payment of 0.1 SOL or 5 USDC; on an empty database its id and its wallet's are the same number."""
-        with self.engine.begin() as conn:
+        with self.engine.begin() as connection:
             return add_payment(
-                conn,
+                connection,
                 self.tables,
                 self.vault,
                 keypair or Keypair(),
@@ -78,8 +78,8 @@ def shop(engine: Engine) -> Shop:
 
 
 def furnished(engine: Engine, tables: PeerTables) -> Shop:
-    with engine.begin() as conn:
-        sol = add_token(conn, tables, mint=None, price=Decimal("0.1"), name="Solana", symbol="SOL")
-        usdc = add_token(conn, tables, mint=MINT, price=Decimal(5), name="USD Coin", symbol="USDC")
+    with engine.begin() as connection:
+        sol = add_token(connection, tables, mint=None, price=Decimal("0.1"), name="Solana", symbol="SOL")
+        usdc = add_token(connection, tables, mint=MINT, price=Decimal(5), name="USD Coin", symbol="USDC")
     vault = WalletVault([Fernet.generate_key().decode()], encrypted=True)
     return Shop(engine, tables, vault, sol, usdc)

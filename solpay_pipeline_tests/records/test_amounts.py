@@ -34,15 +34,21 @@ LONG = ["0.123456789012345678", "123456789012.123456789012345678", "2.6751234567
 
 
 def written_price(shop: Shop, price: Decimal) -> int:
-    with shop.engine.begin() as conn:
+    with shop.engine.begin() as connection:
         return add_payment(
-            conn, shop.tables, shop.vault, Keypair(), options={shop.sol: price}, created=NOW, expires=NOW
+            connection,
+            shop.tables,
+            shop.vault,
+            Keypair(),
+            options={shop.sol: price},
+            created=NOW,
+            expires=NOW,
         )
 
 
 def price_read(shop: Shop, payment_id: int) -> Decimal:
-    with reading(shop.engine) as conn:
-        [wallet] = wallets_of_payments(conn, shop.tables, [payment_id])
+    with reading(shop.engine) as connection:
+        [wallet] = wallets_of_payments(connection, shop.tables, [payment_id])
     assert isinstance(wallet, Wallet)
     assert wallet.payment is not None
     return wallet.payment.options[0].price
@@ -69,8 +75,8 @@ def test_we_read_djangos_prices_as_django_does(shop: Shop, database_url: str) ->
     token_ids = peer.create_tokens([{**token, "payment_crypto_price": token["name"]} for token in tokens])
     django = peer.token_prices()
     table = shop.tables.token
-    with reading(shop.engine) as conn:
-        rows = conn.execute(select(table.c.id, table.c.payment_crypto_price))
+    with reading(shop.engine) as connection:
+        rows = connection.execute(select(table.c.id, table.c.payment_crypto_price))
         ours = {row.id: row.payment_crypto_price for row in rows}
     for token_id, token in zip(token_ids, tokens, strict=True):
         assert str(ours[token_id]) == django[token_id]
@@ -121,8 +127,8 @@ def test_a_time_that_cannot_be_read_makes_the_row_unreadable(tmp_path: Path) -> 
     create_peer_tables(engine, peer_tables())
     shop = furnished(engine, peer_tables())
     payment_id = shop.add()
-    with shop.engine.begin() as conn:
-        conn.exec_driver_sql(f"UPDATE {shop.tables.payment.name} SET expiration_date = 'tomorrow'")
-    with reading(shop.engine) as conn:
-        [row] = wallets_of_payments(conn, shop.tables, [payment_id])
+    with shop.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {shop.tables.payment.name} SET expiration_date = 'tomorrow'")
+    with reading(shop.engine) as connection:
+        [row] = wallets_of_payments(connection, shop.tables, [payment_id])
     assert "a time that cannot be read" in getattr(row, "reason", "")

@@ -17,8 +17,8 @@ from solpay_pipeline.base.database import (
 
 
 def test_both_kinds_of_database_open_and_answer(engine: Engine) -> None:
-    with engine.begin() as conn:
-        assert conn.scalar(text("SELECT 40 + 2")) == 42
+    with engine.begin() as connection:
+        assert connection.scalar(text("SELECT 40 + 2")) == 42
 
 
 @pytest.mark.postgres
@@ -31,9 +31,9 @@ def test_postgres_urls_are_served_by_psycopg_3_whatever_their_scheme(postgres_ur
 
 def test_an_sqlite_file_is_opened_for_durable_concurrent_use(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'shop.sqlite3'}")
-    with reading(engine) as conn:
+    with reading(engine) as connection:
         settings = {
-            name: conn.exec_driver_sql(f"PRAGMA {name}").scalar()
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
         }
     assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000, "synchronous": 2}
@@ -84,18 +84,18 @@ def test_a_server_that_does_not_answer_is_told_without_the_password() -> None:
 
 def test_two_writers_that_read_first_take_turns(engine: Engine) -> None:
     """Without BEGIN IMMEDIATE one of the two fails at once on SQLite: "database is locked"."""
-    with engine.begin() as conn:
-        conn.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
-        conn.execute(text("INSERT INTO counter VALUES (0)"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
     lock = " FOR UPDATE" if engine.dialect.name == "postgresql" else ""
     failures: list[BaseException] = []
 
     def count() -> None:
         try:
             for _ in range(25):
-                with engine.begin() as conn:
-                    seen = conn.scalar(text("SELECT n FROM counter" + lock))
-                    conn.execute(text("UPDATE counter SET n = :n"), {"n": seen + 1})
+                with engine.begin() as connection:
+                    seen = connection.scalar(text("SELECT n FROM counter" + lock))
+                    connection.execute(text("UPDATE counter SET n = :n"), {"n": seen + 1})
         except DBAPIError as error:
             failures.append(error)
 
@@ -105,13 +105,13 @@ def test_two_writers_that_read_first_take_turns(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    with reading(engine) as conn:
-        assert conn.scalar(text("SELECT n FROM counter")) == 50
+    with reading(engine) as connection:
+        assert connection.scalar(text("SELECT n FROM counter")) == 50
 
 
 def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_its_work(engine: Engine) -> None:
-    with engine.begin() as conn:
-        conn.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
     with engine.begin() as writer:
         writer.execute(text("INSERT INTO counter VALUES (1)"))
         with reading(engine) as reader:
@@ -121,21 +121,21 @@ def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_its_work(engine: E
 @pytest.mark.postgres
 def test_postgresql_refuses_a_write_while_reading_and_takes_the_next_one(postgres_url: str) -> None:
     engine = open_engine(postgres_url)
-    with engine.begin() as conn:
-        conn.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
-    with pytest.raises(DBAPIError, match="read-only transaction"), reading(engine) as conn:
-        conn.execute(text("INSERT INTO counter VALUES (1)"))
-    with engine.begin() as conn:
-        conn.execute(text("INSERT INTO counter VALUES (1)"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
+    with pytest.raises(DBAPIError, match="read-only transaction"), reading(engine) as connection:
+        connection.execute(text("INSERT INTO counter VALUES (1)"))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO counter VALUES (1)"))
     engine.dispose()
 
 
 def test_a_failed_statement_is_told_without_its_parameters(engine: Engine) -> None:
-    with engine.begin() as conn:
-        conn.execute(text("CREATE TABLE vault (id INTEGER PRIMARY KEY, secret TEXT)"))
-        conn.execute(text("INSERT INTO vault VALUES (1, 'a')"))
-    with pytest.raises(IntegrityError) as caught, engine.begin() as conn:
-        conn.execute(text("INSERT INTO vault VALUES (1, :secret)"), {"secret": "gAAAAAsealed"})
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE vault (id INTEGER PRIMARY KEY, secret TEXT)"))
+        connection.execute(text("INSERT INTO vault VALUES (1, 'a')"))
+    with pytest.raises(IntegrityError) as caught, engine.begin() as connection:
+        connection.execute(text("INSERT INTO vault VALUES (1, :secret)"), {"secret": "gAAAAAsealed"})
     assert isinstance(caught.value, StatementError)
     assert "gAAAAAsealed" not in str(caught.value)
 
@@ -143,9 +143,9 @@ def test_a_failed_statement_is_told_without_its_parameters(engine: Engine) -> No
 def _open_and_write(url: str) -> str | None:
     try:
         engine = open_engine(url)
-        with engine.begin() as conn:
-            conn.execute(text("CREATE TABLE IF NOT EXISTS guests (n INTEGER)"))
-            conn.execute(text("INSERT INTO guests VALUES (1)"))
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE IF NOT EXISTS guests (n INTEGER)"))
+            connection.execute(text("INSERT INTO guests VALUES (1)"))
         engine.dispose()
     except (DatabaseUnreachable, DBAPIError) as error:
         return str(error)

@@ -66,8 +66,8 @@ def market() -> Iterator[Market]:
 
 def wallets(database_url: str, tables: PeerTables) -> list[Wallet]:
     engine = open_engine(database_url)
-    with reading(engine) as conn:
-        page = wallets_page(conn, tables, states=tuple(WalletState), after_wallet_id=0, limit=100)
+    with reading(engine) as connection:
+        page = wallets_page(connection, tables, states=tuple(WalletState), after_wallet_id=0, limit=100)
     engine.dispose()
     assert all(isinstance(each, Wallet) for each in page), page
     return [each for each in page if isinstance(each, Wallet)]
@@ -108,8 +108,8 @@ def test_a_payment_made_by_the_peers_own_service_is_read_by_us_with_its_exact_pr
 
     engine = open_engine(database_url)
     vault = WalletVault([key] if key else [], encrypted=encrypted)
-    with reading(engine) as conn:
-        sealed = sealed_keypairs(conn, tables, [wallet.id for wallet in read])
+    with reading(engine) as connection:
+        sealed = sealed_keypairs(connection, tables, [wallet.id for wallet in read])
     for wallet in read:
         assert wallet.payment is not None
         assert vault.open(sealed[wallet.id], wallet.payment.address).pubkey() == wallet.payment.address

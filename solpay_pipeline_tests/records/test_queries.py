@@ -38,8 +38,8 @@ ANY_STATE = tuple(WalletState)
 
 
 def everything(shop: Shop) -> list[Wallet | UnreadableRow]:
-    with reading(shop.engine) as conn:
-        return wallets_page(conn, shop.tables, states=ANY_STATE, after_wallet_id=0, limit=1000)
+    with reading(shop.engine) as connection:
+        return wallets_page(connection, shop.tables, states=ANY_STATE, after_wallet_id=0, limit=1000)
 
 
 def wallet_ids(page: list[Wallet | UnreadableRow]) -> list[int | None]:
@@ -47,15 +47,15 @@ def wallet_ids(page: list[Wallet | UnreadableRow]) -> list[int | None]:
 
 
 @contextmanager
-def statements(conn: Connection) -> Iterator[list[str]]:
+def statements(connection: Connection) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
         seen.append(statement)
 
-    event.listen(conn, "before_cursor_execute", note)
+    event.listen(connection, "before_cursor_execute", note)
     yield seen
-    event.remove(conn, "before_cursor_execute", note)
+    event.remove(connection, "before_cursor_execute", note)
 
 
 def test_a_wallet_comes_with_its_payment_and_all_options(shop: Shop) -> None:
@@ -87,9 +87,9 @@ def test_pages_by_wallet_id_meet_every_wallet_once(shop: Shop) -> None:
         shop.add(state=state)
     wanted = (WalletState.CREATED, WalletState.SENT_FUNDS, WalletState.PAYMENT_EXPIRED)
     seen: list[int | None] = []
-    with reading(shop.engine) as conn:
+    with reading(shop.engine) as connection:
         while page := wallets_page(
-            conn, shop.tables, states=wanted, after_wallet_id=int(seen[-1] or 0) if seen else 0, limit=2
+            connection, shop.tables, states=wanted, after_wallet_id=int(seen[-1] or 0) if seen else 0, limit=2
         ):
             assert len(page) <= 2
             seen += wallet_ids(page)
@@ -100,18 +100,18 @@ def test_pages_by_wallet_id_meet_every_wallet_once(shop: Shop) -> None:
 def test_a_page_costs_two_queries_whatever_its_size(shop: Shop) -> None:
     for _ in range(20):
         shop.add()
-    with reading(shop.engine) as conn, statements(conn) as seen:
-        page = wallets_page(conn, shop.tables, states=ANY_STATE, after_wallet_id=0, limit=20)
+    with reading(shop.engine) as connection, statements(connection) as seen:
+        page = wallets_page(connection, shop.tables, states=ANY_STATE, after_wallet_id=0, limit=20)
     assert len(page) == 20
     assert len(seen) == 2
 
 
 def test_a_wallet_whose_payment_is_gone_is_still_found(shop: Shop) -> None:
     payment_id = shop.add()
-    with shop.engine.begin() as conn:
+    with shop.engine.begin() as connection:
         link, payment = shop.tables.payment_price, shop.tables.payment
-        conn.execute(link.delete())
-        conn.execute(payment.delete().where(payment.c.id == payment_id))
+        connection.execute(link.delete())
+        connection.execute(payment.delete().where(payment.c.id == payment_id))
     [wallet] = everything(shop)
     assert isinstance(wallet, Wallet)
     assert wallet.payment is None
@@ -121,11 +121,11 @@ def test_wallets_are_filtered_by_their_payments(shop: Shop) -> None:
     late = shop.add(status=PaymentStatus.EXPIRED, expires=NOW - timedelta(days=1))
     old = shop.add(status=PaymentStatus.EXPIRED, expires=NOW - timedelta(days=30))
     live = shop.add()
-    with reading(shop.engine) as conn:
+    with reading(shop.engine) as connection:
 
         def found(**conditions: object) -> list[int | None]:
             page = wallets_page(
-                conn,
+                connection,
                 shop.tables,
                 states=ANY_STATE,
                 after_wallet_id=0,
@@ -146,10 +146,10 @@ def test_due_payments_are_the_initiated_ones_whose_time_is_over(shop: Shop) -> N
     shop.add(expires=NOW + timedelta(microseconds=1))
     shop.add(expires=NOW - timedelta(days=1), status=PaymentStatus.CONFIRMED)
     past = shop.add(expires=NOW - timedelta(microseconds=1))
-    with reading(shop.engine) as conn:
-        first = due_page(conn, shop.tables, now=NOW, after_payment_id=0, limit=1)
-        second = due_page(conn, shop.tables, now=NOW, after_payment_id=on_the_dot, limit=5)
-        chosen = due_page(conn, shop.tables, now=NOW, after_payment_id=0, limit=5, payment_ids=[past])
+    with reading(shop.engine) as connection:
+        first = due_page(connection, shop.tables, now=NOW, after_payment_id=0, limit=1)
+        second = due_page(connection, shop.tables, now=NOW, after_payment_id=on_the_dot, limit=5)
+        chosen = due_page(connection, shop.tables, now=NOW, after_payment_id=0, limit=5, payment_ids=[past])
     payments = [each.payment.id for each in (*first, *second) if isinstance(each, Wallet) and each.payment]
     assert payments == [on_the_dot, past]
     assert wallet_ids(chosen) == wallet_ids(second)
@@ -157,8 +157,8 @@ def test_due_payments_are_the_initiated_ones_whose_time_is_over(shop: Shop) -> N
 
 def test_payments_come_in_the_order_asked_for_and_missing_ones_are_told(shop: Shop) -> None:
     one, two, three = shop.add(), shop.add(), shop.add()
-    with reading(shop.engine) as conn:
-        page = wallets_of_payments(conn, shop.tables, [three, 999, one, two, three])
+    with reading(shop.engine) as connection:
+        page = wallets_of_payments(connection, shop.tables, [three, 999, one, two, three])
     assert page[1] == UnreadableRow(None, 999, "payment 999 does not exist")
     found = [each.payment.id if isinstance(each, Wallet) and each.payment else None for each in page]
     assert found == [three, None, one, two]
@@ -171,11 +171,11 @@ def test_payments_are_chosen_by_status_and_by_the_day_they_were_made(shop: Shop)
     shop.add(created=day + timedelta(days=1))
     paid = shop.add(created=day, status=PaymentStatus.CONFIRMED)
     initiated = {PaymentStatus.INITIATED}
-    with reading(shop.engine) as conn:
+    with reading(shop.engine) as connection:
 
         def chosen(**conditions: object) -> set[int]:
-            query = payment_ids_with_status(conn, shop.tables, **{"statuses": initiated, **conditions})  # type: ignore[arg-type]
-            return set(conn.scalars(query))
+            query = payment_ids_with_status(connection, shop.tables, **{"statuses": initiated, **conditions})  # type: ignore[arg-type]
+            return set(connection.scalars(query))
 
         assert chosen(created_from=day, created_until=day + timedelta(days=1)) == {midnight, evening}
         assert chosen(payment_ids=[evening]) == {evening}
@@ -186,21 +186,21 @@ def test_payments_are_chosen_by_status_and_by_the_day_they_were_made(shop: Shop)
 def test_thousands_of_ids_travel_in_one_query(shop: Shop) -> None:
     mine = shop.add()
     many = [*range(mine, mine + 70_000)]
-    with reading(shop.engine) as conn, statements(conn) as seen:
+    with reading(shop.engine) as connection, statements(connection) as seen:
         page = wallets_page(
-            conn, shop.tables, states=ANY_STATE, after_wallet_id=0, limit=10, payment_ids=many
+            connection, shop.tables, states=ANY_STATE, after_wallet_id=0, limit=10, payment_ids=many
         )
         assert len(page) == 1
-        assert len(sealed_keypairs(conn, shop.tables, many)) == 1
+        assert len(sealed_keypairs(connection, shop.tables, many)) == 1
     assert len(seen) == 3
 
 
 def test_our_own_addresses_are_recognised(shop: Shop) -> None:
     keypair, stranger = Keypair(), Keypair()
     shop.add(keypair=keypair)
-    with reading(shop.engine) as conn:
-        known = wallet_addresses_exist(conn, shop.tables, [keypair.pubkey(), str(stranger.pubkey())])
-        assert wallet_addresses_exist(conn, shop.tables, []) == set()
+    with reading(shop.engine) as connection:
+        known = wallet_addresses_exist(connection, shop.tables, [keypair.pubkey(), str(stranger.pubkey())])
+        assert wallet_addresses_exist(connection, shop.tables, []) == set()
     assert known == {str(keypair.pubkey())}
 
 
@@ -209,9 +209,9 @@ def test_sealed_keypairs_open_with_the_vault(shop: Shop) -> None:
     shop.add(keypair=keypair)
     [wallet] = everything(shop)
     assert isinstance(wallet, Wallet)
-    with reading(shop.engine) as conn:
-        sealed = sealed_keypairs(conn, shop.tables, [wallet.id, 999])
-        [(same, address)] = sealed_page(conn, shop.tables, after_wallet_id=0, limit=10)
+    with reading(shop.engine) as connection:
+        sealed = sealed_keypairs(connection, shop.tables, [wallet.id, 999])
+        [(same, address)] = sealed_page(connection, shop.tables, after_wallet_id=0, limit=10)
     assert shop.vault.open(sealed[wallet.id], keypair.pubkey()) == keypair
     assert same == sealed[wallet.id]
     assert address == str(keypair.pubkey())
@@ -221,13 +221,13 @@ def test_counts_know_every_state_and_name_unknown_ones(shop: Shop) -> None:
     shop.add()
     shop.add(state=WalletState.SENT_FUNDS, status=PaymentStatus.CONFIRMED)
     strange = shop.add()
-    with shop.engine.begin() as conn:
+    with shop.engine.begin() as connection:
         payment, wallet = shop.tables.payment, shop.tables.wallet
-        conn.execute(update(payment).where(payment.c.id == strange).values(status="refunded"))
-        conn.execute(update(wallet).where(wallet.c.state == "sent_funds").values(state="lost"))
-    with reading(shop.engine) as conn:
-        states, statuses = count_by_state(conn, shop.tables), count_by_status(conn, shop.tables)
-        unknown = unknown_values(conn, shop.tables)
+        connection.execute(update(payment).where(payment.c.id == strange).values(status="refunded"))
+        connection.execute(update(wallet).where(wallet.c.state == "sent_funds").values(state="lost"))
+    with reading(shop.engine) as connection:
+        states, statuses = count_by_state(connection, shop.tables), count_by_status(connection, shop.tables)
+        unknown = unknown_values(connection, shop.tables)
     assert states == dict.fromkeys(WalletState, 0) | {WalletState.CREATED: 2}
     assert statuses == dict.fromkeys(PaymentStatus, 0) | {
         PaymentStatus.INITIATED: 1,
@@ -251,10 +251,10 @@ def test_a_row_that_cannot_be_understood_stands_in_its_place_with_the_reason(
     shop: Shop, table: str, values: dict[str, object], reason: str
 ) -> None:
     shop.add()
-    with shop.engine.begin() as conn:
+    with shop.engine.begin() as connection:
         broken = getattr(shop.tables, table)
         query = update(broken).values(**values)
-        conn.execute(query.where(broken.c.id == shop.usdc) if table == "token" else query)
+        connection.execute(query.where(broken.c.id == shop.usdc) if table == "token" else query)
     [row] = everything(shop)
     assert isinstance(row, UnreadableRow)
     assert row.wallet_id is not None
@@ -264,8 +264,8 @@ def test_a_row_that_cannot_be_understood_stands_in_its_place_with_the_reason(
 
 def test_a_payment_without_a_price_is_unreadable(shop: Shop) -> None:
     payment_id = shop.add()
-    with shop.engine.begin() as conn:
-        conn.execute(shop.tables.payment_price.delete())
+    with shop.engine.begin() as connection:
+        connection.execute(shop.tables.payment_price.delete())
     [row] = everything(shop)
     assert isinstance(row, UnreadableRow)
     assert row.reason == f"payment {payment_id} has no price"
@@ -273,18 +273,18 @@ def test_a_payment_without_a_price_is_unreadable(shop: Shop) -> None:
 
 def test_an_unknown_wallet_state_is_told_where_the_payment_is_asked_for(shop: Shop) -> None:
     payment_id = shop.add()
-    with shop.engine.begin() as conn:
-        conn.execute(update(shop.tables.wallet).values(state="lost"))
-    with reading(shop.engine) as conn:
-        [row] = wallets_of_payments(conn, shop.tables, [payment_id])
+    with shop.engine.begin() as connection:
+        connection.execute(update(shop.tables.wallet).values(state="lost"))
+    with reading(shop.engine) as connection:
+        [row] = wallets_of_payments(connection, shop.tables, [payment_id])
     assert isinstance(row, UnreadableRow)
     assert "unknown wallet state 'lost'" in row.reason
 
 
 def test_a_price_that_is_no_number_is_told_on_either_database(shop: Shop) -> None:
     shop.add()
-    with shop.engine.begin() as conn:
-        conn.exec_driver_sql(f"UPDATE {shop.tables.price.name} SET amount_in_crypto = 'NaN'")
+    with shop.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {shop.tables.price.name} SET amount_in_crypto = 'NaN'")
     [row] = everything(shop)
     assert isinstance(row, UnreadableRow)
     assert "NaN" in row.reason
@@ -292,14 +292,14 @@ def test_a_price_that_is_no_number_is_told_on_either_database(shop: Shop) -> Non
 
 def test_of_two_prices_in_one_token_the_first_counts_as_it_does_for_the_peer(shop: Shop) -> None:
     payment_id = shop.add()
-    with shop.engine.begin() as conn:
+    with shop.engine.begin() as connection:
         tables = shop.tables
-        price_id = conn.scalars(
+        price_id = connection.scalars(
             tables.price.insert()
             .values(amount_in_crypto=Decimal(3), token_id=shop.sol, meta_data={}, created=NOW, updated=NOW)
             .returning(tables.price.c.id)
         ).one()
-        conn.execute(
+        connection.execute(
             tables.payment_price.insert().values(
                 solanapayment_id=payment_id, solanapaypaymentcryptoprice_id=price_id
             )
@@ -312,9 +312,9 @@ def test_of_two_prices_in_one_token_the_first_counts_as_it_does_for_the_peer(sho
 
 def test_one_broken_row_hides_no_other(shop: Shop) -> None:
     first, broken, last = shop.add(), shop.add(), shop.add()
-    with shop.engine.begin() as conn:
+    with shop.engine.begin() as connection:
         payment = shop.tables.payment
-        conn.execute(update(payment).where(payment.c.id == broken).values(payment_address="?"))
+        connection.execute(update(payment).where(payment.c.id == broken).values(payment_address="?"))
     page = everything(shop)
     assert [isinstance(each, UnreadableRow) for each in page] == [False, True, False]
     assert [getattr(each, "payment_id", None) for each in page] == [None, broken, None]
@@ -323,9 +323,9 @@ def test_one_broken_row_hides_no_other(shop: Shop) -> None:
 
 def test_the_mints_of_the_shop_are_those_of_its_tokens_that_can_be_read(shop: Shop) -> None:
     others = [str(Keypair().pubkey()) for _ in range(2)]
-    with shop.engine.begin() as conn:
+    with shop.engine.begin() as connection:
         for name, mint in zip("abc", [others[0], "nonsense", others[1]], strict=True):
-            add_token(conn, shop.tables, mint=mint, price=Decimal(1), name=name, symbol=name)
-    with reading(shop.engine) as conn:
-        assert [str(mint) for mint in token_mints(conn, shop.tables, limit=10)] == [MINT, *others]
-        assert [str(mint) for mint in token_mints(conn, shop.tables, limit=2)] == [MINT, others[0]]
+            add_token(connection, shop.tables, mint=mint, price=Decimal(1), name=name, symbol=name)
+    with reading(shop.engine) as connection:
+        assert [str(mint) for mint in token_mints(connection, shop.tables, limit=10)] == [MINT, *others]
+        assert [str(mint) for mint in token_mints(connection, shop.tables, limit=2)] == [MINT, others[0]]

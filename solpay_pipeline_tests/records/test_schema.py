@@ -58,15 +58,17 @@ def shape(engine: Engine, tables: list[str]) -> list[str]:
 def uniques_and_references_of_sqlite(engine: Engine, table: str) -> list[str]:
     """By SQLite itself: the inspector does not see them where Django writes them, within a column."""
     lines = []
-    with engine.connect() as conn:
-        for _, index, unique, origin, partial in conn.exec_driver_sql(f'PRAGMA index_list("{table}")'):
-            columns = [row[2] for row in conn.exec_driver_sql(f'PRAGMA index_info("{index}")')]
+    with engine.connect() as connection:
+        for _, index, unique, origin, partial in connection.exec_driver_sql(f'PRAGMA index_list("{table}")'):
+            columns = [row[2] for row in connection.exec_driver_sql(f'PRAGMA index_info("{index}")')]
             lines.append(f"index {columns} unique={unique} origin={origin} partial={partial}")
         lines.extend(
             f"reference {row[3]} to {row[2:]}"
-            for row in conn.exec_driver_sql(f'PRAGMA foreign_key_list("{table}")')
+            for row in connection.exec_driver_sql(f'PRAGMA foreign_key_list("{table}")')
         )
-        made = conn.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).scalar_one()
+        made = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE name = ?", (table,)
+        ).scalar_one()
         deferred = made.count("DEFERRABLE INITIALLY DEFERRED") - made.count('"auth_user"')
         lines.append(f"deferred references {deferred}, autoincrement {made.count('AUTOINCREMENT')}")
     return lines
@@ -151,8 +153,8 @@ def test_missing_tables_and_columns_are_named(engine: Engine) -> None:
     assert missing_columns(engine, tables) == [table.name for table in tables.all]
     create_peer_tables(engine, tables)
     assert missing_columns(engine, tables) == []
-    with engine.begin() as conn:
-        conn.exec_driver_sql(f"ALTER TABLE {tables.payment.name} RENAME COLUMN signature TO proof")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {tables.payment.name} RENAME COLUMN signature TO proof")
     assert missing_columns(engine, tables) == [f"{tables.payment.name}.signature"]
 
 

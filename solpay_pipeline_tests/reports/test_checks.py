@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.outbox import EventKind
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import TransactionState, event, movement, transaction
-from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.reports import audits

@@ -19,7 +19,7 @@ from solpay_pipeline.chain.reading.addresses import (
 from solpay_pipeline.chain.reading.extensions import UnreadableAccount
 from solpay_pipeline.chain.reading.token_state import parse_account, parse_mint, parse_token_account
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
 from solpay_pipeline.lifecycle.terms import Commitment
 
 NO_ACCOUNT = "there is no account at this address"
@@ -27,35 +27,35 @@ NO_ACCOUNT = "there is no account at this address"
 
 async def read_mints(
     rpc: Rpc, mints: Iterable[Pubkey], *, commitment: Commitment, min_context_slot: int | None = None
-) -> dict[Pubkey, Mint | str]:
-    """The mints by address; a text where there is none to be used, saying why."""
+) -> dict[Pubkey, Mint | UnreadableMint]:
+    """The mints by address, and why where one cannot be used."""
     addresses = list(dict.fromkeys(mints))
     if not addresses:
         return {}
     answer = await rpc.accounts(addresses, commitment=commitment, min_context_slot=min_context_slot)
     return {
-        address: _mint_or_reason(address, account)
+        address: _mint_at(address, account)
         for address, account in zip(addresses, answer.accounts, strict=True)
     }
 
 
 def usable_mints(accounts: Iterable[tuple[Pubkey, Account | None]]) -> dict[Pubkey, Mint]:
     """Those of some accounts, each with its address, that are mints which can be used."""
-    read = (_mint_or_reason(address, account) for address, account in accounts)
+    read = (_mint_at(address, account) for address, account in accounts)
     return {mint.address: mint for mint in read if isinstance(mint, Mint)}
 
 
 async def read_holdings(
     rpc: Rpc,
     wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
-    mints: Mapping[Pubkey, Mint | str],
+    mints: Mapping[Pubkey, Mint | UnreadableMint],
     *,
     commitment: Commitment,
     min_context_slot: int | None = None,
 ) -> list[Holdings]:
     """What each wallet holds, in the order of `wallets`: pairs of owner and the mints it is expected to hold.
 
-    `mints` comes from `read_mints`; a mint that is a text there, or missing, is `unreadable` in every
+    `mints` comes from `read_mints`; a mint that is unreadable there, or missing, is `unreadable` in every
     wallet. All holdings carry the lowest slot of the answers: what they show was true at that slot or
     later.
     """
@@ -71,7 +71,7 @@ async def read_holdings_and_mints(
     *,
     commitment: Commitment,
     min_context_slot: int | None = None,
-) -> tuple[list[Holdings], dict[Pubkey, Mint | str]]:
+) -> tuple[list[Holdings], dict[Pubkey, Mint | UnreadableMint]]:
     """As `read_holdings` and `read_mints`, in the same calls where all mints are `known` from an earlier read.
 
     Of what is known only the program counts, since the addresses of accounts are made with it. A mint that is under
@@ -81,7 +81,7 @@ async def read_holdings_and_mints(
     if all(mint in known for mint in wanted):
         keys = [*wanted, *_keys(wallets, known)]
         found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
-        mints = {mint: _mint_or_reason(mint, found[mint]) for mint in wanted}
+        mints = {mint: _mint_at(mint, found[mint]) for mint in wanted}
         if not any(_has_moved(mint, known) for mint in mints.values()):
             return [_holdings(owner, expected, mints, found, slot) for owner, expected in wallets], mints
     mints = await read_mints(rpc, wanted, commitment=commitment, min_context_slot=min_context_slot)
@@ -94,7 +94,7 @@ async def read_holdings_and_mints(
 async def discover(
     rpc: Rpc,
     holdings: Holdings,
-    mints: Mapping[Pubkey, Mint | str],
+    mints: Mapping[Pubkey, Mint | UnreadableMint],
     *,
     commitment: Commitment,
 ) -> Holdings:
@@ -139,7 +139,7 @@ async def _read(
 
 
 def _keys(
-    wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]], mints: Mapping[Pubkey, Mint | str]
+    wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]], mints: Mapping[Pubkey, Mint | UnreadableMint]
 ) -> list[Pubkey]:
     """Each owner and its accounts of the mints that could be read."""
     keys: list[Pubkey] = []
@@ -151,29 +151,29 @@ def _keys(
     return keys
 
 
-def _has_moved(mint: Mint | str, known: Mapping[Pubkey, Mint]) -> bool:
+def _has_moved(mint: Mint | UnreadableMint, known: Mapping[Pubkey, Mint]) -> bool:
     return isinstance(mint, Mint) and mint.program != known[mint.address].program
 
 
-def _known(wanted: Iterable[Pubkey], mints: Mapping[Pubkey, Mint | str]) -> list[Mint]:
+def _known(wanted: Iterable[Pubkey], mints: Mapping[Pubkey, Mint | UnreadableMint]) -> list[Mint]:
     found = (mints.get(address) for address in dict.fromkeys(wanted))
     return [mint for mint in found if isinstance(mint, Mint)]
 
 
-def _mint_or_reason(address: Pubkey, account: Account | None) -> Mint | str:
+def _mint_at(address: Pubkey, account: Account | None) -> Mint | UnreadableMint:
     if account is None:
-        return NO_ACCOUNT
+        return UnreadableMint(NO_ACCOUNT)
     try:
         return parse_mint(address, account)
     except UnreadableAccount as error:
-        return error.reason
+        return UnreadableMint(error.reason)
 
 
 def _token_or_reason(
-    address: Pubkey, account: Account, owner: Pubkey, mint: Mint | str
+    address: Pubkey, account: Account, owner: Pubkey, mint: Mint | UnreadableMint
 ) -> TokenHolding | str:
-    if isinstance(mint, str):
-        return mint
+    if isinstance(mint, UnreadableMint):
+        return mint.reason
     try:
         return parse_token_account(address, account, owner=owner, mint=mint)
     except UnreadableAccount as error:
@@ -183,7 +183,7 @@ def _token_or_reason(
 def _holdings(
     owner: Pubkey,
     wanted: Iterable[Pubkey],
-    mints: Mapping[Pubkey, Mint | str],
+    mints: Mapping[Pubkey, Mint | UnreadableMint],
     found: Mapping[Pubkey, Account | None],
     slot: int,
 ) -> Holdings:
@@ -191,9 +191,9 @@ def _holdings(
     absent: list[Pubkey] = []
     unreadable: dict[Pubkey, str] = {}
     for mint_address in dict.fromkeys(wanted):
-        mint = mints.get(mint_address, "it was not read")
-        if isinstance(mint, str):
-            unreadable[mint_address] = mint
+        mint = mints.get(mint_address, UnreadableMint("it was not read"))
+        if isinstance(mint, UnreadableMint):
+            unreadable[mint_address] = mint.reason
             continue
         address = associated_token_address(owner, mint.address, mint.program)
         account = found[address]

@@ -19,6 +19,7 @@ from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.tables import MovementKind
 from solpay_pipeline.ledger.transactions import LandedMovement
 from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
+from solpay_pipeline.lifecycle.holdings import mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, PaymentStatus, Wallet, WalletState
@@ -431,8 +432,3 @@ def payment_body(snapshot: Snapshot) -> dict[str, object]:
 def amounts_text(amounts: Mapping[Pubkey | None, int]) -> dict[str, str]:
     """Base units as decimal strings, by mint."""
     return {mint_text(mint): str(amount) for mint, amount in amounts.items()}
-
-
-def mint_text(mint: Pubkey | None) -> str:
-    """A mint's address, or `SOL`."""
-    return "SOL" if mint is None else str(mint)

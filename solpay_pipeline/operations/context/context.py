@@ -8,7 +8,7 @@ from datetime import datetime
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.ledger.transactions import RunRef
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
 from solpay_pipeline.operations.context.deployment import Deployment

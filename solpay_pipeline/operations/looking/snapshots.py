@@ -11,7 +11,7 @@ from solpay_pipeline.chain.reading import accounts, history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
-from solpay_pipeline.lifecycle.holdings import Holdings, Mint
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing, covers, judge
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.statement import Statement
@@ -168,7 +168,7 @@ def _unexplained(holdings: Holdings, statement: Statement) -> list[str]:
     Less is no gap: money may come between the two reads.
     """
     gaps = statement.gaps(holdings.balances())
-    return ["SOL" if mint is None else str(mint) for mint, gap in gaps.items() if gap > 0]
+    return [mint_text(mint) for mint, gap in gaps.items() if gap > 0]
 
 
 def _token_accounts(snapshot: Snapshot) -> list[Pubkey]:

@@ -20,6 +20,7 @@ from solpay_pipeline.chain.sending.compute import ComputeTable, Kind, calibrate,
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.chain.sending.wire import TransactionShape
 from solpay_pipeline.ledger import transactions
+from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.actions import Leg, MoveLamports, MoveTokens
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
@@ -80,7 +81,7 @@ class Mover:
     """Moves for one errand; rows of wallets take `state_in_flight` while a leg of theirs is on its way."""
 
     context: OperationContext
-    purpose: str
+    purpose: Purpose
     state_in_flight: WalletState
     _shape: TransactionShape | None = None
     compute: ComputeTable = field(default_factory=ComputeTable)

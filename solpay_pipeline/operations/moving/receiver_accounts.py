@@ -12,6 +12,7 @@ from solpay_pipeline.chain.sending import packing
 from solpay_pipeline.chain.sending.broadcast import Fate
 from solpay_pipeline.chain.sending.instructions import create_ata_idempotent
 from solpay_pipeline.chain.sending.packing import Parcel
+from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.planning import Route, TokenDestination
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -117,7 +118,7 @@ class ReceiverAccounts:
             for parcel in parcels
         ]
         failed: dict[Pubkey, str] = {}
-        for submitted in await submit(context, drafts, shape, "prepare_receiver"):
+        for submitted in await submit(context, drafts, shape, Purpose.PREPARE_RECEIVER):
             receipt = submitted.receipt
             if receipt is not None and receipt.fate in (Fate.CONFIRMED, Fate.FINALIZED):
                 continue

@@ -26,7 +26,7 @@ from solpay_pipeline.chain.sending.signing import sign_for
 from solpay_pipeline.chain.sending.wire import TransactionShape
 from solpay_pipeline.ledger import findings, spending, transactions
 from solpay_pipeline.ledger.spending import LimitReached
-from solpay_pipeline.ledger.tables import TransactionState
+from solpay_pipeline.ledger.tables import Purpose, TransactionState
 from solpay_pipeline.ledger.transactions import AlreadyRecorded, NewTransaction, WalletBusy
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
@@ -69,7 +69,7 @@ class Submitted:
 
 
 async def submit(
-    context: OperationContext, drafts: Sequence[Draft], shape: TransactionShape, purpose: str
+    context: OperationContext, drafts: Sequence[Draft], shape: TransactionShape, purpose: Purpose
 ) -> list[Submitted]:
     """Carry out drafts with one blockhash, as far as what may be spent reaches.
 
@@ -254,7 +254,7 @@ class _Making:
 
     context: OperationContext
     shape: TransactionShape
-    purpose: str
+    purpose: Purpose
     recent: RecentBlockhash
 
     def unsigned(self, draft: Draft) -> _Unsigned:
