@@ -33,6 +33,7 @@ from solpay_pipeline.lifecycle.actions import (
     Leg,
     MoveLamports,
     MoveTokens,
+    OpenAccount,
 )
 
 
@@ -105,7 +106,10 @@ def record_all(
         raise WalletBusy(", ".join(f"wallet {one.wallet_id}" for _, one in legs)) from error
     leg_ids = _numbers(connection, leg.c.id, leg.c.active_wallet_id, [one.wallet_id for _, one in legs])
     movements = [
-        _movement(leg_ids[one.wallet_id], one.owner, action) for _, one in legs for action in one.actions
+        {"leg_id": leg_ids[one.wallet_id], **row}
+        for _, one in legs
+        for action in one.actions
+        for row in _movements(one.owner, action)
     ]
     connection.execute(sa.insert(movement), movements)
 
@@ -332,37 +336,31 @@ def _numbers(
     return {row[0]: row[1] for row in rows}
 
 
-def _movement(leg_id: int, owner: Pubkey, action: Action) -> dict[str, object]:
-    row: dict[str, object] = {"leg_id": leg_id, "mint": None}
+def _movements(owner: Pubkey, action: Action) -> list[dict[str, object]]:
+    """What an action moves, as rows; opening an account moves nothing of the wallet's."""
     match action:
         case MoveLamports():
-            row |= {
-                "kind": MovementKind.LAMPORTS,
-                "amount": action.lamports,
-                "source": str(owner),
-                "destination": str(action.destination),
-            }
+            return [_row(MovementKind.LAMPORTS, action.lamports, owner, action.destination)]
         case MoveTokens():
-            row |= {
-                "kind": MovementKind.TOKENS,
-                "mint": str(action.mint),
-                "amount": action.amount,
-                "source": str(action.source),
-                "destination": str(action.destination),
-            }
-        case CloseAccount():
-            row |= {
-                "kind": MovementKind.RENT,
-                "amount": action.lamports,
-                "source": str(action.account),
-                "destination": str(action.rent_to),
-            }
+            return [_row(MovementKind.TOKENS, action.amount, action.source, action.destination, action.mint)]
         case HarvestWithheld():
-            row |= {
-                "kind": MovementKind.WITHHELD,
-                "mint": str(action.mint),
-                "amount": action.amount,
-                "source": str(action.account),
-                "destination": str(action.mint),
-            }
-    return row
+            return [_row(MovementKind.WITHHELD, action.amount, action.account, action.mint, action.mint)]
+        case CloseAccount():
+            rent = _row(MovementKind.RENT, action.lamports, action.account, action.rent_to)
+            if action.funds_to is None:
+                return [rent]
+            return [rent, _row(MovementKind.LAMPORTS, action.funds, action.account, action.funds_to)]
+        case OpenAccount():
+            return []
+
+
+def _row(
+    kind: MovementKind, amount: int, source: Pubkey, destination: Pubkey, mint: Pubkey | None = None
+) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "mint": None if mint is None else str(mint),
+        "amount": amount,
+        "source": str(source),
+        "destination": str(destination),
+    }

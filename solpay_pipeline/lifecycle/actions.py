@@ -39,9 +39,10 @@ class HarvestWithheld:
 
 @dataclass(frozen=True, slots=True)
 class CloseAccount:
-    """CloseAccount of an empty token account; its whole `lamports` go to `rent_to`.
+    """CloseAccount of a token account without tokens; `lamports` of it, its rent, go to `rent_to`.
 
-    `unwraps` stands for one of wrapped SOL, which closes with money in it as well: that stays in the wallet.
+    `unwraps` stands for one of wrapped SOL, which closes with money in it as well: that stays in the wallet. `funds`
+    are lamports beyond its rent, which go to `funds_to`.
     """
 
     account: Pubkey
@@ -49,9 +50,20 @@ class CloseAccount:
     lamports: int
     rent_to: Pubkey
     unwraps: bool = False
+    funds: int = 0
+    funds_to: Pubkey | None = None
 
 
-Action = MoveLamports | MoveTokens | HarvestWithheld | CloseAccount
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """Open the wallet's own ATA, paid by `payer`, where lamports lie at its address: only so can they leave it."""
+
+    mint: Pubkey
+    program: Pubkey
+    payer: Pubkey
+
+
+Action = MoveLamports | MoveTokens | HarvestWithheld | CloseAccount | OpenAccount
 
 
 @dataclass(frozen=True, slots=True)

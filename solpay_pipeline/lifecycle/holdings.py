@@ -1,5 +1,6 @@
 """What the chain says a wallet holds, in base units, as of one slot."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -45,9 +46,10 @@ def mint_text(mint: Pubkey | None) -> str:
 class TokenHolding:
     """One token account of a wallet.
 
-    `lamports` is the account's whole balance, which closing pays out. `withheld` are transfer fees kept in
-    the account, to be harvested to the mint before it can close. `can_close` is None when it can, otherwise
-    the reason in words.
+    `lamports` is the account's whole balance, which closing pays out. `funds` are those beyond what the account was
+    opened with: somebody sent them; None where only the account's opening can tell. `withheld` are transfer fees kept
+    in the account, to be harvested to the mint before it can close. `cannot_close` is None when it can, otherwise the
+    reason in words.
     """
 
     account: Pubkey
@@ -58,13 +60,25 @@ class TokenHolding:
     is_native: bool = False
     obstacles: frozenset[Obstacle] = frozenset()
     cannot_close: str | None = None
+    funds: int | None = 0
+
+    @property
+    def rent(self) -> int:
+        """Lamports that it was opened with, which go back to the fee payer; wrapped SOL leaves as tokens before."""
+        return self.lamports - (self.amount if self.is_native else 0) - (self.funds or 0)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is in it but its rent."""
+        return self.amount == 0 and self.funds == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """All of one wallet at `slot`: its lamports and its token accounts that exist.
 
-    `absent` are the ATAs, among those of the payment's mints, that do not exist on chain. `unreadable` names,
+    `absent` are the ATAs, among those of the payment's mints, that do not exist on chain; `bare` are lamports that lie
+    at such an address all the same. `unreadable` names,
     per mint of the payment, why it could not be understood (no such mint, not a token program's).
     `cannot_move_lamports` is None, or why the system account cannot be drained (owned by another program).
     """
@@ -76,14 +90,28 @@ class Holdings:
     absent: tuple[Pubkey, ...] = ()
     unreadable: dict[Pubkey, str] = field(default_factory=dict)
     cannot_move_lamports: str | None = None
+    bare: Mapping[Pubkey, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """No lamports, no token units, and nothing that could not be read; empty token accounts may exist."""
-        return self.lamports == 0 and not self.unreadable and all(token.amount == 0 for token in self.tokens)
+        is_bare = self.lamports == 0 and not self.bare and not self.unreadable
+        return is_bare and all(token.is_empty for token in self.tokens)
+
+    @property
+    def strays(self) -> dict[Pubkey, int]:
+        """Lamports that somebody sent to the address of a token account, by address: money, and no rent."""
+        sent = {token.account: token.funds for token in self.tokens if token.funds}
+        return {**sent, **self.bare}
+
+    def money(self) -> dict[Pubkey | None, int]:
+        """As `balances`, with the lamports at addresses of token accounts among the others."""
+        sums = self.balances()
+        strays = sum(self.strays.values())
+        return {**sums, None: sums.get(None, 0) + strays} if strays else sums
 
     def balances(self) -> dict[Pubkey | None, int]:
-        """Base units by mint, None for lamports; zeroes left out."""
+        """Base units by mint, None for lamports of the wallet itself; zeroes left out. What can pay a price."""
         sums: dict[Pubkey | None, int] = {None: self.lamports} if self.lamports else {}
         for token in self.tokens:
             if token.amount:

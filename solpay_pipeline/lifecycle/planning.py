@@ -5,7 +5,7 @@ touches is in `findings`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from solders.pubkey import Pubkey
 
@@ -16,9 +16,10 @@ from solpay_pipeline.lifecycle.actions import (
     Leg,
     MoveLamports,
     MoveTokens,
+    OpenAccount,
 )
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
-from solpay_pipeline.lifecycle.holdings import Holdings, TokenHolding
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding
 from solpay_pipeline.lifecycle.terms import Wallet
 
 
@@ -32,9 +33,18 @@ class TokenDestination:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """How a token account that does not exist is opened, by its address: of which mint, and for how many lamports."""
+
+    mint: Mint
+    minimum: int
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Where everything goes. `receiver_minimum` is what a transfer must bring to open the receiver's account,
-    0 where it exists. `leg_cost` is what one more wallet costs in fees, in lamports.
+    0 where it exists. `leg_cost` is what one more wallet costs in fees, in lamports. `openings` are the wallets'
+    accounts at whose addresses bare lamports lie.
     """
 
     receiver: Pubkey
@@ -42,6 +52,7 @@ class Route:
     tokens: Mapping[Pubkey, TokenDestination]
     receiver_minimum: int = 0
     leg_cost: int = 0
+    openings: Mapping[Pubkey, Opening] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,9 @@ class Plan:
 
     leg: Leg | None
     findings: tuple[Finding, ...] = ()
+
+
+_UNKNOWN_RENT = "more lamports are in it than such an account is opened with, and no history tells its rent"
 
 
 def plan_sweep(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
@@ -68,13 +82,22 @@ def plan_sweep(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
             findings.append(_finding(wallet, obstacle[0], obstacle[1], token.mint.address, token.amount))
             continue
         move = _move(token, route)
-        step = move + _closing(token, route.fee_payer)
+        step = move + _closing(token, route)
         if step:
             steps.append(step)
+        if token.funds is None:
+            findings.append(_finding(wallet, FindingCode.ACCOUNT_STUCK, _UNKNOWN_RENT, token.mint.address))
         if token.cannot_close is not None:
             findings.append(
                 _finding(wallet, FindingCode.ACCOUNT_STUCK, token.cannot_close, token.mint.address)
             )
+    for address, lamports in holdings.bare.items():
+        opened = _open_and_close(address, lamports, route)
+        if opened is None:
+            words = f"{lamports} lamports lie at {address}, where no account is open"
+            findings.append(_finding(wallet, FindingCode.LAMPORTS_STUCK, words, None, lamports))
+        else:
+            steps.append(opened)
     if not _worth(steps, route.leg_cost):
         steps = []
     return Plan(_leg(wallet, holdings, steps), tuple(findings))
@@ -96,7 +119,7 @@ def plan_close(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
                 _finding(wallet, FindingCode.ACCOUNT_STUCK, token.cannot_close, token.mint.address)
             )
         else:
-            steps.append(_closing(token, route.fee_payer))
+            steps.append(_closing(token, route))
     if steps and not _worth(steps, route.leg_cost):
         rent = sum(token.lamports for token in holdings.tokens)
         findings.append(
@@ -132,25 +155,55 @@ def _move(token: TokenHolding, route: Route) -> tuple[Action, ...]:
     )
 
 
-def _closing(token: TokenHolding, rent_to: Pubkey) -> tuple[Action, ...]:
-    if token.cannot_close is not None:
+def _closing(token: TokenHolding, route: Route) -> tuple[Action, ...]:
+    """Close an account that is empty by then: its rent goes to the fee payer, what was sent beyond it home."""
+    if token.cannot_close is not None or token.funds is None:
         return ()
-    # Wrapped SOL leaves as tokens before; what closing then pays out is the rent alone.
-    rent = token.lamports - token.amount if token.is_native else token.lamports
-    close = CloseAccount(token.account, token.mint.program, rent, rent_to, unwraps=token.is_native)
+    close = CloseAccount(
+        token.account,
+        token.mint.program,
+        token.rent,
+        route.fee_payer,
+        unwraps=token.is_native,
+        funds=token.funds,
+        funds_to=route.receiver if token.funds else None,
+    )
     if token.withheld == 0:
         return (close,)
     harvest = HarvestWithheld(token.account, token.mint.address, token.mint.program, token.withheld)
     return (harvest, close)
 
 
+def _open_and_close(address: Pubkey, lamports: int, route: Route) -> tuple[Action, ...] | None:
+    """Bare lamports leave an address only through an account there; None where none can be opened."""
+    opening = route.openings.get(address)
+    if opening is None:
+        return None
+    mint = opening.mint
+    return (
+        OpenAccount(mint.address, mint.program, route.fee_payer),
+        CloseAccount(
+            address,
+            mint.program,
+            max(0, opening.minimum - lamports),
+            route.fee_payer,
+            funds=lamports,
+            funds_to=route.receiver,
+        ),
+    )
+
+
 def _worth(steps: list[tuple[Action, ...]], leg_cost: int) -> bool:
     """Moving money is always worth it; closing alone only where the rent exceeds the fee."""
     actions = [action for step in steps for action in step]
-    if any(isinstance(action, (MoveLamports, MoveTokens)) for action in actions):
+    if any(isinstance(action, (MoveLamports, MoveTokens)) or _moves_funds(action) for action in actions):
         return True
     rent = sum(action.lamports for action in actions if isinstance(action, CloseAccount))
     return rent > leg_cost
+
+
+def _moves_funds(action: Action) -> bool:
+    return isinstance(action, CloseAccount) and action.funds_to is not None
 
 
 def _token_obstacle(token: TokenHolding, route: Route) -> tuple[FindingCode, str] | None:

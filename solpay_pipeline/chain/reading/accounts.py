@@ -189,6 +189,7 @@ def _holdings(
 ) -> Holdings:
     tokens: list[TokenHolding] = []
     absent: list[Pubkey] = []
+    bare: dict[Pubkey, int] = {}
     unreadable: dict[Pubkey, str] = {}
     for mint_address in dict.fromkeys(wanted):
         mint = mints.get(mint_address, UnreadableMint("it was not read"))
@@ -199,6 +200,8 @@ def _holdings(
         account = found[address]
         if account is None or is_bare(account):
             absent.append(address)
+            if account is not None and account.lamports:
+                bare[address] = account.lamports
             continue
         holding = _token_or_reason(address, account, owner, mint)
         if isinstance(holding, TokenHolding):
@@ -214,6 +217,7 @@ def _holdings(
         absent=tuple(absent),
         unreadable=unreadable,
         cannot_move_lamports=None if system is None else _cannot_move_lamports(system),
+        bare=bare,
     )
 
 

@@ -20,6 +20,7 @@ from solpay_pipeline.chain.reading.extensions import (
     read_mint_extensions,
 )
 from solpay_pipeline.lifecycle.holdings import Mint, Obstacle, TokenHolding
+from solpay_pipeline.lifecycle.rent import is_usual
 
 MINT_LENGTH: Final = 82
 
@@ -131,7 +132,13 @@ def parse_token_account(address: Pubkey, account: Account, *, owner: Pubkey, min
         is_native=state.native_reserve is not None,
         obstacles=mint.obstacles | {obstacle for obstacle, stands in obstacles.items() if stands},
         cannot_close=_cannot_close(state, owner),
+        funds=_funds(state, len(account.data)),
     )
+
+
+def _funds(state: TokenAccount, size: int) -> int | None:
+    """Lamports beyond what the account was opened with; of wrapped SOL they are tokens."""
+    return 0 if state.native_reserve is not None or is_usual(state.lamports, size) else None
 
 
 def _amount(state: TokenAccount) -> int:

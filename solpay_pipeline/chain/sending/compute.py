@@ -19,7 +19,14 @@ from solpay_pipeline.chain.reading.addresses import (
     TOKEN_PROGRAM_ID,
 )
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.lifecycle.actions import Action, CloseAccount, HarvestWithheld, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import (
+    Action,
+    CloseAccount,
+    HarvestWithheld,
+    MoveLamports,
+    MoveTokens,
+    OpenAccount,
+)
 from solpay_pipeline.lifecycle.terms import Commitment
 
 MAX_UNITS: Final = 1_400_000
@@ -95,6 +102,8 @@ def kind_of(action: Action) -> Kind:
             return (MoveLamports, SYSTEM_PROGRAM_ID, False)
         case MoveTokens():
             return (MoveTokens, action.program, action.memo)
+        case OpenAccount():
+            return CREATE_ATA
         case HarvestWithheld() | CloseAccount():
             return (type(action), action.program, False)
 

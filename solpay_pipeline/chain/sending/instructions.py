@@ -28,7 +28,14 @@ from solpay_pipeline.chain.reading.addresses import (
     associated_token_address,
 )
 from solpay_pipeline.chain.rpc.errors import Permanent
-from solpay_pipeline.lifecycle.actions import Action, CloseAccount, HarvestWithheld, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import (
+    Action,
+    CloseAccount,
+    HarvestWithheld,
+    MoveLamports,
+    MoveTokens,
+    OpenAccount,
+)
 
 MEMO_TEXT: Final = b"solpay sweep"
 """What a destination that demands a memo gets told; it says nothing about the customer."""
@@ -77,12 +84,20 @@ def lower(action: Action, owner: Pubkey) -> tuple[Instruction, ...]:
                     )
                 ),
             )
-        case CloseAccount(unwraps=True):
-            # Closing pays out what has come since the account was read, too. It goes to the wallet, from where the
-            # rent alone goes on.
+        case OpenAccount():
+            return (create_ata_idempotent(action.payer, owner, action.mint, action.program),)
+        case CloseAccount() if action.unwraps or action.funds_to is not None:
+            # Closing pays out what has come since the account was read, too. It goes to the wallet, from where rent and
+            # funds go on, each to its own.
             keys = [_written(action.account), AccountMeta(owner, True, True), AccountMeta(owner, True, True)]
-            rent = TransferParams(from_pubkey=owner, to_pubkey=action.rent_to, lamports=action.lamports)
-            return (Instruction(action.program, CLOSE_ACCOUNT, keys), transfer(rent))
+            parts = [(action.rent_to, action.lamports)]
+            if action.funds_to is not None:
+                parts.append((action.funds_to, action.funds))
+            moves = [
+                transfer(TransferParams(from_pubkey=owner, to_pubkey=to, lamports=lamports))
+                for to, lamports in parts
+            ]
+            return (Instruction(action.program, CLOSE_ACCOUNT, keys), *moves)
         case CloseAccount():
             keys = [_written(action.account), _written(action.rent_to), AccountMeta(owner, True, False)]
             return (Instruction(action.program, CLOSE_ACCOUNT, keys),)
@@ -110,7 +125,8 @@ def assert_destinations(
 ) -> None:
     """Raise `ForbiddenInstruction` unless every effect of `message` is one that this program may have.
 
-    Lamports go to `receiver` only and tokens to ATAs of it; closed accounts pay their rent to `fee_payer`, or to their
+    Lamports go to `receiver` only and tokens to ATAs of it; an ATA of a wallet may be opened where the same message
+    closes it again; closed accounts pay their rent to `fee_payer`, or to their
     own wallet, which then passes it on to the fee payer, no more than rent can be;
     the fee payer gives nothing but the fee, at most `max_priority_fee_lamports` above the base fee, and the
     rent of ATAs that belong to `receiver`; nobody signs who has no part (SOLANA.md 5, F23). The allow-list
@@ -132,6 +148,10 @@ def assert_destinations(
             look.at(program, accounts, bytes(compiled.data))
         except ForbiddenInstruction as refused:
             raise ForbiddenInstruction(f"instruction {position}: {refused}") from None
+    if look.opened:
+        raise ForbiddenInstruction(
+            f"creates {next(iter(look.opened))}, which is no ATA of the receiver, and leaves it open"
+        )
     if look.unwrapped:
         raise ForbiddenInstruction(
             f"pays the rent of a closed account to {look.unwrapped[0]}, not to the fee payer"
@@ -153,6 +173,8 @@ class _Look:
     receiver: Pubkey
     fee_payer: Pubkey
     signers: set[Pubkey]
+    opened: dict[Pubkey, Pubkey] = field(default_factory=dict)
+    """ATAs of wallets that were opened at the fee payer's expense and not closed again, with their owners."""
     unwrapped: list[Pubkey] = field(default_factory=list)
     """Wallets to which an account of theirs has paid out, and which have not passed it on."""
     unit_limit: int | None = None
@@ -197,10 +219,12 @@ class _Look:
             if destination != associated_token_address(self.receiver, mint, program):
                 raise ForbiddenInstruction(f"sends tokens to {destination}, which is no ATA of the receiver")
         elif content == CLOSE_ACCOUNT and len(accounts) == 3:
-            _account, rent_to, authority = accounts
+            account, rent_to, authority = accounts
             self._authority(authority)
             if rent_to == authority:
                 self.unwrapped.append(authority)
+                if self.opened.get(account) == authority:
+                    del self.opened[account]
             elif rent_to != self.fee_payer:
                 raise ForbiddenInstruction(
                     f"pays the rent of a closed account to {rent_to}, not to the fee payer"
@@ -216,8 +240,10 @@ class _Look:
             raise ForbiddenInstruction(f"creates an account with {program}")
         if payer != self.fee_payer:
             raise ForbiddenInstruction(f"creates an account at the expense of {payer}")
-        if owner != self.receiver or ata != associated_token_address(owner, mint, program):
-            raise ForbiddenInstruction(f"creates {ata}, which is no ATA of the receiver")
+        if ata != associated_token_address(owner, mint, program):
+            raise ForbiddenInstruction(f"creates {ata}, which is no ATA of {owner}")
+        if owner != self.receiver:
+            self.opened[ata] = owner
 
     def _budget(self, content: bytes) -> None:
         if content[:1] == bytes([SET_UNIT_LIMIT]) and len(content) == 5 and self.unit_limit is None:

@@ -183,7 +183,7 @@ def hold(context: OperationContext, snapshot: Snapshot, label: FindingCode) -> b
             body = {
                 **payment_body(snapshot),
                 "label": label.value,
-                "holds": amounts_text(snapshot.holdings.balances()),
+                "holds": amounts_text(snapshot.holdings.money()),
             }
             _tell(connection, context, [Event(EventKind.PAYMENT_HELD, payment.id, wallet.id, body)])
 
@@ -411,11 +411,21 @@ _HELD_WORDS = {
 def _held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:
     priced = {option.mint for option in snapshot.payment.options}
     held = []
-    for mint, amount in snapshot.holdings.balances().items():
-        code = label if mint in priced else FindingCode.UNEXPECTED
+    strays = snapshot.holdings.strays
+    for mint, amount in snapshot.holdings.money().items():
+        lies = snapshot.holdings.balances().get(mint, 0)
+        code = label if mint in priced and lies else FindingCode.UNEXPECTED
         words = f"{amount} base units are held: {_HELD_WORDS[code]}"
+        if mint is None and strays:
+            words += f"; of them {_places(strays)}"
         held.append(Finding(code, snapshot.wallet.id, snapshot.payment.id, words, mint, amount))
     return held
+
+
+def _places(strays: Mapping[Pubkey, int]) -> str:
+    return ", ".join(
+        f"{amount} lamports lie at its token account {account}" for account, amount in strays.items()
+    )
 
 
 def payment_body(snapshot: Snapshot) -> dict[str, object]:

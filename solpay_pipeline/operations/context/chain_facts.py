@@ -27,7 +27,8 @@ _HISTORY_TRIES = 12
 class ChainFacts:
     """Answers that hold for one run. `fee_payer_lamports` is what the fee payer has left by our own reckoning.
 
-    `fee_payer_floor`, in lamports, is the least that an account may keep; it is read along with the price.
+    `fee_payer_floor`, in lamports, is the least that an account may keep; it is read along with the price. `rents`
+    are what token accounts were opened with, where their lamports alone did not tell.
     """
 
     rpc: Rpc
@@ -35,6 +36,7 @@ class ChainFacts:
     commitment: Commitment
     fee_payer_lamports: int
     fee_payer_floor: int = 0
+    rents: dict[Pubkey, int] = field(default_factory=dict)
     _signature_fee: int | None = None
     _unused_blockhash: tuple[RecentBlockhash, float] | None = None
     _history_from: dict[int, datetime] = field(default_factory=dict)

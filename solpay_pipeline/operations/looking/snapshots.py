@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from solders.pubkey import Pubkey
@@ -42,10 +43,34 @@ async def take_snapshots(
             accounts.discover(context.rpc, one, mints, commitment=commitment) for one in all_holdings
         )
     context.progress("read", len(owned))
-    return [
+    snapshots = [
         Snapshot(wallet, payment, holdings, mints, commitment)
         for (wallet, payment), holdings in zip(owned, all_holdings, strict=True)
     ]
+    return await all_of(_with_rents(context, snapshot) for snapshot in snapshots)
+
+
+async def _with_rents(context: OperationContext, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with what its token accounts were opened with, where their lamports do not tell that by themselves.
+
+    Their openings are then read, once a run. Where no history tells, the account stays as it is: it is not closed.
+    """
+    unknown = [token for token in snapshot.holdings.tokens if token.funds is None]
+    if not unknown:
+        return snapshot
+    known = context.facts.rents
+    if any(token.account not in known for token in unknown):
+        try:
+            known |= (await wallet_history(context, snapshot)).statement.rents
+        except history.UNTOLD:
+            return snapshot
+    tokens = tuple(
+        replace(token, funds=max(0, token.lamports - known[token.account]))
+        if token.funds is None and token.account in known
+        else token
+        for token in snapshot.holdings.tokens
+    )
+    return replace(snapshot, holdings=replace(snapshot.holdings, tokens=tokens))
 
 
 async def judge_snapshots(
@@ -167,7 +192,7 @@ def _unexplained(holdings: Holdings, statement: Statement) -> list[str]:
 
     Less is no gap: money may come between the two reads.
     """
-    gaps = statement.gaps(holdings.balances())
+    gaps = statement.gaps(holdings.money())
     return [mint_text(mint) for mint, gap in gaps.items() if gap > 0]
 
 

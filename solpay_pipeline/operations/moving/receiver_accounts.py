@@ -7,6 +7,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.concurrently import both
 from solpay_pipeline.base.errors import Blocked
+from solpay_pipeline.chain.reading.addresses import associated_token_address
 from solpay_pipeline.chain.reading.destinations import Destination, read_destinations
 from solpay_pipeline.chain.sending import packing
 from solpay_pipeline.chain.sending.broadcast import Fate
@@ -14,7 +15,7 @@ from solpay_pipeline.chain.sending.instructions import create_ata_idempotent
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.holdings import Mint
-from solpay_pipeline.lifecycle.planning import Route, TokenDestination
+from solpay_pipeline.lifecycle.planning import Opening, Route, TokenDestination
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import WalletState
 from solpay_pipeline.operations.context.context import OperationContext
@@ -60,7 +61,32 @@ class ReceiverAccounts:
             tokens=self._destinations,
             receiver_minimum=minimum,
             leg_cost=leg_cost,
+            openings=await self._openings(snapshots),
         )
+
+    async def _openings(self, snapshots: Sequence[Snapshot]) -> dict[Pubkey, Opening]:
+        """How the accounts are opened at whose addresses bare lamports lie, with what such an account costs today."""
+        mints = {
+            associated_token_address(snapshot.holdings.owner, mint.address, mint.program): mint
+            for snapshot in snapshots
+            if snapshot.holdings.bare
+            for mint in snapshot.mints.values()
+            if isinstance(mint, Mint)
+        }
+        wanted = {
+            address: mints[address]
+            for snapshot in snapshots
+            for address in snapshot.holdings.bare
+            if address in mints
+        }
+        sizes = await self._look_up(list({mint.address: mint for mint in wanted.values()}.values()))
+        minimums = {
+            size: await self.context.rpc.minimum_balance(size)
+            for size in {one.size for one in sizes.values()}
+        }
+        return {
+            address: Opening(mint, minimums[sizes[mint.address].size]) for address, mint in wanted.items()
+        }
 
     async def _look_up(self, mints: Sequence[Mint]) -> dict[Pubkey, Destination]:
         if not mints:
