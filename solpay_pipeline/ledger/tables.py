@@ -215,6 +215,38 @@ finding = sa.Table(
     sa.Index(None, "run_id", "operation"),
 )
 
+# What was asked of customers, each version as it was first seen: shops edit prices, mints and times. By address, since
+# ids of rows come back after a restore.
+offer = sa.Table(
+    "solpay_offer",
+    metadata,
+    _id(),
+    sa.Column("payment_address", sa.String(44), nullable=False),
+    sa.Column("fingerprint", sa.String(32), nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+    sa.UniqueConstraint("payment_address", "fingerprint"),
+)
+
+# What token accounts were opened with, where their lamports alone do not tell; read once.
+opening = sa.Table(
+    "solpay_opening",
+    metadata,
+    sa.Column("account", sa.String(44), primary_key=True),
+    sa.Column("wallet_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("mint", sa.String(44), nullable=False),
+    sa.Column("lamports", BaseUnits, nullable=False),
+)
+
+# When a wallet whose payment is over is to be looked at again.
+watch = sa.Table(
+    "solpay_watch",
+    metadata,
+    sa.Column("wallet_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("next_look_at", Moment, nullable=False, index=True),
+)
+
 look = sa.Table(
     "solpay_look",
     metadata,

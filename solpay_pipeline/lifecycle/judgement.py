@@ -13,7 +13,7 @@ from enum import StrEnum
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.statement import Entry, EntryClass
-from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Payment, PaymentOption
+from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Offer, Payment, PaymentOption
 
 
 class Standing(StrEnum):
@@ -68,7 +68,9 @@ def covers(
 ) -> bool:
     """Tell whether `balances` alone (base units by mint) would pay one of the payment's options."""
     return any(
-        balances.get(option.mint, 0) >= tolerance.least(price) for option, price in _prices(payment, decimals)
+        balances.get(option.mint, 0) >= tolerance.least(price)
+        for offer in payment.offers
+        for option, price in _prices(offer, decimals)
     )
 
 
@@ -81,8 +83,9 @@ def judge(
     """Judge a payment by the entries of its wallet's statement, in any order of slots.
 
     Lamports pay a price in SOL where they came to the wallet itself; at the address of a token account nobody asked for
-    them. `decimals` holds the mints that could be read; an option of another mint cannot be paid. Where several
-    options are complete the one that was complete first, and in time, wins.
+    them. `decimals` holds the mints that could be read; an option of another mint cannot be paid. Any version of the
+    offer that may have stood when the money came can be met. Where several options are complete the one that was
+    complete first, and in time, wins.
     """
     came_in = [
         one
@@ -97,18 +100,20 @@ def judge(
         return Judgement(Standing.UNPAID)
 
     completions = [
-        (completing, option, price)
-        for option, price in _prices(payment, decimals)
+        (completing, offer, option, price)
+        for offer in payment.offers
+        for option, price in _prices(offer, decimals)
         if (completing := _completing(incoming, option, tolerance.least(price))) is not None
+        and (completing.block_time is None or offer.may_have_stood(completing.block_time))
     ]
     if not completions:
         return Judgement(_short_or_late(payment, incoming), received=received)
 
-    completing, option, price = min(
-        completions, key=lambda found: (_standing(payment, found[0]), found[0].slot)
+    completing, offer, option, price = min(
+        completions, key=lambda found: (_standing(found[1], found[0]), found[0].slot)
     )
     return Judgement(
-        standing=_BY_RANK[_standing(payment, completing)],
+        standing=_BY_RANK[_standing(offer, completing)],
         option=option,
         signature=completing.signature,
         paid_at=completing.block_time,
@@ -128,9 +133,9 @@ def beyond(
 _BY_RANK = (Standing.PAID, Standing.UNDATED, Standing.LATE)
 
 
-def _prices(payment: Payment, decimals: Mapping[Pubkey, int]) -> list[tuple[PaymentOption, int]]:
+def _prices(offer: Offer, decimals: Mapping[Pubkey, int]) -> list[tuple[PaymentOption, int]]:
     prices = []
-    for option in payment.options:
+    for option in offer.options:
         places = SOL_DECIMALS if option.mint is None else decimals.get(option.mint)
         if places is not None:
             prices.append((option, option.base_units(places)))
@@ -147,13 +152,14 @@ def _completing(incoming: list[Entry], option: PaymentOption, least: int) -> Ent
     return None
 
 
-def _standing(payment: Payment, completing: Entry) -> int:
+def _standing(offer: Offer, completing: Entry) -> int:
     if completing.block_time is None:
         return _BY_RANK.index(Standing.UNDATED)
-    in_time = completing.block_time <= payment.expires_at
+    in_time = completing.block_time <= offer.expires_at
     return _BY_RANK.index(Standing.PAID if in_time else Standing.LATE)
 
 
 def _short_or_late(payment: Payment, incoming: list[Entry]) -> Standing:
     first = incoming[0].block_time
-    return Standing.LATE if first is not None and first > payment.expires_at else Standing.SHORT
+    over = max(offer.expires_at for offer in payment.offers)
+    return Standing.LATE if first is not None and first > over else Standing.SHORT

@@ -81,8 +81,30 @@ class PaymentOption:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """One version of what was asked of a customer: the prices and until when they could be paid.
+
+    `seen_at` is when it was first seen, None for what the payment's row says now. `since` is when the version before it
+    was first seen, None for the first one: it cannot have stood earlier. `until` is when another was first seen in its
+    place, None for the last: it cannot have stood later.
+    """
+
+    options: tuple[PaymentOption, ...]
+    expires_at: datetime
+    seen_at: datetime | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def may_have_stood(self, moment: datetime) -> bool:
+        """Tell whether this version may have been the one that a customer saw then."""
+        return (self.since is None or self.since <= moment) and (self.until is None or moment <= self.until)
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment row, with its options. Times are aware, UTC."""
+    """A payment row, with its options. Times are aware, UTC. `earlier` are versions of its offer that were seen before
+    the shop changed the row, oldest first.
+    """
 
     id: int
     address: Pubkey
@@ -92,11 +114,19 @@ class Payment:
     options: tuple[PaymentOption, ...]
     paid_token_id: int | None = None
     signature: str | None = None
+    earlier: tuple[Offer, ...] = ()
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Every version of the offer, that of the row last."""
+        now = Offer(self.options, self.expires_at, since=self.earlier[-1].seen_at if self.earlier else None)
+        return (*self.earlier, now)
 
     @property
     def mints(self) -> tuple[Pubkey, ...]:
-        """The mints among the options, native SOL left out."""
-        return tuple(option.mint for option in self.options if option.mint is not None)
+        """The mints that any version of the offer named, native SOL left out."""
+        options = (*self.options, *(option for offer in self.earlier for option in offer.options))
+        return tuple(dict.fromkeys(option.mint for option in options if option.mint is not None))
 
 
 @dataclass(frozen=True, slots=True)

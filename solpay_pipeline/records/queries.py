@@ -75,7 +75,7 @@ def due_page(
         .where(
             payment.c.id > after_payment_id,
             payment.c.status == PaymentStatus.INITIATED.value,
-            payment.c.expiration_date <= now,
+            payment.c.expiration_date < now,
         )
         .order_by(payment.c.id)
         .limit(limit)

@@ -1,0 +1,107 @@
+"""The versions of what was asked of customers, each kept as it was first seen.
+
+A shop may edit prices, mints and times while a customer pays. What the customer saw is then no longer in the row.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby, pairwise
+from typing import Any
+
+import sqlalchemy as sa
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
+
+from solpay_pipeline.base.sql import among
+from solpay_pipeline.ledger.tables import offer
+from solpay_pipeline.lifecycle.terms import Offer, Payment, PaymentOption
+
+
+def remember(connection: Connection, payments: Iterable[Payment], now: datetime) -> None:
+    """Write down those versions of offers that have not been seen before."""
+    rows = [
+        {
+            "payment_address": str(payment.address),
+            "fingerprint": fingerprint(payment),
+            "expires_at": payment.expires_at,
+            "options": _options_json(payment.options),
+            "seen_at": now,
+        }
+        for payment in payments
+    ]
+    if not rows:
+        return
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(offer).on_conflict_do_nothing(), rows)
+
+
+def with_earlier(connection: Connection, payments: Sequence[Payment]) -> list[Payment]:
+    """The payments with the versions of their offers that were seen before, in the order given."""
+    addresses = [str(payment.address) for payment in payments]
+    rows = connection.execute(
+        sa.select(offer)
+        .where(among(connection, offer.c.payment_address, addresses))
+        .order_by(offer.c.payment_address, offer.c.seen_at, offer.c.id)
+    ).all()
+    seen = {
+        address: list(versions)
+        for address, versions in groupby(rows, key=lambda row: str(row.payment_address))
+    }
+    return [_with_earlier(payment, seen.get(str(payment.address), [])) for payment in payments]
+
+
+def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]:
+    """Those whose offer, as it stands now, has not been written down."""
+    addresses = [str(payment.address) for payment in payments]
+    known = set(
+        connection.execute(
+            sa.select(offer.c.payment_address, offer.c.fingerprint).where(
+                among(connection, offer.c.payment_address, addresses)
+            )
+        ).tuples()
+    )
+    return [payment for payment in payments if (str(payment.address), fingerprint(payment)) not in known]
+
+
+def fingerprint(payment: Payment) -> str:
+    """What tells one version from another: prices, mints, and until when."""
+    named = [_options_json(payment.options), payment.expires_at.isoformat()]
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _with_earlier(payment: Payment, rows: Sequence[Any]) -> Payment:
+    """The last version seen is the row's own, unless the row has changed since."""
+    current = fingerprint(payment)
+    versions = [row for row in rows if row.fingerprint != current]
+    if not versions:
+        return payment
+    began = [row.seen_at for row in rows if row.fingerprint == current]
+    ends = [later.seen_at for _, later in pairwise(versions)] + [began[-1] if began else None]
+    starts = [None, *(row.seen_at for row in versions)]
+    earlier = tuple(
+        Offer(_options(row.options), row.expires_at, row.seen_at, since, until)
+        for row, since, until in zip(versions, starts, ends, strict=False)
+    )
+    return replace(payment, earlier=earlier)
+
+
+def _options_json(options: Sequence[PaymentOption]) -> list[list[str | None]]:
+    """Prices as exact texts: a Decimal's trailing zeroes say nothing."""
+    return sorted(
+        [str(one.token_id), None if one.mint is None else str(one.mint), format(one.price.normalize(), "f")]
+        for one in options
+    )
+
+
+def _options(stored: Sequence[Sequence[str | None]]) -> tuple[PaymentOption, ...]:
+    return tuple(
+        PaymentOption(
+            int(token_id or 0), None if mint is None else Pubkey.from_string(mint), Decimal(price or 0)
+        )
+        for token_id, mint, price in stored
+    )

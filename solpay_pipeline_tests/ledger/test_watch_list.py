@@ -1,0 +1,39 @@
+"""A wallet whose payment is over is looked at daily for a week, then ever more rarely, and never for the last time."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from solpay_pipeline.ledger import watch_list
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+
+
+def wallets(*ids: int) -> sa.Select[int]:
+    return sa.select(sa.union_all(*(sa.select(sa.literal(one).label("id")) for one in ids)).subquery().c.id)
+
+
+def test_who_was_never_looked_at_comes_first_and_then_the_longest_due(connection):
+    for wallet_id, days in ((1, 3), (2, 9), (3, 1)):
+        watch_list.looked_at(connection, {wallet_id: NOW - days * DAY}, NOW - days * DAY, daily_for=WEEK)
+    assert watch_list.due(connection, wallets(1, 2, 3, 4), NOW + DAY, 10) == [4, 2, 1, 3]
+    assert watch_list.due(connection, wallets(1, 2, 3, 4), NOW + DAY, 2) == [4, 2]
+
+
+def test_who_was_just_looked_at_is_not_due(connection):
+    watch_list.looked_at(connection, {1: NOW - DAY}, NOW, daily_for=WEEK)
+    assert watch_list.due(connection, wallets(1), NOW, 10) == []
+    assert watch_list.due(connection, wallets(1), NOW + DAY, 10) == [1]
+    watch_list.forget(connection, [1])
+    assert watch_list.due(connection, wallets(1), NOW, 10) == [1]
+
+
+def test_looks_grow_rarer_and_never_end():
+    at, looks = timedelta(0), 0
+    while at < 5 * 365 * DAY:
+        at += watch_list.pause(at, WEEK)
+        looks += 1
+    assert looks == 7 + 11
+    assert watch_list.pause(timedelta(0), WEEK) == watch_list.pause(WEEK, WEEK) == DAY
