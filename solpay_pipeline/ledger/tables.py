@@ -247,6 +247,40 @@ watch = sa.Table(
     sa.Column("next_look_at", Moment, nullable=False, index=True),
 )
 
+# The one cluster that this ledger tells of, by its genesis hash.
+cluster = sa.Table(
+    "solpay_cluster",
+    metadata,
+    sa.Column("genesis_hash", sa.String(44), primary_key=True),
+    sa.Column("bound_at", Moment, nullable=False),
+)
+
+# The addresses at which money is home. Rows stay: what went to a receiver before it was revoked went home.
+receiver = sa.Table(
+    "solpay_receiver",
+    metadata,
+    sa.Column("address", sa.String(44), primary_key=True),
+    sa.Column("allowed_at", Moment, nullable=False),
+    # From when on money is sent to it.
+    sa.Column("effective_at", Moment, nullable=False),
+    sa.Column("revoked_at", Moment),
+)
+
+# Who did what to the installation. Append-only; each row has the hash of the one before.
+audit_entry = sa.Table(
+    "solpay_audit",
+    metadata,
+    _id(),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(120), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("operator", sa.String(120), nullable=False),
+    sa.Column("host", sa.String(120), nullable=False),
+    sa.Column("previous_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+)
+
 look = sa.Table(
     "solpay_look",
     metadata,
