@@ -10,15 +10,13 @@ from rich.console import Console
 
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.settings.model import BadSetting, Settings
-from solpay_pipeline.settings.timetable import read_timetable
 
 DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 
 
 def settings_or_exit() -> Settings:
-    """The settings of the environment; exits where one is missing or bad."""
+    """The settings of the environment; exits where some are missing or bad."""
     try:
-        read_timetable(os.environ)
         return Settings.from_environment(os.environ)
     except BadSetting as bad:
         refuse(str(bad))

@@ -23,8 +23,7 @@ from solpay_pipeline.operations.run import silent
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
-from solpay_pipeline.settings.model import BadSetting, Settings, bad_settings
-from solpay_pipeline.settings.timetable import read_timetable
+from solpay_pipeline.settings.model import SETTINGS, Settings, bad_settings, read_timetable
 from solpay_pipeline.wiring.sinks import look_at_sinks
 
 _KEYS_TRIED = 20
@@ -32,6 +31,8 @@ _KEYS_TRIED = 20
 # Who asks a doctor wants to know soon; a node that needs longer is no healthy one.
 _RETRY_SECONDS = 3.0
 _LOW_LAMPORTS = 10_000_000
+
+_DEFAULTS = {row.name: row.shown(row.default) for row in SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,7 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
     if bad:
         return [Check(one.name, False, one.problem, is_setting=True) for one in bad]
     settings = Settings.from_environment(environ)
-    try:
-        read_timetable(environ)
-    except BadSetting as bad_one:
-        return [Check(bad_one.name, False, bad_one.problem, is_setting=True)]
-    checks = [Check("settings", True, f"{len(settings.shown())} settings are good")]
+    checks = [_settings(settings.shown() | read_timetable(environ).shown())]
     try:
         deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
     except DatabaseProblem as problem:
@@ -79,6 +76,12 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
     if environ.get("DAGSTER_HOME"):
         checks.append(_daemon())
     return checks
+
+
+def _settings(shown: Mapping[str, str]) -> Check:
+    """What is set otherwise than by default, a line each."""
+    given = [f"{name} {shown[name]}" for name, default in _DEFAULTS.items() if shown[name] != default]
+    return Check("settings", True, "\n      ".join([f"{len(shown)} are good, of which are set:", *given]))
 
 
 def _tables(deployment: Deployment) -> Iterator[Check]:

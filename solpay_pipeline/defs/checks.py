@@ -17,6 +17,7 @@ from solpay_pipeline.defs.opening import opened_deployment
 from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.options import WATCH_DAYS
 from solpay_pipeline.reports import audits
 from solpay_pipeline.reports.audits import Audit
 from solpay_pipeline.reports.window import window_of
@@ -25,7 +26,7 @@ from solpay_pipeline.reports.window import window_of
 _LONGEST_WAIT = timedelta(hours=6)
 
 # As long as wallets of expired payments stay watched.
-_EVIDENCE_DAYS = timedelta(days=7)
+_EVIDENCE_DAYS = timedelta(days=WATCH_DAYS)
 
 
 Look = Callable[[Deployment, Rpc, str], Awaitable[Audit]]

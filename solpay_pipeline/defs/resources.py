@@ -17,7 +17,7 @@ from solpay_pipeline.ledger.spending import SpendingLimits
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline.settings.model import SETTINGS, BadSetting, Settings, parse_settings
+from solpay_pipeline.settings.model import SETTINGS, BadSetting, Settings, needed
 
 RETRY_WINDOW_SECONDS = 30.0
 """How long one RPC call is tried again; what outlasts it is for the op's retry policy."""
@@ -94,7 +94,7 @@ def settings_of(*resources: _SettingsResource, environ: Mapping[str, str] | None
     values = dict(os.environ if environ is None else environ)
     for resource in resources:
         values.update(resource.given())
-    return parse_settings(values)
+    return Settings.from_environment(values)
 
 
 def deployment_of(settings: Settings, *, retry_window_seconds: float | None = None) -> Deployment:
@@ -102,7 +102,7 @@ def deployment_of(settings: Settings, *, retry_window_seconds: float | None = No
 
     Raises `DatabaseUnreachable`.
     """
-    endpoints = tuple(Endpoint(url) for url in settings.rpc_urls)
+    endpoints = tuple(Endpoint(url) for url in needed(settings.rpc_urls, "SOLPAY_RPC_URLS"))
 
     def open_rpc(sleep: float) -> Rpc:
         options = RpcOptions(
@@ -115,13 +115,14 @@ def deployment_of(settings: Settings, *, retry_window_seconds: float | None = No
         )
         return Rpc(endpoints, options)
 
+    wallet_keys = needed(settings.wallet_keys, "SOLPAY_WALLET_KEYS")
     return Deployment(
         engine=open_engine(settings.database_url.get_secret_value()),
         tables=peer_tables(settings.payment_table, settings.token_table),
-        vault=WalletVault(settings.wallet_keys, encrypted=bool(settings.wallet_keys)),
+        vault=WalletVault(wallet_keys, encrypted=bool(wallet_keys)),
         fee_payer=_fee_payer(settings),
-        receiver=settings.receiver_address,
-        cluster=settings.cluster,
+        receiver=needed(settings.receiver_address, "SOLPAY_RECEIVER_ADDRESS"),
+        cluster=needed(settings.cluster, "SOLPAY_CLUSTER"),
         open_rpc=open_rpc,
         commitment=settings.commitment,
         acceptance=settings.acceptance_commitment,

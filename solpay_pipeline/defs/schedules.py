@@ -8,7 +8,7 @@ import dagster as dg
 from solpay_pipeline.defs.assets import reports_job, settlements
 from solpay_pipeline.defs.concurrency import named, runs_under_way
 from solpay_pipeline.defs.jobs import maintenance_job
-from solpay_pipeline.settings.timetable import read_timetable
+from solpay_pipeline.settings.model import read_timetable
 
 _TIMETABLE = read_timetable(os.environ)
 _STATUS = dg.DefaultScheduleStatus.RUNNING if _TIMETABLE.is_running else dg.DefaultScheduleStatus.STOPPED

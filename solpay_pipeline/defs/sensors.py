@@ -24,8 +24,7 @@ from solpay_pipeline.ledger import deliveries, outbox
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.operations.balance_scan import ScanResult, scan_balances
-from solpay_pipeline.settings.model import BadSetting, Settings
-from solpay_pipeline.settings.timetable import read_timetable
+from solpay_pipeline.settings.model import BadSetting, Settings, read_timetable
 from solpay_pipeline.wiring.sinks import sink_names
 
 _SECONDS = 30

@@ -21,6 +21,7 @@ from solpay_pipeline.lifecycle.holdings import Mint, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.options import WATCH_DAYS
 from solpay_pipeline.records.queries import watched_page
 
 # Most that one look reports; after an outage the next look goes on behind them.
@@ -65,7 +66,7 @@ async def scan_balances(
     after: int,
     page: int,
     seconds: float,
-    watch_days: int = 7,
+    watch_days: int = WATCH_DAYS,
     tolerance: Tolerance = EXACT,
 ) -> ScanResult:
     """Look at open payments behind payment `after`, `page` at a time, for at most so many `seconds`.

@@ -6,14 +6,14 @@ The project is loaded only when a setting is missing that it may give.
 
 import importlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
 
 from solpay_pipeline.settings.secret import Unfit
+from solpay_pipeline.settings.table import PREFIX, Given, Setting
 
 DJANGO_SETTINGS = "SOLPAY_DJANGO_SETTINGS"
 DATABASE_URL = "SOLPAY_DATABASE_URL"
@@ -45,42 +45,33 @@ _MODELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The text of a setting and where in the project it comes from. The text may be a secret."""
-
-    text: str
-    origin: str
-
-    def __repr__(self) -> str:
-        return f"Given({self.origin})"
-
-
-def django_defaults(settings_module: str, own_names: Sequence[str]) -> dict[str, Given]:
-    """What the project gives, by the names of our variables; `own_names` are all there are.
+def django_defaults(settings_module: str, rows: Sequence[Setting]) -> dict[str, Given]:
+    """What the project gives of some settings, by the names of our variables.
 
     Raises `BadSink` where the project cannot be loaded, `Unfit` where what it says cannot be used here.
     """
     from solpay_pipeline.events.sinks.django_signals import load_django_settings
 
     django = load_django_settings(settings_module)
-    given = dict(_of_the_peer(getattr(django, "SOLANA_PAYMENTS", {}), settings_module))
+    given = dict(_of_the_peer(getattr(django, "SOLANA_PAYMENTS", {}), rows, settings_module))
     given |= _database(getattr(django, "DATABASES", {}).get("default"))
-    for key, value in getattr(django, "SOLPAY", {}).items():
-        name = f"SOLPAY_{key}"
-        if name not in own_names or name == DJANGO_SETTINGS:
+    ours = getattr(django, "SOLPAY", {})
+    for key, value in ours.items():
+        if f"{PREFIX}{key}" not in {row.name for row in rows}:
             raise Unfit(f"names a project whose SOLPAY[{key!r}] is no setting")
-        given[name] = Given(_text(value), f"SOLPAY[{key!r}]")
-    if "FEE_PAYER_SIGNER" in getattr(django, "SOLPAY", {}) and "FEE_PAYER_KEYPAIR" not in django.SOLPAY:
+        given[f"{PREFIX}{key}"] = Given(_text(value), f"SOLPAY[{key!r}]")
+    if "FEE_PAYER_SIGNER" in ours and "FEE_PAYER_KEYPAIR" not in ours:
         # The peer goes on needing a key of its own, with which its web application opens accounts.
         given.pop("SOLPAY_FEE_PAYER_KEYPAIR", None)
     return given
 
 
-def _of_the_peer(peer: Mapping[str, Any], settings_module: str) -> Iterator[tuple[str, Given]]:
-    for ours, (theirs, read) in _PEER.items():
-        if peer.get(theirs) is not None:
-            yield ours, Given(read(peer[theirs]), f"SOLANA_PAYMENTS[{theirs!r}]")
+def _of_the_peer(
+    peer: Mapping[str, Any], rows: Sequence[Setting], settings_module: str
+) -> Iterator[tuple[str, Given]]:
+    for row in rows:
+        if row.peer and peer.get(row.peer) is not None:
+            yield row.name, Given(_text(peer[row.peer]), f"SOLANA_PAYMENTS[{row.peer!r}]")
     key = "ONE_TIME_WALLETS_ENCRYPTION_KEY"
     if not peer.get("ONE_TIME_WALLETS_ENCRYPTION_ENABLED", True):
         yield WALLET_KEYS, Given("", "SOLANA_PAYMENTS['ONE_TIME_WALLETS_ENCRYPTION_ENABLED']")
@@ -135,25 +126,12 @@ def _database(default: Mapping[str, Any] | None) -> dict[str, Given]:
 
 
 def _text(value: Any) -> str:
+    """A value as a variable would have it; the peer takes a keypair as text, a list of numbers, or bytes."""
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _keypair_text(value: Any) -> str:
-    """The peer takes text, a list of numbers, or bytes."""
-    return json.dumps(list(value)) if isinstance(value, list | tuple | bytes) else str(value)
-
-
-_PEER: Mapping[str, tuple[str, Callable[[Any], str]]] = {
-    "SOLPAY_RPC_URLS": ("RPC_URL", _text),
-    "SOLPAY_RECEIVER_ADDRESS": ("RECEIVER_ADDRESS", _text),
-    "SOLPAY_FEE_PAYER_KEYPAIR": ("FEE_PAYER_KEYPAIR", _keypair_text),
-    "SOLPAY_COMMITMENT": ("RPC_COMMITMENT", _text),
-    "SOLPAY_ACCEPTANCE_COMMITMENT": ("PAYMENT_ACCEPTANCE_COMMITMENT", _text),
-    "SOLPAY_RPC_TIMEOUT": ("RPC_TIMEOUT", _text),
-    "SOLPAY_RPC_RATE_LIMIT": ("RPC_RATE_LIMIT", _text),
-    "SOLPAY_RPC_HEADERS": ("RPC_EXTRA_HEADERS", json.dumps),
-    "SOLPAY_RPC_PROXY": ("RPC_PROXY", _text),
-}
-"""Ours, the peer's (its settings.py, 1.0.0), and how its value reads as text."""
+        return str(value).lower()
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if not isinstance(value, list | tuple | bytes):
+        return str(value)
+    items = list(value)
+    return json.dumps(items) if all(isinstance(item, int) for item in items) else ",".join(map(str, items))

@@ -1,151 +1,335 @@
-"""The settings: read from the environment or from a Dagster resource, checked once, frozen.
+"""The table of settings: its rows, checked together and frozen. A new setting is one field here.
 
-What there is stands in `setting_specs.py`. A missing or bad value is a `BadSetting`: one line that names the
-variable and never shows a secret.
+All that is missing, bad or misspelt is reported at once as `BadSettings`, one line each, which never shows a secret.
 """
 
-import difflib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.errors import NeedsOperator
+from solpay_pipeline.chain.rpc.options import TIMEOUT_SECONDS
 from solpay_pipeline.chain.sending.signing import VAULT, KeyPlace
 from solpay_pipeline.events.message import BadSink
-from solpay_pipeline.lifecycle.judgement import Tolerance
+from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.settings.from_django import DJANGO_SETTINGS, Given, django_defaults
-from solpay_pipeline.settings.secret import SecretKeypair, Unfit, is_https, is_local
-from solpay_pipeline.settings.specs import SETTINGS, SettingSpec
-from solpay_pipeline.settings.values import read_module
+from solpay_pipeline.operations.context.options import WATCH_DAYS
+from solpay_pipeline.records.tables import PAYMENT_TABLE, TOKEN_TABLE
+from solpay_pipeline.settings import secret
+from solpay_pipeline.settings import values as read
+from solpay_pipeline.settings.from_django import DJANGO_SETTINGS, django_defaults
+from solpay_pipeline.settings.misspelt import misspelt
+from solpay_pipeline.settings.secret import SecretKeypair, Unfit
+from solpay_pipeline.settings.table import (
+    PREFIX,
+    BadSetting,
+    BadSettings,
+    Given,
+    Need,
+    Setting,
+    Table,
+    each,
+    needed,
+    read_rows,
+)
 
-__all__ = ["SETTINGS", "BadSetting", "SettingSpec", "Settings", "bad_settings", "parse_settings"]
+__all__ = [
+    "PREFIX",
+    "SETTINGS",
+    "BadSetting",
+    "BadSettings",
+    "Need",
+    "Setting",
+    "Settings",
+    "Timetable",
+    "bad_settings",
+    "needed",
+    "read_timetable",
+]
 
-PREFIX = "SOLPAY_"
+SIGNER, KEYPAIR = "SOLPAY_FEE_PAYER_SIGNER", "SOLPAY_FEE_PAYER_KEYPAIR"
 
-TYPO_LIKENESS = 0.85
-"""From this likeness on (difflib's ratio) an unknown variable is taken for a misspelt one."""
+_MOST_PRIORITY_FEE = 100_000_000
+"""0.1 SOL a transaction. More is surely micro-lamports a compute unit, set by mistake."""
 
-
-class BadSetting(NeedsOperator):
-    """A setting is missing or cannot be used. Its text is one line, such as `SOLPAY_CLUSTER: is missing`."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
-        self.name = name
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.problem}"
+_LEVELS = {level.value: level for level in Commitment}
+_SAFE_LEVELS = {name: level for name, level in _LEVELS.items() if level is not Commitment.PROCESSED}
+"""What a payment may be accepted at: a processed block can still vanish."""
 
 
-class Settings(BaseModel):
-    """Everything the operator decides. Frozen; secrets hide themselves in repr and str.
+def _lamports(amount: int) -> str:
+    return f"{amount} lamports"
 
-    `rpc_timeout` is in seconds, `rpc_rate_limit` in requests a second (0: no limit), `max_priority_fee` in
-    lamports a transaction (0: none is offered), the limits of what is spent in lamports. Either `fee_payer` is there,
-    or `fee_payer_signer` with its address. No `wallet_keys` means that keypairs are stored as they are.
-    """
 
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+def _count(secrets: tuple[SecretStr, ...]) -> str:
+    return f"{len(secrets)} set" if secrets else "not set"
+
+
+class Settings(Table):
+    """Everything the operator decides about the work. What was not needed is None, or has its default."""
+
+    database_url: Annotated[
+        SecretStr, Setting(secret.read_database_url, secret=True, show=secret.shown_database)
+    ]
+    """The merchant's database: `postgresql://user:password@host/name` or `sqlite:////absolute/path`."""
+
+    payment_table: Annotated[str, Setting(read.read_payment_table)] = PAYMENT_TABLE
+    """The payment table, where the merchant has a payment model of their own."""
+
+    token_table: Annotated[str, Setting(read.read_token_table)] = TOKEN_TABLE
+    """The token table, where the merchant has a token model of their own."""
+
+    webhook_url: Annotated[
+        SecretStr | None, Setting(secret.read_safe_url, secret=True, show=secret.shown_url)
+    ] = None
+    """Where events are posted to, by https."""
+
+    webhook_secrets: Annotated[
+        tuple[SecretStr, ...],
+        Setting(
+            read.list_of(secret.read_webhook_secret), name="SOLPAY_WEBHOOK_SECRET", secret=True, show=_count
+        ),
+    ] = ()
+    """The signing secret of the webhook after Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes. While it is
+    being changed: the new one and the old one, comma separated; each event is then signed by both."""
+
+    webhook_allow_private: Annotated[bool, Setting(read.read_flag)] = False
+    """`true` where the webhook is in a private network; else only public addresses, and this very machine, are
+    posted to."""
+
+    event_tries: Annotated[int, Setting(read.whole("tries", 1, 1_000))] = 10
+    """How often an event is tried at one place before it is given up. Ten tries take three days."""
+
+    event_handlers: Annotated[tuple[str, ...], Setting(read.list_of(read.read_handler))] = ()
+    """Python callables that get every event, as `package.module:function`, comma separated."""
+
+    django_settings: Annotated[str | None, Setting(read.read_module, from_django=False)] = None
+    """The merchant's Django settings module; with it the peer's own signals are sent, and what is not set here is
+    taken from its `SOLPAY`, `SOLANA_PAYMENTS` and `DATABASES`."""
+
+    rpc_urls: Annotated[
+        tuple[SecretStr, ...] | None,
+        Setting(
+            read.list_of(secret.read_url),
+            Need.WATCH,
+            secret=True,
+            show=each(secret.shown_url),
+            peer="RPC_URL",
+        ),
+    ]
+    """RPC endpoints, comma separated, in order of failover."""
+
+    cluster: Annotated[str | None, Setting(read.read_cluster, Need.WATCH)]
+    """`mainnet-beta`, `devnet`, `testnet`, `localnet`, or a genesis hash. Every endpoint must be on it."""
+
+    receiver_address: Annotated[
+        Pubkey | None, Setting(read.read_receiver, Need.WATCH, peer="RECEIVER_ADDRESS")
+    ]
+    """The merchant's main wallet, the only place that funds go to."""
+
+    commitment: Annotated[Commitment, Setting(read.one_of(_LEVELS), Need.WATCH, peer="RPC_COMMITMENT")] = (
+        Commitment.CONFIRMED
     )
+    """How settled the chain's state must be to act on it: `processed`, `confirmed` or `finalized`."""
 
-    database_url: SecretStr
-    rpc_urls: tuple[SecretStr, ...]
-    receiver_address: Pubkey
-    fee_payer: SecretKeypair | None
-    fee_payer_signer: KeyPlace | None
-    fee_payer_address: Pubkey | None
-    fee_payer_signer_token: SecretStr | None
-    wallet_keys: tuple[SecretStr, ...]
-    cluster: str
-    commitment: Commitment
-    acceptance_commitment: Commitment
-    rpc_timeout: float
-    rpc_rate_limit: float
-    rpc_headers: tuple[tuple[str, SecretStr], ...]
-    rpc_proxy: SecretStr | None
-    payment_table: str
-    token_table: str
-    transaction_version: int
-    max_priority_fee: int
-    underpayment_tolerance: Tolerance
-    watch_days: int
-    max_spent_per_run: int | None
-    max_spent_per_day: int | None
-    webhook_url: SecretStr | None
-    webhook_secrets: tuple[SecretStr, ...]
-    webhook_allow_private: bool
-    event_tries: int
-    event_handlers: tuple[str, ...]
-    django_settings: str | None
+    acceptance_commitment: Annotated[
+        Commitment, Setting(read.one_of(_SAFE_LEVELS), Need.WATCH, peer="PAYMENT_ACCEPTANCE_COMMITMENT")
+    ] = Commitment.CONFIRMED
+    """How settled a payment must be to be accepted: `confirmed` or `finalized`."""
 
-    @staticmethod
-    def from_environment(environ: Mapping[str, str]) -> "Settings":
+    rpc_timeout: Annotated[float, Setting(read.read_seconds, Need.WATCH, peer="RPC_TIMEOUT")] = (
+        TIMEOUT_SECONDS
+    )
+    """Seconds that one RPC call may take, at most 300."""
+
+    rpc_rate_limit: Annotated[float, Setting(read.read_rate, Need.WATCH, peer="RPC_RATE_LIMIT")] = 0.0
+    """RPC calls a second that this program allows itself; 0 for no limit."""
+
+    rpc_headers: Annotated[
+        tuple[tuple[str, SecretStr], ...],
+        Setting(
+            read.read_headers,
+            Need.WATCH,
+            secret=True,
+            show=each(lambda header: str(header[0])),
+            peer="RPC_EXTRA_HEADERS",
+        ),
+    ] = ()
+    """HTTP headers of every RPC call: a JSON object, or `name=value,name=value`."""
+
+    rpc_proxy: Annotated[
+        SecretStr | None,
+        Setting(secret.read_url, Need.WATCH, secret=True, show=secret.shown_url, peer="RPC_PROXY"),
+    ] = None
+    """The HTTP proxy on the way to the RPC endpoints; where there is none, HTTPS_PROXY and NO_PROXY are obeyed."""
+
+    underpayment_tolerance: Annotated[Tolerance, Setting(read.read_tolerance, Need.WATCH)] = EXACT
+    """How much less than the price still pays, unless a run says otherwise: base units (`1000`) or a share of the price
+    (`0.5%`)."""
+
+    watch_days: Annotated[int, Setting(read.whole("days", 0, 3_650), Need.WATCH)] = WATCH_DAYS
+    """Days after expiry for which wallets are still looked at, unless a run says otherwise."""
+
+    transaction_version: Annotated[int, Setting(read.one_of({"0": 0, "1": 1}), Need.OPERATE)] = 0
+    """The version of the transactions that are sent, `0` or `1`. Both are always read."""
+
+    max_priority_fee: Annotated[
+        int, Setting(read.whole("lamports (not micro-lamports)", 0, _MOST_PRIORITY_FEE), Need.OPERATE)
+    ] = 10_000
+    """The most that a transaction may offer beyond the base fee, in lamports; 0 for nothing. What is offered follows
+    the chain's recent fees."""
+
+    max_spent_per_run: Annotated[
+        int | None, Setting(read.whole("lamports", 1), Need.OPERATE, show=_lamports)
+    ] = None
+    """The most that one run may spend of the fee payer's lamports: base fees, priority fees, and rent of accounts
+    opened for the receiver. Once it is reached, nothing is moved any more."""
+
+    max_spent_per_day: Annotated[
+        int | None, Setting(read.whole("lamports", 1), Need.OPERATE, show=_lamports)
+    ] = None
+    """The same for all runs of a UTC day together."""
+
+    fee_payer: Annotated[
+        SecretKeypair | None,
+        Setting(
+            secret.read_keypair,
+            Need.SIGN,
+            name=KEYPAIR,
+            unless=SIGNER,
+            secret=True,
+            show=lambda keypair: str(keypair.pubkey),
+            peer="FEE_PAYER_KEYPAIR",
+        ),
+    ]
+    """The key that pays fees and gets rent back: a JSON array of 64 numbers, base58, or the path of a file with one of
+    them; unless `SOLPAY_FEE_PAYER_SIGNER` is set."""
+
+    fee_payer_signer: Annotated[KeyPlace | None, Setting(read.read_key_place, Need.SIGN, unless=KEYPAIR)] = (
+        None
+    )
+    """Where that key lives if not with us: `vault:https://host:8200/key` (HashiCorp Vault's transit engine),
+    `aws-kms:KEY` (id, ARN or alias), `gcp-kms:projects/…/cryptoKeyVersions/1`. Needs the extra `kms`."""
+
+    fee_payer_address: Annotated[Pubkey | None, Setting(read.read_address, Need.SIGN, unless=KEYPAIR)] = None
+    """The address of the key behind `SOLPAY_FEE_PAYER_SIGNER`, which it must sign as."""
+
+    fee_payer_signer_token: Annotated[
+        SecretStr | None, Setting(secret.read_token, Need.SIGN, unless=KEYPAIR, secret=True)
+    ] = None
+    """The token of that Vault, or the path of a file with it."""
+
+    wallet_keys: Annotated[
+        tuple[SecretStr, ...] | None,
+        Setting(
+            read.list_of(secret.read_fernet_key),
+            Need.SIGN,
+            if_empty="keypairs are stored unencrypted",
+            secret=True,
+            show=lambda keys: f"{len(keys)} set" if keys else "not encrypted",
+        ),
+    ]
+    """Fernet keys of the stored wallet keypairs, comma separated; the first encrypts, all decrypt. Must be present;
+    empty says that keypairs are stored unencrypted."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], need: Need = Need.SIGN) -> "Settings":
         """Read the `SOLPAY_*` variables of an environment; other variables are left alone.
 
+        Only what is wanted for `need` is read, and the timetable is looked at too. An empty text counts as absent,
+        except for SOLPAY_WALLET_KEYS.
+
         Raises:
-            BadSetting: The first setting that is misspelt, missing or bad.
+            BadSettings: All that is misspelt, missing or bad.
         """
-        return _built(environ, _misspelt(environ))
-
-    def shown(self) -> dict[str, str]:
-        """Each setting by its variable's name, as it may be printed: of secrets only what is public."""
-        return {spec.name: spec.show(getattr(self, spec.field)) for spec in SETTINGS}
+        fields = _good(*_read(environ, _rows_for(need)))
+        return cls.model_validate({row.field: fields.get(row.field, row.default) for row in cls.rows()})
 
 
-def parse_settings(values: Mapping[str, str]) -> Settings:
-    """Settings from texts by the names of `SETTINGS`, as the fields of a Dagster resource give them.
+class Timetable(Table):
+    """When Dagster looks and runs by itself: settings of the code location, read once as it is loaded.
 
-    An empty text counts as absent, except for SOLPAY_WALLET_KEYS. Names that are no setting are ignored.
-
-    Raises:
-        BadSetting: The first setting that is missing or bad.
+    They are no settings of an operation, so no resource has them. With a bad one the code location does not load, and
+    the UI shows the line.
     """
-    return _built(values, [])
+
+    cron: Annotated[str, Setting(read.read_cron, name="SOLPAY_MAINTENANCE_CRON", from_django=False)] = (
+        "*/15 * * * *"
+    )
+    """When maintenance is launched; never beside itself."""
+
+    timezone: Annotated[
+        str, Setting(read.read_timezone, name="SOLPAY_MAINTENANCE_TIMEZONE", from_django=False)
+    ] = "UTC"
+    """The time zone of that."""
+
+    # Below the daemon's own pace ticks only pile up.
+    interval: Annotated[
+        int,
+        Setting(read.whole("seconds", 5, 86_400), name="SOLPAY_RECHECK_INTERVAL", from_django=False),
+    ] = 30
+    """Seconds between two looks at open payments, 5 at least."""
+
+    # With three accounts a payment 5,000 are already 150 calls between two looks at the clock.
+    page: Annotated[
+        int, Setting(read.whole("payments", 1, 5_000), name="SOLPAY_RECHECK_PAGE", from_django=False)
+    ] = 500
+    """Payments that such a look reads together."""
+
+    # A few minutes past, when the maintenance of the full hour has usually ended.
+    reports: Annotated[str, Setting(read.read_cron, name="SOLPAY_REPORTS_CRON", from_django=False)] = (
+        "7 * * * *"
+    )
+    """When the day's reports are made again, in UTC."""
+
+    is_running: Annotated[
+        bool, Setting(read.read_flag, name="SOLPAY_AUTOMATION_RUNNING", from_django=False)
+    ] = False
+    """`true`: sensors and schedules run from the start, until they are switched off in the UI."""
 
 
-def bad_settings(environ: Mapping[str, str]) -> tuple[BadSetting, ...]:
+SETTINGS: tuple[Setting, ...] = (*Settings.rows(), *Timetable.rows())
+"""Every setting, in the order in which they are read, shown and documented."""
+
+
+def read_timetable(environ: Mapping[str, str]) -> Timetable:
+    """The timetable of an environment. Raises `BadSettings`."""
+    return Timetable.model_validate(_good(*_read(environ, Timetable.rows())))
+
+
+def bad_settings(environ: Mapping[str, str], need: Need = Need.SIGN) -> tuple[BadSetting, ...]:
     """Everything that is wrong with an environment's settings, misspelt names first; nothing is raised."""
-    return (*_misspelt(environ), *_read(environ)[1])
+    return tuple(_read(environ, _rows_for(need))[1])
 
 
-def _built(values: Mapping[str, str], problems: list[BadSetting]) -> Settings:
-    fields, bad = _read(values)
-    for problem in (*problems, *bad):
-        raise problem
-    return Settings.model_validate(fields)
+def _rows_for(need: Need) -> list[Setting]:
+    return [row for row in SETTINGS if row.need <= need]
 
 
-def _read(values: Mapping[str, str]) -> tuple[dict[str, object], list[BadSetting]]:
-    fields: dict[str, object] = {}
-    bad: list[BadSetting] = []
+def _good(fields: dict[str, Any], problems: list[BadSetting]) -> dict[str, Any]:
+    if problems:
+        raise BadSettings(problems)
+    return fields
+
+
+def _read(environ: Mapping[str, str], rows: Sequence[Setting]) -> tuple[dict[str, Any], list[BadSetting]]:
+    problems = list(misspelt(environ, [row.name for row in rows], [row.name for row in SETTINGS]))
     try:
-        defaults = _from_django(values)
+        django = _from_django(environ, rows)
     except BadSetting as problem:
-        return fields, [problem]
-    for spec in SETTINGS:
-        given, origin = values.get(spec.name), ""
-        if not _is_settled(spec, values) and spec.name in defaults:
-            given, origin = defaults[spec.name].text, f" (from {defaults[spec.name].origin})"
-        is_needed = spec.required and not (spec.unless in defaults or _text_of(spec.unless, values))
-        try:
-            fields[spec.field] = _value(spec, given, is_needed=is_needed)
-        except Unfit as unfit:
-            bad.append(BadSetting(spec.name, f"{unfit}{origin}"))
-    return fields, bad or list(_contradictions(fields))
+        return {}, [*problems, problem]
+    fields, bad = read_rows(rows, environ, django)
+    return fields, [*problems, *bad, *_contradictions(fields)]
 
 
-def _from_django(values: Mapping[str, str]) -> Mapping[str, Given]:
+def _from_django(environ: Mapping[str, str], rows: Iterable[Setting]) -> Mapping[str, Given]:
     """What the merchant's Django project gives; it is not even loaded where nothing is left for it to give."""
-    module = values.get(DJANGO_SETTINGS, "").strip()
-    if all(_is_settled(spec, values) for spec in SETTINGS):
+    module = environ.get(DJANGO_SETTINGS, "").strip()
+    if not module or all(row.is_settled(environ) for row in rows if row.from_django):
         return {}
     try:
-        return django_defaults(read_module(module), [spec.name for spec in SETTINGS]) if module else {}
+        return django_defaults(read.read_module(module), [row for row in SETTINGS if row.from_django])
     except Unfit as unfit:
         problem = str(unfit)
     except BadSink as bad:
@@ -153,64 +337,47 @@ def _from_django(values: Mapping[str, str]) -> Mapping[str, Given]:
     raise BadSetting(DJANGO_SETTINGS, problem)
 
 
-def _is_settled(spec: SettingSpec, values: Mapping[str, str]) -> bool:
-    """Given, or another in its place. An empty text counts as absent, unless being empty is a value too."""
-    text = values.get(spec.name)
-    is_given = text is not None and (bool(text.strip()) or bool(spec.if_empty))
-    return is_given or bool(_text_of(spec.unless, values))
-
-
-def _text_of(name: str, values: Mapping[str, str]) -> str:
-    return values.get(name, "").strip()
-
-
-def _value(spec: SettingSpec, given: str | None, *, is_needed: bool) -> object:
-    text = (given or "").strip()
-    if given is None and is_needed:
-        raise Unfit(f"is missing; leave it empty if {spec.if_empty}" if spec.if_empty else "is missing")
-    if not text and is_needed and not spec.if_empty:
-        raise Unfit("is empty")
-    text = text or spec.default or ""
-    return spec.read(text) if text else spec.empty
-
-
 def _contradictions(fields: Mapping[str, Any]) -> Iterator[BadSetting]:
-    webhook, signing = fields["webhook_url"], fields["webhook_secrets"]
-    if webhook is not None and not signing:
+    """What is good by itself and does not go together. A rule is silent where a field of it was bad or not read."""
+    for names, rule in _RULES:
+        if fields.keys() >= set(names):
+            yield from rule(*(fields[name] for name in names))
+
+
+def _webhook(url: SecretStr | None, secrets: tuple[SecretStr, ...]) -> Iterator[BadSetting]:
+    if url is not None and not secrets:
         yield BadSetting("SOLPAY_WEBHOOK_SECRET", "is missing, and SOLPAY_WEBHOOK_URL needs it to sign")
-    if webhook is None and signing:
+    if url is None and secrets:
         yield BadSetting("SOLPAY_WEBHOOK_URL", "is missing, though SOLPAY_WEBHOOK_SECRET is given")
-    if webhook is not None and not is_https(webhook) and not is_local(webhook):
-        yield BadSetting("SOLPAY_WEBHOOK_URL", "must be https:// (http:// is for localhost only)")
-    yield from _fee_payers(fields)
-    if fields["payment_table"] == fields["token_table"]:
+
+
+def _tables(payments: str, tokens: str) -> Iterator[BadSetting]:
+    if payments == tokens:
         yield BadSetting("SOLPAY_TOKEN_TABLE", "is the same table as SOLPAY_PAYMENT_TABLE")
 
 
-def _fee_payers(fields: Mapping[str, Any]) -> Iterator[BadSetting]:
-    """One key pays: in memory, or where the signer is told."""
-    place, is_known = fields["fee_payer_signer"], fields["fee_payer_address"] is not None
-    has_token = fields["fee_payer_signer_token"] is not None
+def _fee_payer(
+    keypair: SecretKeypair | None, place: KeyPlace | None, address: Pubkey | None, token: SecretStr | None
+) -> Iterator[BadSetting]:
+    """One key pays: in memory, or where the signer says."""
     if place is None:
-        if is_known or has_token:
-            name = "SOLPAY_FEE_PAYER_ADDRESS" if is_known else "SOLPAY_FEE_PAYER_SIGNER_TOKEN"
-            yield BadSetting(name, "is given, but SOLPAY_FEE_PAYER_SIGNER is not")
+        if address is not None or token is not None:
+            name = "SOLPAY_FEE_PAYER_ADDRESS" if address is not None else "SOLPAY_FEE_PAYER_SIGNER_TOKEN"
+            yield BadSetting(name, f"is given, but {SIGNER} is not")
         return
-    if fields["fee_payer"] is not None:
-        yield BadSetting("SOLPAY_FEE_PAYER_KEYPAIR", "is given beside SOLPAY_FEE_PAYER_SIGNER; one key pays")
-    if not is_known:
-        yield BadSetting("SOLPAY_FEE_PAYER_ADDRESS", "is missing, and SOLPAY_FEE_PAYER_SIGNER needs it")
-    if has_token is not (place.backend == VAULT):
-        problem = "is given, but only a Vault has one" if has_token else "is missing, and a Vault needs it"
+    if keypair is not None:
+        yield BadSetting(KEYPAIR, f"is given beside {SIGNER}; one key pays")
+    if address is None:
+        yield BadSetting("SOLPAY_FEE_PAYER_ADDRESS", f"is missing, and {SIGNER} needs it")
+    if (token is not None) is not (place.backend == VAULT):
+        problem = (
+            "is missing, and a Vault needs it" if token is None else "is given, but only a Vault has one"
+        )
         yield BadSetting("SOLPAY_FEE_PAYER_SIGNER_TOKEN", problem)
 
 
-def _misspelt(environ: Mapping[str, str]) -> list[BadSetting]:
-    names = [spec.name for spec in SETTINGS]
-    bad = []
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in names:
-            likely = difflib.get_close_matches(name, names, n=1, cutoff=TYPO_LIKENESS)
-            if likely:
-                bad.append(BadSetting(name, f"is no setting; did you mean {likely[0]}?"))
-    return bad
+_RULES: tuple[tuple[tuple[str, ...], Callable[..., Iterator[BadSetting]]], ...] = (
+    (("webhook_url", "webhook_secrets"), _webhook),
+    (("payment_table", "token_table"), _tables),
+    (("fee_payer", "fee_payer_signer", "fee_payer_address", "fee_payer_signer_token"), _fee_payer),
+)

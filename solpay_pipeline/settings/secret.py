@@ -145,6 +145,19 @@ def read_url(text: str) -> SecretStr:
     return SecretStr(text)
 
 
+def read_safe_url(text: str) -> SecretStr:
+    """A URL that nobody on the way can read: of https, or of this very machine.
+
+    Raises:
+        Unfit: As `read_url`, or http to another machine.
+    """
+    url = read_url(text)
+    parts = urlsplit(text)
+    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise Unfit("must be https:// (http:// is for localhost only)")
+    return url
+
+
 def read_database_url(text: str) -> SecretStr:
     """The URL of a SQLite file or a PostgreSQL database, with the driver that is installed here.
 
@@ -188,16 +201,6 @@ def shown_database(url: SecretStr) -> str:
     parts = make_url(url.get_secret_value())
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.get_backend_name()}://{parts.host or ''}{port}/{parts.database}"
-
-
-def is_https(url: SecretStr) -> bool:
-    """Tell whether a URL is encrypted on the way."""
-    return urlsplit(url.get_secret_value()).scheme == "https"
-
-
-def is_local(url: SecretStr) -> bool:
-    """Tell whether a URL leads to this very machine, where plain http is no risk."""
-    return urlsplit(url.get_secret_value()).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def _keypair_from_json(text: str) -> SecretKeypair:

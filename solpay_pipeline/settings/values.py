@@ -1,4 +1,4 @@
-"""Settings that are no secret: words, numbers, names, addresses, and lists of any kind.
+"""Readers of settings that are no secret: words, numbers, names, addresses, and lists of any kind.
 
 Each reader takes the text of a setting, already stripped and not empty; it gives the value or raises `Unfit`.
 """
@@ -6,17 +6,16 @@ Each reader takes the text of a setting, already stripped and not empty; it give
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.sending.signing import BACKENDS, VAULT, KeyPlace
-from solpay_pipeline.lifecycle.judgement import Tolerance
-from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.operations.context.options import BadOption, parse_tolerance
+from solpay_pipeline.operations.context.options import parse_tolerance
 from solpay_pipeline.settings import secret
 from solpay_pipeline.settings.secret import Unfit
 
@@ -31,10 +30,7 @@ PRICES_SUFFIX = "_crypto_prices"
 LONGEST_SHOWN = 60
 """A longer value is not repeated in an error: it may be a secret in the wrong variable."""
 
-MOST_DAYS = 3_650
-
-MAX_PRIORITY_FEE = 100_000_000
-"""0.1 SOL a transaction. More is surely micro-lamports a compute unit, set by mistake."""
+MOST_SECONDS = 300
 
 NOT_RECEIVERS = {
     "11111111111111111111111111111111": "the system program",
@@ -67,9 +63,8 @@ NOT_RECEIVERS = {
 SYSVAR_PREFIX = "Sysvar"
 """How the address of every sysvar begins (docs.anza.xyz/runtime/sysvars)."""
 
-_TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_[A-Za-z0-9]+")
-_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
-_HANDLER = re.compile(rf"{_MODULE.pattern}:[A-Za-z_]\w*", re.ASCII)
+_CRON_FIELDS = 5
+_MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A token of RFC 9110, 5.6.2."""
@@ -84,34 +79,113 @@ def quoted(text: str) -> str:
     return ascii(text)
 
 
-def read_list(text: str, read: Callable[[str], Item]) -> tuple[Item, ...]:
-    """Comma-separated items, each by its own reader. Blank items and repetitions are refused."""
-    parts = [part.strip() for part in text.split(",")]
-    items: list[Item] = []
-    for position, part in enumerate(parts, start=1):
-        if not part:
-            raise Unfit(f"entry {position} of {len(parts)} is empty")
-        if parts.index(part) != position - 1:
-            raise Unfit(f"entry {position} of {len(parts)} is the same as entry {parts.index(part) + 1}")
-        items.append(_read_item(part, read, position, len(parts)))
-    return tuple(items)
+def fitting(
+    what: str, parse: Callable[[str], Item | None], errors: tuple[type[Exception], ...] = (ValueError,)
+) -> Callable[[str], Item]:
+    """A reader of `what` by a function that gives None or raises one of `errors` for other texts."""
+
+    def read(text: str) -> Item:
+        try:
+            value = parse(text)
+        except errors:
+            value = None
+        if value is None:
+            raise Unfit(f"{quoted(text)} is not {what}")
+        return value
+
+    return read
 
 
-def read_commitment(text: str) -> Commitment:
-    """Any commitment level."""
-    return Commitment(_one_of(text, list(Commitment)))
+def one_of(values: Mapping[str, Item]) -> Callable[[str], Item]:
+    """A reader of some words, each of which has its value."""
+    return fitting(" or ".join(values), values.get)
 
 
-def read_acceptance_commitment(text: str) -> Commitment:
-    """A level that a payment may be accepted at; a processed block can still vanish."""
-    return Commitment(_one_of(text, [Commitment.CONFIRMED, Commitment.FINALIZED]))
+def whole(unit: str, least: int, most: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers, both bounds included."""
+
+    def parse(text: str) -> int | None:
+        is_whole = _WHOLE_NUMBER.fullmatch(text) and int(text) >= least
+        return int(text) if is_whole and (most is None or int(text) <= most) else None
+
+    bounds = f"of {least} or more" if most is None else f"from {least} to {most}"
+    return fitting(f"a whole number of {unit} {bounds}", parse)
 
 
-def read_cluster(text: str) -> str:
-    """A cluster's name, or the genesis hash of another one."""
-    if text in CLUSTERS or _pubkey(text) is not None:
-        return text
-    raise Unfit(f"{quoted(text)} is not {', '.join(CLUSTERS)}, or a genesis hash (base58, 32 bytes)")
+def list_of(read: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
+    """A reader of comma-separated items, each by `read`. Blank items and repetitions are refused."""
+
+    def read_list(text: str) -> tuple[Item, ...]:
+        parts = [part.strip() for part in text.split(",")]
+        items: list[Item] = []
+        for position, part in enumerate(parts, start=1):
+            entry = f"entry {position} of {len(parts)}"
+            if not part:
+                raise Unfit(f"{entry} is empty")
+            if parts.index(part) != position - 1:
+                raise Unfit(f"{entry} is the same as entry {parts.index(part) + 1}")
+            items.append(_read_item(part, read, f"{entry} " if len(parts) > 1 else ""))
+        return tuple(items)
+
+    return read_list
+
+
+def _table(longest: int) -> Callable[[str], str]:
+    named = _matching(rf"(?=.{{1,{longest}}}\Z)[A-Za-z_][A-Za-z0-9_]*_[A-Za-z0-9]+")
+    return fitting(f"a table as Django names one (app_model, up to {longest} characters)", named)
+
+
+def _matching(pattern: str) -> Callable[[str], str | None]:
+    compiled = re.compile(pattern, re.ASCII)
+    return lambda text: text if compiled.fullmatch(text) else None
+
+
+def _seconds(text: str) -> float | None:
+    seconds = float(text)
+    return seconds if 0 < seconds <= MOST_SECONDS else None
+
+
+def _rate(text: str) -> float | None:
+    rate = float(text)
+    return rate if 0 <= rate < math.inf else None
+
+
+def _cluster(text: str) -> str:
+    if text not in CLUSTERS:
+        Pubkey.from_string(text)
+    return text
+
+
+def _cron(text: str) -> str | None:
+    """As `dagster._utils.schedules.is_valid_cron_string` has it, with the release that Dagster carries a copy of."""
+    # Its import runs a program; no command of the shell need wait for that while the defaults hold.
+    from croniter import croniter
+
+    if not croniter.is_valid(text):
+        return None
+    fields = croniter.expand(text)[0]
+    never = fields[3] == [2] and fields[2] in ([30], [31])
+    return text if len(fields) == _CRON_FIELDS and not never else None
+
+
+def _timezone(text: str) -> str:
+    return ZoneInfo(text).key
+
+
+read_address = fitting("a base58 Solana address (32 bytes)", Pubkey.from_string)
+read_cluster = fitting(f"{', '.join(CLUSTERS)}, or a genesis hash (base58, 32 bytes)", _cluster)
+read_cron = fitting("a cron expression of five fields", _cron)
+read_flag = one_of({"true": True, "false": False})
+read_handler = fitting("package.module:function", _matching(rf"{_MODULE}:[A-Za-z_]\w*"))
+read_module = fitting("a module's name such as shop.settings", _matching(_MODULE))
+read_rate = fitting("a number of requests a second (0 for no limit)", _rate)
+read_seconds = fitting(f"a number of seconds above 0 and at most {MOST_SECONDS}", _seconds)
+read_timezone = fitting(
+    "a time zone such as UTC or Europe/Berlin", _timezone, (ValueError, ZoneInfoNotFoundError, OSError)
+)
+read_tolerance = fitting("a number of base units or a percentage below 100", parse_tolerance)
+read_payment_table = _table(LONGEST_NAME - len(PRICES_SUFFIX))
+read_token_table = _table(LONGEST_NAME)
 
 
 def read_receiver(text: str) -> Pubkey:
@@ -125,14 +199,6 @@ def read_receiver(text: str) -> Pubkey:
     return address
 
 
-def read_address(text: str) -> Pubkey:
-    """Any address."""
-    address = _pubkey(text)
-    if address is None:
-        raise Unfit(f"{quoted(text)} is not a base58 Solana address (32 bytes)")
-    return address
-
-
 def read_key_place(text: str) -> KeyPlace:
     """A key in a Vault (`vault:https://host:8200/key`) or a KMS (`aws-kms:KEY`, `gcp-kms:projects/...`)."""
     backend, _, place = text.partition(":")
@@ -142,107 +208,13 @@ def read_key_place(text: str) -> KeyPlace:
         if not place.isprintable() or " " in place:
             raise Unfit("names a key with a blank in it")
         return KeyPlace(backend, place)
-    url, _, key = secret.read_url(place).get_secret_value().rpartition("/")
+    url, _, key = secret.read_safe_url(place).get_secret_value().rpartition("/")
     parts = urlsplit(url)
     if not parts.hostname or not key:
         raise Unfit("is no vault:https://host:8200/key")
     if parts.username or parts.password or parts.query:
         raise Unfit("has a user or a query in its URL; Vault's token is SOLPAY_FEE_PAYER_SIGNER_TOKEN")
-    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-        raise Unfit("must be https:// (http:// is for localhost only)")
     return KeyPlace(backend, key, url)
-
-
-def read_spending_limit(text: str) -> int:
-    """Lamports, above 0."""
-    if not _WHOLE_NUMBER.fullmatch(text) or int(text) == 0:
-        raise Unfit(f"{quoted(text)} is not a whole number of lamports above 0")
-    return int(text)
-
-
-def read_seconds(text: str) -> float:
-    """A time-out in seconds, above 0 and at most 300."""
-    seconds = _number(text)
-    if seconds is None or not 0 < seconds <= 300:
-        raise Unfit(f"{quoted(text)} is not a number of seconds above 0 and at most 300")
-    return seconds
-
-
-def read_rate(text: str) -> float:
-    """Requests a second, 0 for no limit."""
-    rate = _number(text)
-    if rate is None or rate < 0:
-        raise Unfit(f"{quoted(text)} is not a number of requests a second (0 for no limit)")
-    return rate
-
-
-def read_priority_fee(text: str) -> int:
-    """Lamports a transaction."""
-    if not _WHOLE_NUMBER.fullmatch(text):
-        raise Unfit(f"{quoted(text)} is not a whole number of lamports")
-    lamports = int(text)
-    if lamports > MAX_PRIORITY_FEE:
-        raise Unfit(
-            f"{lamports} lamports a transaction is above {MAX_PRIORITY_FEE} (0.1 SOL); is it micro-lamports?"
-        )
-    return lamports
-
-
-def read_transaction_version(text: str) -> int:
-    """The version of the messages we send: 0 or 1."""
-    return int(_one_of(text, ["0", "1"]))
-
-
-def read_flag(text: str) -> bool:
-    """True or false."""
-    return _one_of(text, ["true", "false"]) == "true"
-
-
-def read_tries(text: str) -> int:
-    """How often something is tried, from 1 to 1000."""
-    if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= 1_000:
-        raise Unfit(f"{quoted(text)} is not a number of tries from 1 to 1000")
-    return int(text)
-
-
-def read_tolerance(text: str) -> Tolerance:
-    """Base units, or a percentage of the price."""
-    try:
-        return parse_tolerance(text)
-    except BadOption:
-        problem = "is neither base units nor a percentage below 100"
-    raise Unfit(f"{quoted(text)} {problem}")
-
-
-def read_days(text: str) -> int:
-    """Whole days, from none to ten years."""
-    if not _WHOLE_NUMBER.fullmatch(text) or int(text) > MOST_DAYS:
-        raise Unfit(f"{quoted(text)} is not a number of days from 0 to {MOST_DAYS}")
-    return int(text)
-
-
-def read_payment_table(text: str) -> str:
-    """The name of a payment table; Django makes `<table>_crypto_prices` beside it."""
-    return _table(text, LONGEST_NAME - len(PRICES_SUFFIX))
-
-
-def read_token_table(text: str) -> str:
-    """The name of a token table."""
-    return _table(text, LONGEST_NAME)
-
-
-def read_module(text: str) -> str:
-    """A dotted module's name, such as `shop.settings`."""
-    if not _MODULE.fullmatch(text):
-        raise Unfit(f"{quoted(text)} is not a module's name such as shop.settings")
-    return text
-
-
-def read_handler(text: str) -> str:
-    """A callable, as `package.module:function`."""
-    if not _HANDLER.fullmatch(text):
-        raise Unfit(f"{quoted(text)} is not package.module:function")
-    return text
 
 
 def read_headers(text: str) -> tuple[tuple[str, SecretStr], ...]:
@@ -260,42 +232,12 @@ def read_headers(text: str) -> tuple[tuple[str, SecretStr], ...]:
     return tuple((name, SecretStr(value)) for name, value in pairs)
 
 
-def _read_item(part: str, read: Callable[[str], Item], position: int, count: int) -> Item:
+def _read_item(part: str, read: Callable[[str], Item], entry: str) -> Item:
     try:
         return read(part)
     except Unfit as unfit:
         problem = str(unfit)
-    raise Unfit(problem if count == 1 else f"entry {position} of {count} {problem}")
-
-
-def _table(text: str, longest: int) -> str:
-    if len(text) > longest or not _TABLE_NAME.fullmatch(text):
-        raise Unfit(
-            f"{quoted(text)} is not a table as Django names one (app_model, up to {longest} characters)"
-        )
-    return text
-
-
-def _one_of(text: str, words: Iterable[str]) -> str:
-    allowed = list(words)
-    if text not in allowed:
-        raise Unfit(f"{quoted(text)} is not {' or '.join(allowed)}")
-    return text
-
-
-def _pubkey(text: str) -> Pubkey | None:
-    try:
-        return Pubkey.from_string(text)
-    except ValueError:
-        return None
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    raise Unfit(f"{entry}{problem}")
 
 
 def _json_pairs(text: str) -> list[tuple[str, str]]:

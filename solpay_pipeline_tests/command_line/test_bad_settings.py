@@ -39,6 +39,12 @@ BAD = {
     "SOLPAY_EVENT_TRIES": "0",
     "SOLPAY_EVENT_HANDLERS": "shop.events.on_event",
     "SOLPAY_DJANGO_SETTINGS": "shop/settings.py",
+    "SOLPAY_MAINTENANCE_CRON": "every day",
+    "SOLPAY_MAINTENANCE_TIMEZONE": "Europe",
+    "SOLPAY_RECHECK_INTERVAL": "1",
+    "SOLPAY_RECHECK_PAGE": "0",
+    "SOLPAY_REPORTS_CRON": "hourly",
+    "SOLPAY_AUTOMATION_RUNNING": "perhaps",
 }
 COMMANDS = ("expire", "sweep", "reclaim", "recheck", "maintain", "init")
 REQUIRED = sorted(SMALLEST)
@@ -79,8 +85,17 @@ def test_a_misspelt_setting_stops_with_the_right_name(warm: Warm) -> None:
     assert "SOLPAY_RECEIVER_ADDRESS" in ended.stderr
 
 
-def test_a_shell_without_any_setting_is_told_the_first_of_them() -> None:
-    assert_refused(solpay({}, "sweep"), "SOLPAY_DATABASE_URL")
+def test_a_shell_without_any_setting_gets_a_line_for_each() -> None:
+    ended = solpay({}, "sweep")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert [line.split(": is missing")[0] for line in ended.stderr.splitlines()] == [
+        "SOLPAY_DATABASE_URL",
+        "SOLPAY_RPC_URLS",
+        "SOLPAY_CLUSTER",
+        "SOLPAY_RECEIVER_ADDRESS",
+        "SOLPAY_FEE_PAYER_KEYPAIR",
+        "SOLPAY_WALLET_KEYS",
+    ]
 
 
 @pytest.mark.parametrize(

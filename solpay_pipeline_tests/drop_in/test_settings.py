@@ -76,7 +76,7 @@ def test_a_project_of_the_peer_needs_only_the_clusters_name_beside():
     assert settings["SOLPAY_FEE_PAYER_KEYPAIR"] == str(FEE_PAYER.pubkey())
     assert settings["wallet_keys"] == [KEY]
     assert settings["SOLPAY_CLUSTER"] == "devnet"
-    assert (settings["SOLPAY_COMMITMENT"], settings["SOLPAY_RPC_TIMEOUT"]) == ("confirmed", "10.0")
+    assert (settings["SOLPAY_COMMITMENT"], settings["SOLPAY_RPC_TIMEOUT"]) == ("confirmed", "10")
 
 
 def test_everything_the_peer_can_be_told_is_taken_over():
@@ -94,7 +94,7 @@ def test_everything_the_peer_can_be_told_is_taken_over():
     settings = read(PROJECT | {"SOLANA_PAYMENTS": peer})
 
     assert settings["SOLPAY_COMMITMENT"] == settings["SOLPAY_ACCEPTANCE_COMMITMENT"] == "finalized"
-    assert (settings["SOLPAY_RPC_TIMEOUT"], settings["SOLPAY_RPC_RATE_LIMIT"]) == ("7.0", "5.0")
+    assert (settings["SOLPAY_RPC_TIMEOUT"], settings["SOLPAY_RPC_RATE_LIMIT"]) == ("7", "5")
     assert settings["headers"] == {"x-api-key": "a,b=c"}
     assert settings["SOLPAY_RPC_PROXY"] == "http://proxy.test:3128"
     assert settings["wallet_keys"] == []
@@ -112,7 +112,7 @@ def test_the_environment_wins_over_the_projects_own_dict_and_that_over_the_peers
     settings = read(project, SOLPAY_RPC_TIMEOUT="4", SOLPAY_CLUSTER="testnet")
 
     assert settings["SOLPAY_RPC_URLS"] == "https://one.test, https://two.test"
-    assert (settings["SOLPAY_RPC_TIMEOUT"], settings["SOLPAY_CLUSTER"]) == ("4.0", "testnet")
+    assert (settings["SOLPAY_RPC_TIMEOUT"], settings["SOLPAY_CLUSTER"]) == ("4", "testnet")
 
 
 def test_custom_models_are_found_by_their_django_names(tmp_path: Path):

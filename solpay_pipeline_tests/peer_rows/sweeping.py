@@ -7,8 +7,8 @@ import sys
 from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import run_operation
-from solpay_pipeline.settings.model import parse_settings
+from solpay_pipeline.settings.model import Settings
 
 if __name__ == "__main__":
-    deployment = deployment_of(parse_settings(os.environ))
+    deployment = deployment_of(Settings.from_environment(os.environ))
     asyncio.run(run_operation(deployment, sys.argv[1], Options(), f"killed {sys.argv[1]}"))

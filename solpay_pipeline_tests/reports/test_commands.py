@@ -77,7 +77,7 @@ def test_what_cannot_be_meant_is_refused_with_one_line(
 def test_a_bad_timetable_stops_every_command_with_one_line(shop: Shop, warm: Warm) -> None:
     ended = warm.run(shop.environment() | {"SOLPAY_MAINTENANCE_CRON": "often"}, "sweep")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "SOLPAY_MAINTENANCE_CRON: 'often' is no cron expression of five fields\n"
+    assert ended.stderr == "SOLPAY_MAINTENANCE_CRON: 'often' is not a cron expression of five fields\n"
 
 
 def test_metrics_tell_of_payments_wallets_and_the_chain(sold: Shop, warm: Warm) -> None:

@@ -10,8 +10,6 @@ from dagster._core.test_utils import create_run_for_test, freeze_time
 
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.defs.schedules import maintenance_schedule, reports_schedule
-from solpay_pipeline.settings.model import BadSetting
-from solpay_pipeline.settings.timetable import Timetable, read_timetable
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 EXCLUSIVE = {"solpay/exclusive": "maintenance"}
@@ -110,41 +108,3 @@ def test_everything_that_runs_by_itself_ships_stopped() -> None:
         ],
         "STOPPED",
     )
-
-
-def test_the_timetable_is_read_from_the_environment() -> None:
-    assert read_timetable({}) == Timetable("*/15 * * * *", "UTC", 30, 500, is_running=False)
-    assert read_timetable(
-        {
-            "SOLPAY_MAINTENANCE_CRON": "0 3 * * *",
-            "SOLPAY_MAINTENANCE_TIMEZONE": "Europe/Berlin",
-            "SOLPAY_RECHECK_INTERVAL": "60",
-            "SOLPAY_RECHECK_PAGE": "1000",
-            "SOLPAY_AUTOMATION_RUNNING": "true",
-            "SOLPAY_REPORTS_CRON": "0 */6 * * *",
-        }
-    ) == Timetable("0 3 * * *", "Europe/Berlin", 60, 1000, is_running=True, reports="0 */6 * * *")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("SOLPAY_MAINTENANCE_CRON", "every day", "is no cron expression of five fields"),
-        ("SOLPAY_MAINTENANCE_CRON", "61 * * * *", "is no cron expression of five fields"),
-        ("SOLPAY_REPORTS_CRON", "hourly", "is no cron expression of five fields"),
-        ("SOLPAY_MAINTENANCE_TIMEZONE", "Mars/Olympus", "is no time zone"),
-        ("SOLPAY_MAINTENANCE_TIMEZONE", "../etc/passwd", "is no time zone"),
-        ("SOLPAY_RECHECK_INTERVAL", "1", "is no whole number from 5 to 86400"),
-        ("SOLPAY_RECHECK_INTERVAL", "1e3", "is no whole number"),
-        ("SOLPAY_RECHECK_PAGE", "0", "is no whole number from 1 to 5000"),
-        ("SOLPAY_AUTOMATION_RUNNING", "yes", "is neither true nor false"),
-    ],
-)
-def test_a_bad_timetable_is_refused_with_one_line_that_names_the_variable(
-    name: str, value: str, words: str
-) -> None:
-    with pytest.raises(BadSetting) as refused:
-        read_timetable({name: value})
-    assert str(refused.value).startswith(f"{name}: ")
-    assert words in str(refused.value)
-    assert "\n" not in str(refused.value)

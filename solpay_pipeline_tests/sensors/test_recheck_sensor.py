@@ -14,7 +14,7 @@ from solpay_pipeline.ledger.migrate import VERSION_TABLE
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.operations import balance_scan as notice_module
-from solpay_pipeline.settings.timetable import Timetable
+from solpay_pipeline.settings.model import Timetable
 from solpay_pipeline_tests.sensors.ticks import after_of, payment_ids, perform, requested, tick
 from solpay_pipeline_tests.shop import Shop
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
-from solpay_pipeline.settings.model import SETTINGS, BadSetting, Settings, bad_settings, parse_settings
+from solpay_pipeline.settings.model import SETTINGS, BadSetting, Settings, bad_settings
 from solpay_pipeline_tests.settings.environments import (
     COMPLETE,
     DATABASE_PASSWORD,
@@ -102,15 +102,27 @@ BAD = [
     ("SOLPAY_FEE_PAYER_ADDRESS", str(RECEIVER), "is given, but SOLPAY_FEE_PAYER_SIGNER is not"),
     ("SOLPAY_FEE_PAYER_SIGNER_TOKEN", "two words", "is no token: one word of printable characters"),
     ("SOLPAY_FEE_PAYER_SIGNER_TOKEN", "hvs.word", "is given, but SOLPAY_FEE_PAYER_SIGNER is not"),
-    ("SOLPAY_MAX_SPENT_PER_RUN", "0", "'0' is not a whole number of lamports above 0"),
-    ("SOLPAY_MAX_SPENT_PER_DAY", "0.1 SOL", "'0.1 SOL' is not a whole number of lamports above 0"),
-    ("SOLPAY_MAX_PRIORITY_FEE", "1.5", "'1.5' is not a whole number of lamports"),
+    ("SOLPAY_MAX_SPENT_PER_RUN", "0", "'0' is not a whole number of lamports of 1 or more"),
+    ("SOLPAY_MAX_SPENT_PER_DAY", "0.1 SOL", "'0.1 SOL' is not a whole number of lamports of 1 or more"),
+    (
+        "SOLPAY_MAX_PRIORITY_FEE",
+        "1.5",
+        "'1.5' is not a whole number of lamports (not micro-lamports) from 0 to 100000000",
+    ),
     ("SOLPAY_MAX_PRIORITY_FEE", "-5", "'-5' is not a whole number of lamports"),
-    ("SOLPAY_MAX_PRIORITY_FEE", "100000001", "is above 100000000 (0.1 SOL); is it micro-lamports?"),
-    ("SOLPAY_UNDERPAYMENT_TOLERANCE", "a bit", "'a bit' is neither base units nor a percentage"),
-    ("SOLPAY_UNDERPAYMENT_TOLERANCE", "100%", "'100%' is neither base units nor a percentage below 100"),
-    ("SOLPAY_WATCH_DAYS", "-1", "'-1' is not a number of days from 0 to 3650"),
-    ("SOLPAY_WATCH_DAYS", "3651", "'3651' is not a number of days from 0 to 3650"),
+    ("SOLPAY_MAX_PRIORITY_FEE", "100000001", "lamports (not micro-lamports) from 0 to 100000000"),
+    (
+        "SOLPAY_UNDERPAYMENT_TOLERANCE",
+        "a bit",
+        "'a bit' is not a number of base units or a percentage below 100",
+    ),
+    (
+        "SOLPAY_UNDERPAYMENT_TOLERANCE",
+        "100%",
+        "'100%' is not a number of base units or a percentage below 100",
+    ),
+    ("SOLPAY_WATCH_DAYS", "-1", "'-1' is not a whole number of days from 0 to 3650"),
+    ("SOLPAY_WATCH_DAYS", "3651", "'3651' is not a whole number of days from 0 to 3650"),
     ("SOLPAY_WEBHOOK_URL", "ftp://hooks.test", "is not an http:// or https:// URL with a host"),
     ("SOLPAY_WEBHOOK_SECRET", "whsec_!!!", "is not a secret of Standard Webhooks"),
     ("SOLPAY_WEBHOOK_SECRET", SHORT_SECRET, "is a secret of 9 bytes; Standard Webhooks asks for 24 to 64"),
@@ -122,9 +134,23 @@ BAD = [
     ),
     ("SOLPAY_EVENT_HANDLERS", "shop.a:b,c", "entry 2 of 2 'c' is not package.module:function"),
     ("SOLPAY_WEBHOOK_ALLOW_PRIVATE", "yes", "'yes' is not true or false"),
-    ("SOLPAY_EVENT_TRIES", "0", "'0' is not a number of tries from 1 to 1000"),
-    ("SOLPAY_EVENT_TRIES", "some", "'some' is not a number of tries"),
+    ("SOLPAY_EVENT_TRIES", "0", "'0' is not a whole number of tries from 1 to 1000"),
+    ("SOLPAY_EVENT_TRIES", "some", "'some' is not a whole number of tries"),
     ("SOLPAY_DJANGO_SETTINGS", "shop/settings.py", "'shop/settings.py' is not a module's name"),
+    ("SOLPAY_MAINTENANCE_CRON", "every day", "'every day' is not a cron expression of five fields"),
+    ("SOLPAY_MAINTENANCE_CRON", "61 * * * *", "'61 * * * *' is not a cron expression of five fields"),
+    ("SOLPAY_MAINTENANCE_CRON", "0 0 3 * * *", "is not a cron expression of five fields"),
+    ("SOLPAY_MAINTENANCE_CRON", "0 0 30 2 *", "is not a cron expression of five fields"),
+    ("SOLPAY_REPORTS_CRON", "hourly", "'hourly' is not a cron expression of five fields"),
+    ("SOLPAY_MAINTENANCE_TIMEZONE", "Mars/Olympus", "is not a time zone such as UTC or Europe/Berlin"),
+    ("SOLPAY_MAINTENANCE_TIMEZONE", "Europe", "'Europe' is not a time zone such as UTC or Europe/Berlin"),
+    ("SOLPAY_MAINTENANCE_TIMEZONE", "../etc/passwd", "is not a time zone"),
+    ("SOLPAY_MAINTENANCE_TIMEZONE", "zone.tab", "is not a time zone"),
+    ("SOLPAY_MAINTENANCE_TIMEZONE", "x" * 300, "is not a time zone"),
+    ("SOLPAY_RECHECK_INTERVAL", "1", "'1' is not a whole number of seconds from 5 to 86400"),
+    ("SOLPAY_RECHECK_INTERVAL", "1e3", "'1e3' is not a whole number of seconds"),
+    ("SOLPAY_RECHECK_PAGE", "0", "'0' is not a whole number of payments from 1 to 5000"),
+    ("SOLPAY_AUTOMATION_RUNNING", "yes", "'yes' is not true or false"),
 ]
 
 
@@ -226,7 +252,7 @@ def test_everything_wrong_is_listed_at_once_for_a_check_up():
 def test_nothing_secret_hides_in_the_exceptions_chain(name, value, problem, caplog):
     del problem
     try:
-        parse_settings(SMALLEST | {name: value})
+        Settings.from_environment(SMALLEST | {name: value})
     except BadSetting as error:
         bad = error
         logging.getLogger("solpay_pipeline").exception("settings")
@@ -255,4 +281,4 @@ def test_whatever_is_typed_gives_settings_or_one_line(name, value):
         assert str(bad).startswith("SOLPAY_")
         assert str(bad).isprintable()
     if not problems:
-        assert parse_settings(COMPLETE | {name: value}).shown()
+        assert Settings.from_environment(COMPLETE | {name: value}).shown()

@@ -11,10 +11,7 @@ from dagster import DagsterInstance
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from solpay_pipeline.settings.model import SETTINGS
-
 ROOT = Path(__file__).resolve().parents[2]
-TABLE_HEAD = "| variable | default | meaning |\n| --- | --- | --- |\n"
 
 
 @pytest.fixture
@@ -71,15 +68,6 @@ def test_no_table_in_pyproject_wins_over_the_workspace():
     assert not {"dagster", "dg"} & set(tools)
 
 
-def test_the_readme_lists_every_setting_with_its_default():
-    rows = "".join(
-        f"| `{spec.name}` | {_default(spec.default, required=spec.required)} | {spec.description} |\n"
-        for spec in SETTINGS
-    )
-
-    assert TABLE_HEAD + rows in (ROOT / "README.md").read_text(), f"should be:\n{TABLE_HEAD}{rows}"
-
-
 def test_the_package_ships_its_migrations_and_its_types():
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
@@ -88,9 +76,3 @@ def test_the_package_ships_its_migrations_and_its_types():
     shipped = {path for pattern in patterns for path in (ROOT / "solpay_pipeline").glob(pattern)}
 
     assert {path.name for path in shipped} >= {"py.typed", "env.py", "script.py.mako", "0001_first_tables.py"}
-
-
-def _default(default: str | None, *, required: bool) -> str:
-    if required:
-        return "required"
-    return f"`{default}`" if default else "none"

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+TIMEOUT_SECONDS = 10.0
+"""For one HTTP request, where nothing else is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -22,7 +25,7 @@ class RpcOptions:
     how long a transient failure is asked again.
     """
 
-    timeout: float = 15.0
+    timeout: float = TIMEOUT_SECONDS
     rate_limit: float = 0.0
     headers: Mapping[str, SecretStr] = field(default_factory=dict)
     proxy: SecretStr | None = None

@@ -11,6 +11,9 @@ from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 # More accounts than any provider answers quickly, and more rows than a short transaction should read.
 MOST_WALLETS_A_PAGE = 5_000
 
+WATCH_DAYS = 7
+"""Days after expiry for which wallets are still looked at, where nothing else is asked for."""
+
 
 class BadOption(NeedsOperator, ValueError):
     """An option that cannot be meant; the text names it."""
@@ -35,7 +38,7 @@ class Options:
     check_history: bool = True
     sweep_held_funds: bool = False
     discover_accounts: bool = False
-    watch_days: int = 7
+    watch_days: int = WATCH_DAYS
     tolerance: Tolerance = EXACT
     created_from: datetime | None = None
     created_until: datetime | None = None
