@@ -102,7 +102,7 @@ def _run_jobs(watched: bool) -> list[JsonOutcome]:
     recheck = dict(_COMMON) | {"limit": 1_000, "forward_funds": True}
     discovering = dict(_COMMON) | {"discover_accounts": True}
     maintain = {
-        "expire": discovering | {"close_wallets": True, "watch_days": 7},
+        "expire": discovering | {"close_wallets": True},
         "sweep": discovering | {"sweep_held_funds": False},
         "reclaim": discovering,
     }

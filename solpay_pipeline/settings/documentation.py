@@ -25,7 +25,7 @@ _SECTIONS = {
 def table(rows: Iterable[Setting]) -> str:
     """A Markdown table."""
     return _HEAD + "".join(
-        f"| `{row.name}` | {_default(row)} | {row.description}{' A secret.' if row.secret else ''} |\n"
+        f"| `{row.name}` | {_default(row)} | {row.description}{' A secret.' if row.kind.is_secret else ''} |\n"
         for row in rows
     )
 

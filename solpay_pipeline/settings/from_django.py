@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from solpay_pipeline.settings.secret import Unfit
+from solpay_pipeline.settings.kind import Unfit
 from solpay_pipeline.settings.table import PREFIX, Given, Setting
 
 DJANGO_SETTINGS = "SOLPAY_DJANGO_SETTINGS"

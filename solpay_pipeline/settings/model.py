@@ -3,24 +3,25 @@
 All that is missing, bad or misspelt is reported at once as `BadSettings`, one line each, which never shows a secret.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc.options import TIMEOUT_SECONDS
-from solpay_pipeline.chain.sending.signing import VAULT, KeyPlace
+from solpay_pipeline.chain.sending.signing import KeyPlace
 from solpay_pipeline.events.message import BadSink
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.operations.context.options import WATCH_DAYS
 from solpay_pipeline.records.tables import PAYMENT_TABLE, TOKEN_TABLE
-from solpay_pipeline.settings import secret
-from solpay_pipeline.settings import values as read
+from solpay_pipeline.settings import secret, values
+from solpay_pipeline.settings.contradictions import contradictions
 from solpay_pipeline.settings.from_django import DJANGO_SETTINGS, django_defaults
+from solpay_pipeline.settings.kind import Kind, Unfit, list_of, one_of, whole
 from solpay_pipeline.settings.misspelt import misspelt
-from solpay_pipeline.settings.secret import SecretKeypair, Unfit
+from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline.settings.table import (
     PREFIX,
     BadSetting,
@@ -29,7 +30,6 @@ from solpay_pipeline.settings.table import (
     Need,
     Setting,
     Table,
-    each,
     needed,
     read_rows,
 )
@@ -48,187 +48,126 @@ __all__ = [
     "read_timetable",
 ]
 
-SIGNER, KEYPAIR = "SOLPAY_FEE_PAYER_SIGNER", "SOLPAY_FEE_PAYER_KEYPAIR"
-
-_MOST_PRIORITY_FEE = 100_000_000
-"""0.1 SOL a transaction. More is surely micro-lamports a compute unit, set by mistake."""
-
-_LEVELS = {level.value: level for level in Commitment}
-_SAFE_LEVELS = {name: level for name, level in _LEVELS.items() if level is not Commitment.PROCESSED}
-"""What a payment may be accepted at: a processed block can still vanish."""
+_SIGNER, _KEYPAIR = "SOLPAY_FEE_PAYER_SIGNER", "SOLPAY_FEE_PAYER_KEYPAIR"
 
 
-def _lamports(amount: int) -> str:
-    return f"{amount} lamports"
-
-
-def _count(secrets: tuple[SecretStr, ...]) -> str:
-    return f"{len(secrets)} set" if secrets else "not set"
+def _automation(kind: Kind[Any], name: str) -> Setting:
+    return Setting(kind, name=f"{PREFIX}{name}", from_django=False)
 
 
 class Settings(Table):
     """Everything the operator decides about the work. What was not needed is None, or has its default."""
 
-    database_url: Annotated[
-        SecretStr, Setting(secret.read_database_url, secret=True, show=secret.shown_database)
-    ]
+    database_url: Annotated[SecretStr, Setting(secret.DATABASE_URL)]
     """The merchant's database: `postgresql://user:password@host/name` or `sqlite:////absolute/path`."""
 
-    payment_table: Annotated[str, Setting(read.read_payment_table)] = PAYMENT_TABLE
+    payment_table: Annotated[str, Setting(values.PAYMENT_TABLE)] = PAYMENT_TABLE
     """The payment table, where the merchant has a payment model of their own."""
 
-    token_table: Annotated[str, Setting(read.read_token_table)] = TOKEN_TABLE
+    token_table: Annotated[str, Setting(values.TOKEN_TABLE)] = TOKEN_TABLE
     """The token table, where the merchant has a token model of their own."""
 
-    webhook_url: Annotated[
-        SecretStr | None, Setting(secret.read_safe_url, secret=True, show=secret.shown_url)
-    ] = None
+    webhook_url: Annotated[SecretStr | None, Setting(secret.SAFE_URL)] = None
     """Where events are posted to, by https."""
 
     webhook_secrets: Annotated[
-        tuple[SecretStr, ...],
-        Setting(
-            read.list_of(secret.read_webhook_secret), name="SOLPAY_WEBHOOK_SECRET", secret=True, show=_count
-        ),
+        tuple[SecretStr, ...], Setting(list_of(secret.WEBHOOK_SECRET), name="SOLPAY_WEBHOOK_SECRET")
     ] = ()
     """The signing secret of the webhook after Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes. While it is
     being changed: the new one and the old one, comma separated; each event is then signed by both."""
 
-    webhook_allow_private: Annotated[bool, Setting(read.read_flag)] = False
+    webhook_allow_private: Annotated[bool, Setting(values.FLAG)] = False
     """`true` where the webhook is in a private network; else only public addresses, and this very machine, are
     posted to."""
 
-    event_tries: Annotated[int, Setting(read.whole("tries", 1, 1_000))] = 10
+    event_tries: Annotated[int, Setting(whole("tries", 1, 1_000))] = 10
     """How often an event is tried at one place before it is given up. Ten tries take three days."""
 
-    event_handlers: Annotated[tuple[str, ...], Setting(read.list_of(read.read_handler))] = ()
+    event_handlers: Annotated[tuple[str, ...], Setting(list_of(values.HANDLER))] = ()
     """Python callables that get every event, as `package.module:function`, comma separated."""
 
-    django_settings: Annotated[str | None, Setting(read.read_module, from_django=False)] = None
+    django_settings: Annotated[str | None, Setting(values.MODULE, from_django=False)] = None
     """The merchant's Django settings module; with it the peer's own signals are sent, and what is not set here is
     taken from its `SOLPAY`, `SOLANA_PAYMENTS` and `DATABASES`."""
 
     rpc_urls: Annotated[
-        tuple[SecretStr, ...] | None,
-        Setting(
-            read.list_of(secret.read_url),
-            Need.WATCH,
-            secret=True,
-            show=each(secret.shown_url),
-            peer="RPC_URL",
-        ),
+        tuple[SecretStr, ...] | None, Setting(list_of(secret.URL), Need.WATCH, peer="RPC_URL")
     ]
     """RPC endpoints, comma separated, in order of failover."""
 
-    cluster: Annotated[str | None, Setting(read.read_cluster, Need.WATCH)]
+    cluster: Annotated[str | None, Setting(values.CLUSTER, Need.WATCH)]
     """`mainnet-beta`, `devnet`, `testnet`, `localnet`, or a genesis hash. Every endpoint must be on it."""
 
-    receiver_address: Annotated[
-        Pubkey | None, Setting(read.read_receiver, Need.WATCH, peer="RECEIVER_ADDRESS")
-    ]
+    receiver_address: Annotated[Pubkey | None, Setting(values.RECEIVER, Need.WATCH, peer="RECEIVER_ADDRESS")]
     """The merchant's main wallet, the only place that funds go to."""
 
-    commitment: Annotated[Commitment, Setting(read.one_of(_LEVELS), Need.WATCH, peer="RPC_COMMITMENT")] = (
+    commitment: Annotated[Commitment, Setting(values.COMMITMENT, Need.WATCH, peer="RPC_COMMITMENT")] = (
         Commitment.CONFIRMED
     )
     """How settled the chain's state must be to act on it: `processed`, `confirmed` or `finalized`."""
 
     acceptance_commitment: Annotated[
-        Commitment, Setting(read.one_of(_SAFE_LEVELS), Need.WATCH, peer="PAYMENT_ACCEPTANCE_COMMITMENT")
+        Commitment, Setting(values.SAFE_COMMITMENT, Need.WATCH, peer="PAYMENT_ACCEPTANCE_COMMITMENT")
     ] = Commitment.CONFIRMED
     """How settled a payment must be to be accepted: `confirmed` or `finalized`."""
 
-    rpc_timeout: Annotated[float, Setting(read.read_seconds, Need.WATCH, peer="RPC_TIMEOUT")] = (
-        TIMEOUT_SECONDS
-    )
+    rpc_timeout: Annotated[float, Setting(values.SECONDS, Need.WATCH, peer="RPC_TIMEOUT")] = TIMEOUT_SECONDS
     """Seconds that one RPC call may take, at most 300."""
 
-    rpc_rate_limit: Annotated[float, Setting(read.read_rate, Need.WATCH, peer="RPC_RATE_LIMIT")] = 0.0
+    rpc_rate_limit: Annotated[float, Setting(values.RATE, Need.WATCH, peer="RPC_RATE_LIMIT")] = 0.0
     """RPC calls a second that this program allows itself; 0 for no limit."""
 
     rpc_headers: Annotated[
-        tuple[tuple[str, SecretStr], ...],
-        Setting(
-            read.read_headers,
-            Need.WATCH,
-            secret=True,
-            show=each(lambda header: str(header[0])),
-            peer="RPC_EXTRA_HEADERS",
-        ),
+        tuple[tuple[str, SecretStr], ...], Setting(values.HEADERS, Need.WATCH, peer="RPC_EXTRA_HEADERS")
     ] = ()
     """HTTP headers of every RPC call: a JSON object, or `name=value,name=value`."""
 
-    rpc_proxy: Annotated[
-        SecretStr | None,
-        Setting(secret.read_url, Need.WATCH, secret=True, show=secret.shown_url, peer="RPC_PROXY"),
-    ] = None
+    rpc_proxy: Annotated[SecretStr | None, Setting(secret.URL, Need.WATCH, peer="RPC_PROXY")] = None
     """The HTTP proxy on the way to the RPC endpoints; where there is none, HTTPS_PROXY and NO_PROXY are obeyed."""
 
-    underpayment_tolerance: Annotated[Tolerance, Setting(read.read_tolerance, Need.WATCH)] = EXACT
+    underpayment_tolerance: Annotated[Tolerance, Setting(values.TOLERANCE, Need.WATCH)] = EXACT
     """How much less than the price still pays, unless a run says otherwise: base units (`1000`) or a share of the price
     (`0.5%`)."""
 
-    watch_days: Annotated[int, Setting(read.whole("days", 0, 3_650), Need.WATCH)] = WATCH_DAYS
+    watch_days: Annotated[int, Setting(whole("days", 0, 3_650), Need.WATCH)] = WATCH_DAYS
     """Days after expiry for which wallets are still looked at, unless a run says otherwise."""
 
-    transaction_version: Annotated[int, Setting(read.one_of({"0": 0, "1": 1}), Need.OPERATE)] = 0
+    transaction_version: Annotated[int, Setting(one_of({"0": 0, "1": 1}), Need.OPERATE)] = 0
     """The version of the transactions that are sent, `0` or `1`. Both are always read."""
 
-    max_priority_fee: Annotated[
-        int, Setting(read.whole("lamports (not micro-lamports)", 0, _MOST_PRIORITY_FEE), Need.OPERATE)
-    ] = 10_000
+    max_priority_fee: Annotated[int, Setting(values.PRIORITY_FEE, Need.OPERATE)] = 10_000
     """The most that a transaction may offer beyond the base fee, in lamports; 0 for nothing. What is offered follows
     the chain's recent fees."""
 
-    max_spent_per_run: Annotated[
-        int | None, Setting(read.whole("lamports", 1), Need.OPERATE, show=_lamports)
-    ] = None
+    max_spent_per_run: Annotated[int | None, Setting(whole("lamports", 1), Need.OPERATE)] = None
     """The most that one run may spend of the fee payer's lamports: base fees, priority fees, and rent of accounts
     opened for the receiver. Once it is reached, nothing is moved any more."""
 
-    max_spent_per_day: Annotated[
-        int | None, Setting(read.whole("lamports", 1), Need.OPERATE, show=_lamports)
-    ] = None
+    max_spent_per_day: Annotated[int | None, Setting(whole("lamports", 1), Need.OPERATE)] = None
     """The same for all runs of a UTC day together."""
 
     fee_payer: Annotated[
         SecretKeypair | None,
-        Setting(
-            secret.read_keypair,
-            Need.SIGN,
-            name=KEYPAIR,
-            unless=SIGNER,
-            secret=True,
-            show=lambda keypair: str(keypair.pubkey),
-            peer="FEE_PAYER_KEYPAIR",
-        ),
+        Setting(secret.KEYPAIR, Need.SIGN, name=_KEYPAIR, unless=_SIGNER, peer="FEE_PAYER_KEYPAIR"),
     ]
     """The key that pays fees and gets rent back: a JSON array of 64 numbers, base58, or the path of a file with one of
     them; unless `SOLPAY_FEE_PAYER_SIGNER` is set."""
 
-    fee_payer_signer: Annotated[KeyPlace | None, Setting(read.read_key_place, Need.SIGN, unless=KEYPAIR)] = (
-        None
-    )
+    fee_payer_signer: Annotated[KeyPlace | None, Setting(values.KEY_PLACE, Need.SIGN, unless=_KEYPAIR)] = None
     """Where that key lives if not with us: `vault:https://host:8200/key` (HashiCorp Vault's transit engine),
     `aws-kms:KEY` (id, ARN or alias), `gcp-kms:projects/…/cryptoKeyVersions/1`. Needs the extra `kms`."""
 
-    fee_payer_address: Annotated[Pubkey | None, Setting(read.read_address, Need.SIGN, unless=KEYPAIR)] = None
+    fee_payer_address: Annotated[Pubkey | None, Setting(values.ADDRESS, Need.SIGN, unless=_KEYPAIR)] = None
     """The address of the key behind `SOLPAY_FEE_PAYER_SIGNER`, which it must sign as."""
 
-    fee_payer_signer_token: Annotated[
-        SecretStr | None, Setting(secret.read_token, Need.SIGN, unless=KEYPAIR, secret=True)
-    ] = None
+    fee_payer_signer_token: Annotated[SecretStr | None, Setting(secret.TOKEN, Need.SIGN, unless=_KEYPAIR)] = (
+        None
+    )
     """The token of that Vault, or the path of a file with it."""
 
     wallet_keys: Annotated[
         tuple[SecretStr, ...] | None,
-        Setting(
-            read.list_of(secret.read_fernet_key),
-            Need.SIGN,
-            if_empty="keypairs are stored unencrypted",
-            secret=True,
-            show=lambda keys: f"{len(keys)} set" if keys else "not encrypted",
-        ),
+        Setting(list_of(secret.FERNET_KEY), Need.SIGN, if_empty="keypairs are stored unencrypted"),
     ]
     """Fernet keys of the stored wallet keypairs, comma separated; the first encrypts, all decrypt. Must be present;
     empty says that keypairs are stored unencrypted."""
@@ -254,38 +193,25 @@ class Timetable(Table):
     the UI shows the line.
     """
 
-    cron: Annotated[str, Setting(read.read_cron, name="SOLPAY_MAINTENANCE_CRON", from_django=False)] = (
-        "*/15 * * * *"
-    )
+    cron: Annotated[str, _automation(values.CRON, "MAINTENANCE_CRON")] = "*/15 * * * *"
     """When maintenance is launched; never beside itself."""
 
-    timezone: Annotated[
-        str, Setting(read.read_timezone, name="SOLPAY_MAINTENANCE_TIMEZONE", from_django=False)
-    ] = "UTC"
+    timezone: Annotated[str, _automation(values.TIMEZONE, "MAINTENANCE_TIMEZONE")] = "UTC"
     """The time zone of that."""
 
     # Below the daemon's own pace ticks only pile up.
-    interval: Annotated[
-        int,
-        Setting(read.whole("seconds", 5, 86_400), name="SOLPAY_RECHECK_INTERVAL", from_django=False),
-    ] = 30
+    interval: Annotated[int, _automation(whole("seconds", 5, 86_400), "RECHECK_INTERVAL")] = 30
     """Seconds between two looks at open payments, 5 at least."""
 
     # With three accounts a payment 5,000 are already 150 calls between two looks at the clock.
-    page: Annotated[
-        int, Setting(read.whole("payments", 1, 5_000), name="SOLPAY_RECHECK_PAGE", from_django=False)
-    ] = 500
+    page: Annotated[int, _automation(whole("payments", 1, 5_000), "RECHECK_PAGE")] = 500
     """Payments that such a look reads together."""
 
     # A few minutes past, when the maintenance of the full hour has usually ended.
-    reports: Annotated[str, Setting(read.read_cron, name="SOLPAY_REPORTS_CRON", from_django=False)] = (
-        "7 * * * *"
-    )
+    reports: Annotated[str, _automation(values.CRON, "REPORTS_CRON")] = "7 * * * *"
     """When the day's reports are made again, in UTC."""
 
-    is_running: Annotated[
-        bool, Setting(read.read_flag, name="SOLPAY_AUTOMATION_RUNNING", from_django=False)
-    ] = False
+    is_running: Annotated[bool, _automation(values.FLAG, "AUTOMATION_RUNNING")] = False
     """`true`: sensors and schedules run from the start, until they are switched off in the UI."""
 
 
@@ -320,7 +246,7 @@ def _read(environ: Mapping[str, str], rows: Sequence[Setting]) -> tuple[dict[str
     except BadSetting as problem:
         return {}, [*problems, problem]
     fields, bad = read_rows(rows, environ, django)
-    return fields, [*problems, *bad, *_contradictions(fields)]
+    return fields, [*problems, *bad, *contradictions(fields)]
 
 
 def _from_django(environ: Mapping[str, str], rows: Iterable[Setting]) -> Mapping[str, Given]:
@@ -329,55 +255,9 @@ def _from_django(environ: Mapping[str, str], rows: Iterable[Setting]) -> Mapping
     if not module or all(row.is_settled(environ) for row in rows if row.from_django):
         return {}
     try:
-        return django_defaults(read.read_module(module), [row for row in SETTINGS if row.from_django])
+        return django_defaults(values.MODULE.read(module), [row for row in SETTINGS if row.from_django])
     except Unfit as unfit:
         problem = str(unfit)
     except BadSink as bad:
         problem = str(bad).removeprefix(f"{DJANGO_SETTINGS}: ")
     raise BadSetting(DJANGO_SETTINGS, problem)
-
-
-def _contradictions(fields: Mapping[str, Any]) -> Iterator[BadSetting]:
-    """What is good by itself and does not go together. A rule is silent where a field of it was bad or not read."""
-    for names, rule in _RULES:
-        if fields.keys() >= set(names):
-            yield from rule(*(fields[name] for name in names))
-
-
-def _webhook(url: SecretStr | None, secrets: tuple[SecretStr, ...]) -> Iterator[BadSetting]:
-    if url is not None and not secrets:
-        yield BadSetting("SOLPAY_WEBHOOK_SECRET", "is missing, and SOLPAY_WEBHOOK_URL needs it to sign")
-    if url is None and secrets:
-        yield BadSetting("SOLPAY_WEBHOOK_URL", "is missing, though SOLPAY_WEBHOOK_SECRET is given")
-
-
-def _tables(payments: str, tokens: str) -> Iterator[BadSetting]:
-    if payments == tokens:
-        yield BadSetting("SOLPAY_TOKEN_TABLE", "is the same table as SOLPAY_PAYMENT_TABLE")
-
-
-def _fee_payer(
-    keypair: SecretKeypair | None, place: KeyPlace | None, address: Pubkey | None, token: SecretStr | None
-) -> Iterator[BadSetting]:
-    """One key pays: in memory, or where the signer says."""
-    if place is None:
-        if address is not None or token is not None:
-            name = "SOLPAY_FEE_PAYER_ADDRESS" if address is not None else "SOLPAY_FEE_PAYER_SIGNER_TOKEN"
-            yield BadSetting(name, f"is given, but {SIGNER} is not")
-        return
-    if keypair is not None:
-        yield BadSetting(KEYPAIR, f"is given beside {SIGNER}; one key pays")
-    if address is None:
-        yield BadSetting("SOLPAY_FEE_PAYER_ADDRESS", f"is missing, and {SIGNER} needs it")
-    if (token is not None) is not (place.backend == VAULT):
-        problem = (
-            "is missing, and a Vault needs it" if token is None else "is given, but only a Vault has one"
-        )
-        yield BadSetting("SOLPAY_FEE_PAYER_SIGNER_TOKEN", problem)
-
-
-_RULES: tuple[tuple[tuple[str, ...], Callable[..., Iterator[BadSetting]]], ...] = (
-    (("webhook_url", "webhook_secrets"), _webhook),
-    (("payment_table", "token_table"), _tables),
-    (("fee_payer", "fee_payer_signer", "fee_payer_address", "fee_payer_signer_token"), _fee_payer),
-)

@@ -1,25 +1,24 @@
 """Secrets of the settings: keypairs, keys, and URLs that carry a token or a password.
 
-Each reader takes the text of a setting and gives a value that hides itself in repr, str and tracebacks.
-A text that does not fit raises `Unfit`, which says what is wrong and never what was given.
+What is read hides itself in repr, str and tracebacks. An `Unfit` says what is wrong and never what was given.
 """
 
 import base64
-import binascii
 import json
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+import sqlalchemy
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from solpay_pipeline.base.errors import NeedsOperator
+from solpay_pipeline.settings.kind import Kind, Unfit, fitting
 
 KEYPAIR_BYTES = 64
 """Secret half, then public half: the form of the Solana CLI's files."""
@@ -38,10 +37,6 @@ DATABASE_DRIVERS = {
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - the public prefix of Standard Webhooks
 WEBHOOK_SECRET_BYTES = range(24, 65)
 """Standard Webhooks, "Signature scheme": between 24 bytes (192 bits) and 64 bytes (512 bits)."""
-
-
-class Unfit(NeedsOperator, ValueError):
-    """A text that cannot be used as the value it should be. One line, free of secrets."""
 
 
 class SecretKeypair:
@@ -90,82 +85,44 @@ class SecretKeypair:
         raise TypeError("a keypair is not pickled")
 
 
-def read_keypair(text: str) -> SecretKeypair:
-    """A keypair from a JSON array of 64 numbers, from base58, or from a file that holds one of them.
-
-    Raises:
-        Unfit: Neither form, not 64 bytes, or the public half does not belong to the secret half.
-    """
-    if text.startswith("["):
-        return _keypair_from_json(text)
-    path = _existing_file(text)
-    if path is not None:
-        content = _file_text(path)
-        return _keypair_from_json(content) if content.startswith("[") else _keypair_from_base58(content)
-    return _keypair_from_base58(text)
+def _keypair(text: str) -> SecretKeypair:
+    path = None if text.startswith("[") else _existing_file(text)
+    content = text if path is None else _file_text(path)
+    return _keypair_from_json(content) if content.startswith("[") else _keypair_from_base58(content)
 
 
-def read_fernet_key(text: str) -> SecretStr:
-    """A Fernet key: 32 bytes as URL-safe base64, 44 characters.
-
-    Raises:
-        Unfit: Not such a key.
-    """
-    try:
-        Fernet(text)
-    except ValueError:
-        raise Unfit("is not a Fernet key (32 bytes as URL-safe base64, 44 characters)") from None
+def _fernet_key(text: str) -> SecretStr:
+    Fernet(text)
     return SecretStr(text)
 
 
-def read_webhook_secret(text: str) -> SecretStr:
-    """A symmetric signing secret after the Standard Webhooks specification: `whsec_` and base64.
+def _base64(text: str) -> bytes:
+    return base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
 
-    Raises:
-        Unfit: Not base64, or not 24 to 64 bytes.
-    """
-    try:
-        key = base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        raise Unfit("is not a secret of Standard Webhooks: whsec_ and 24 to 64 bytes as base64") from None
+
+def _webhook_secret(text: str) -> SecretStr:
+    key = _WEBHOOK_KEY.read(text)
     if len(key) not in WEBHOOK_SECRET_BYTES:
         raise Unfit(f"is a secret of {len(key)} bytes; Standard Webhooks asks for 24 to 64")
     return SecretStr(text)
 
 
-def read_url(text: str) -> SecretStr:
-    """An http or https URL with a host.
-
-    Raises:
-        Unfit: Another scheme, no host, a port that is none, or a blank inside.
-    """
-    parts = _split(text)
-    if parts is None or parts.scheme not in {"http", "https"}:
-        raise Unfit("is not an http:// or https:// URL with a host")
-    return SecretStr(text)
-
-
-def read_safe_url(text: str) -> SecretStr:
-    """A URL that nobody on the way can read: of https, or of this very machine.
-
-    Raises:
-        Unfit: As `read_url`, or http to another machine.
-    """
-    url = read_url(text)
+def _url(text: str) -> SecretStr | None:
     parts = urlsplit(text)
+    # An impossible port raises only when it is read.
+    is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    return SecretStr(text) if is_usable and text.isprintable() and " " not in text else None
+
+
+def _safe_url(text: str) -> SecretStr:
+    url, parts = URL.read(text), urlsplit(text)
     if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
         raise Unfit("must be https:// (http:// is for localhost only)")
     return url
 
 
-def read_database_url(text: str) -> SecretStr:
-    """The URL of a SQLite file or a PostgreSQL database, with the driver that is installed here.
-
-    Raises:
-        Unfit: Another database, no URL at all, or no database named. A database in memory is refused: a
-            ledger that dies with the process protects nothing.
-    """
-    url = _database_url(text)
+def _database_url(text: str) -> SecretStr:
+    url = _parsed_database_url(text)
     driver = None if url is None else DATABASE_DRIVERS.get(url.drivername)
     if url is None or driver is None:
         raise Unfit("is not a sqlite:///, postgresql:// or postgres:// URL")
@@ -176,12 +133,7 @@ def read_database_url(text: str) -> SecretStr:
     return SecretStr(url.set(drivername=driver).render_as_string(hide_password=False))
 
 
-def read_token(text: str) -> SecretStr:
-    """A token, or the path of a file with one, as Vault's agent keeps it fresh.
-
-    Raises:
-        Unfit: A file that cannot be read, or something that no HTTP header can carry.
-    """
+def _token(text: str) -> SecretStr:
     path = _existing_file(text)
     token = text if path is None else _file_text(path)
     if not token or not token.isascii() or not token.isprintable() or " " in token:
@@ -189,15 +141,13 @@ def read_token(text: str) -> SecretStr:
     return SecretStr(token)
 
 
-def shown_url(url: SecretStr) -> str:
-    """Scheme, host and port: what may be printed of a URL that was read here."""
+def _shown_url(url: SecretStr) -> str:
     parts = urlsplit(url.get_secret_value())
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
-def shown_database(url: SecretStr) -> str:
-    """Driver, host and database: what may be printed of a database URL that was read here."""
+def _shown_database(url: SecretStr) -> str:
     parts = make_url(url.get_secret_value())
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.get_backend_name()}://{parts.host or ''}{port}/{parts.database}"
@@ -247,20 +197,25 @@ def _file_text(path: Path) -> str:
     raise Unfit(f"names a file that cannot be read ({reason})")
 
 
-def _split(text: str) -> SplitResult | None:
-    if any(character.isspace() or not character.isprintable() for character in text):
-        return None
-    try:
-        parts = urlsplit(text)
-        # An absent or impossible port is told only when it is read.
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return None
-    return parts if usable else None
-
-
-def _database_url(text: str) -> URL | None:
+def _parsed_database_url(text: str) -> sqlalchemy.URL | None:
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
         return None
+
+
+KEYPAIR = Kind(_keypair, lambda keypair: str(keypair.pubkey), is_secret=True)
+"""A keypair as a JSON array of 64 numbers, as base58, or as a file that holds one of them."""
+FERNET_KEY = fitting("a Fernet key (32 bytes as URL-safe base64, 44 characters)", _fernet_key, is_secret=True)
+_WEBHOOK_KEY = fitting(
+    "a secret of Standard Webhooks: whsec_ and 24 to 64 bytes as base64", _base64, is_secret=True
+)
+WEBHOOK_SECRET = Kind(_webhook_secret, is_secret=True)
+URL = fitting("an http:// or https:// URL with a host", _url, _shown_url, is_secret=True)
+SAFE_URL = Kind(_safe_url, _shown_url, is_secret=True)
+"""A URL that nobody on the way can read: of https, or of this very machine."""
+DATABASE_URL = Kind(_database_url, _shown_database, is_secret=True)
+"""A SQLite file or a PostgreSQL database, with the driver that is installed here. A database in memory is refused:
+a ledger that dies with the process protects nothing."""
+TOKEN = Kind(_token, is_secret=True)
+"""A token, or a file with one, as Vault's agent keeps it fresh."""

@@ -4,16 +4,16 @@ A row is a field of a `Table` that is annotated with a `Setting`: the field give
 description, and its name the variable. Documents, Dagster's resources and `solpay doctor` are made from the rows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict
 
 from solpay_pipeline.base.errors import NeedsOperator
-from solpay_pipeline.settings.secret import Unfit
+from solpay_pipeline.settings.kind import Kind, Unfit
 
 PREFIX = "SOLPAY_"
 
@@ -59,22 +59,6 @@ def needed(value: Value | None, name: str) -> Value:
     return value
 
 
-def plain(value: object) -> str:
-    """Print a value as it would be written; of a secret only that it is there."""
-    if isinstance(value, tuple):
-        return ", ".join(map(plain, value)) or "not set"
-    if isinstance(value, SecretStr):
-        return "set"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def each(show: Callable[[Any], str]) -> Callable[[tuple[Any, ...]], str]:
-    """Print several values, each in one way."""
-    return lambda values: ", ".join(map(show, values)) or "not set"
-
-
 @dataclass(frozen=True, slots=True)
 class Given:
     """The text of a setting and where in a Django project it comes from. The text may be a secret."""
@@ -90,22 +74,19 @@ class Given:
 class Setting:
     """One row of the table.
 
-    `read` makes the value of a text, stripped and not empty, or raises `Unfit`. From `need` on the setting is read.
-    `show` tells what may be printed of a value. The variable follows from the field
-    unless `name` says otherwise. The one named by `unless` may be given instead. Where `if_empty` tells what an empty
-    text states, that is the value `()`, and the variable must be present: forgetting it states nothing. `peer` is the
-    key in the peer's `SOLANA_PAYMENTS`; only what is `from_django` may be given by a Django project at all.
+    From `need` on the setting is read. The variable follows from the field unless `name` says otherwise. The one named
+    by `unless` may be given instead. Where `if_empty` tells what an empty text states, that is the value `()`, and the
+    variable must be present: forgetting it states nothing. `peer` is the key in the peer's `SOLANA_PAYMENTS`; only what
+    is `from_django` may be given by a Django project at all.
 
-    What follows is read off the field: `required` is one without a default.
+    The rest is read off the field: `required` is one without a default.
     """
 
-    read: Callable[[str], object]
+    kind: Kind[Any]
     need: Need = Need.DATABASE
     name: str = ""
     unless: str = ""
     if_empty: str = ""
-    secret: bool = False
-    show: Callable[[Any], str] = plain
     peer: str = ""
     from_django: bool = True
     field: str = ""
@@ -125,7 +106,7 @@ class Setting:
     def value(self, text: str | None, *, is_replaced: bool) -> object:
         """The value of a text, or of none. Raises `Unfit`."""
         if text and text.strip():
-            return self.read(text.strip())
+            return self.kind.read(text.strip())
         if not self.required or is_replaced:
             return self.default
         if text is None:
@@ -136,7 +117,9 @@ class Setting:
 
     def shown(self, value: object) -> str:
         """A value as it may be printed: of a secret only what is public."""
-        return "not set" if value is None else self.show(value)
+        if value == () and self.if_empty:
+            return self.if_empty
+        return "not set" if value is None or value == () else self.kind.show(value)
 
 
 class Table(BaseModel):

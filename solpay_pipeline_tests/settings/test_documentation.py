@@ -55,7 +55,7 @@ def test_a_document_that_differs_is_named_by_a_check_and_mended_without(copies: 
 @pytest.mark.parametrize("table", [Settings, Timetable])
 def test_a_row_is_called_secret_where_its_value_is_one(table):
     for row in table.rows():
-        assert row.secret is ("Secret" in str(table.model_fields[row.field].annotation)), row.name
+        assert row.kind.is_secret is ("Secret" in str(table.model_fields[row.field].annotation)), row.name
 
 
 def test_no_two_settings_share_a_variable_or_a_field():

@@ -214,7 +214,7 @@ def test_what_is_shown_of_secrets_is_their_public_side():
 def test_what_is_not_set_is_shown_as_that():
     shown = Settings.from_environment(SMALLEST | {"SOLPAY_WALLET_KEYS": ""}).shown()
 
-    assert shown["SOLPAY_WALLET_KEYS"] == "not encrypted"
+    assert shown["SOLPAY_WALLET_KEYS"] == "keypairs are stored unencrypted"
     assert shown["SOLPAY_WEBHOOK_URL"] == shown["SOLPAY_DJANGO_SETTINGS"] == "not set"
     assert shown["SOLPAY_EVENT_HANDLERS"] == shown["SOLPAY_RPC_HEADERS"] == "not set"
 

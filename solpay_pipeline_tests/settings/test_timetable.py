@@ -3,9 +3,9 @@
 import pytest
 from dagster._utils.schedules import is_valid_cron_schedule
 
+from solpay_pipeline.settings.kind import Unfit
 from solpay_pipeline.settings.model import BadSettings, Timetable, read_timetable
-from solpay_pipeline.settings.secret import Unfit
-from solpay_pipeline.settings.values import read_cron
+from solpay_pipeline.settings.values import CRON
 
 CRONS = [
     "* * * * *",
@@ -49,7 +49,7 @@ CRONS = [
 @pytest.mark.parametrize("cron", CRONS, ids=lambda cron: ascii(cron)[:30])
 def test_a_cron_expression_is_taken_where_dagster_takes_it(cron: str):
     try:
-        is_taken = read_cron(cron) == cron
+        is_taken = CRON.read(cron) == cron
     except Unfit:
         is_taken = False
 
