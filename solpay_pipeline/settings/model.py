@@ -194,14 +194,14 @@ class Timetable(Table):
     """
 
     cron: Annotated[str, _automation(values.CRON, "MAINTENANCE_CRON")] = "*/15 * * * *"
-    """When maintenance is launched; never beside itself."""
+    """When `maintenance_schedule` launches maintenance; never beside itself."""
 
     timezone: Annotated[str, _automation(values.TIMEZONE, "MAINTENANCE_TIMEZONE")] = "UTC"
     """The time zone of that."""
 
     # Below the daemon's own pace ticks only pile up.
     interval: Annotated[int, _automation(whole("seconds", 5, 86_400), "RECHECK_INTERVAL")] = 30
-    """Seconds between two looks at open payments, 5 at least."""
+    """Seconds between two looks of `recheck_sensor` at open payments, 5 at least."""
 
     # With three accounts a payment 5,000 are already 150 calls between two looks at the clock.
     page: Annotated[int, _automation(whole("payments", 1, 5_000), "RECHECK_PAGE")] = 500
@@ -209,7 +209,7 @@ class Timetable(Table):
 
     # A few minutes past, when the maintenance of the full hour has usually ended.
     reports: Annotated[str, _automation(values.CRON, "REPORTS_CRON")] = "7 * * * *"
-    """When the day's reports are made again, in UTC."""
+    """When `reports_schedule` makes the day's reports again, in UTC."""
 
     is_running: Annotated[bool, _automation(values.FLAG, "AUTOMATION_RUNNING")] = False
     """`true`: sensors and schedules run from the start, until they are switched off in the UI."""
