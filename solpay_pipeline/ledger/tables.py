@@ -33,7 +33,7 @@ class TransactionState(StrEnum):
     REFUSED = "refused"
     """The node's preflight refused it on the first send: it never left."""
     DEAD = "dead"
-    """Its blockhash is over and no finalized block holds it (SOLANA rule for a dead signature)."""
+    """Its blockhash is over and no finalized block holds it (docs/solana.md#when-a-signature-is-dead)."""
 
 
 OPEN = (TransactionState.RECORDED, TransactionState.CONFIRMED)

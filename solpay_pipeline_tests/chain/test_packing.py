@@ -120,7 +120,7 @@ def wallets_in_first(legs: list[Leg], shape: TransactionShape) -> tuple[int, int
     return len(first.legs), first.wire_bytes
 
 
-# ---- the figures of PEER.md
+# ---- the figures of docs/solana.md#sizes-and-fees
 
 
 @pytest.mark.parametrize(

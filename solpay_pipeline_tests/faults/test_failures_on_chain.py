@@ -38,7 +38,7 @@ CODES = {
     36: "no memo",
     37: "not transferable",
 }
-"""Errors of the token programs, by number: SOLANA.md section 4.1."""
+"""Errors of the token programs, by number: docs/solana.md#token-extensions."""
 
 
 def before_sending(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:

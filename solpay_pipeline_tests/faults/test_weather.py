@@ -37,7 +37,7 @@ SCHEDULES = (
     (("silent", "lagging"), 100, 400),
 )
 """Who is asked, how many slots pass before a transaction lands, and how many after it. The rule alone is tried by ten
-thousand schedules in chain/test_verdict.py.
+thousand schedules in chain/test_expiry.py.
 """
 
 

@@ -159,7 +159,7 @@ def test_the_peers_commands_its_verify_endpoint_and_ours_at_once_lose_nothing(
             workers, verified = told_by(ours), told_by(verifying)
         assert verified["rounds"] > 0
         assert verified["accepted"], verified["raised"]
-        # How the peer's own commands end among others is theirs (PEER.md S12, S15); that they end is all.
+        # How the peer's own commands end among others is theirs (docs/peer.md, S12 and S15); that they end is all.
         assert set(printed) == {EXPIRE, SWEEP, RECLAIM, RECHECK}
         assert_ended_well(workers)
         assert twice == []

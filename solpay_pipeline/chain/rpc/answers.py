@@ -18,7 +18,8 @@ class RecentBlockhash:
     """A blockhash to sign with. It dies when the block height passes `last_valid_block_height`.
 
     `slot` is the context slot of the answer; `block_height` was read from the same node right after, at the
-    same commitment, and has passed 0 < last_valid_block_height - block_height <= 151 (SOLANA.md 3.2).
+    same commitment, and has passed 0 < last_valid_block_height - block_height <= 151
+    (docs/solana.md#when-a-signature-is-dead).
     """
 
     blockhash: Hash

@@ -112,7 +112,7 @@ class Rpc:
         return str(await self._read(parsing.hash_value, "getGenesisHash"))
 
     async def latest_blockhash(self, commitment: Commitment) -> RecentBlockhash:
-        """A blockhash to sign with, from a node whose numbers make sense (SOLANA.md 3.2, sanity check).
+        """A blockhash to sign with, from a node whose numbers make sense (docs/solana.md#when-a-signature-is-dead).
 
         A node that answers the slot for the height counts as failing: MalformedAnswer, after the retry
         window.

@@ -20,14 +20,15 @@ class RateLimited(Transient):
 
     The same refusal comes as HTTP 429, as a body with code 429, -32429 (Helius) or -32029 (TheRPC) under HTTP
     200, and as -32005 where P2P and nodius reuse the code of an unhealthy node. The peer took one on a
-    balance read for an empty wallet and wrote it off (SOLANA.md P3).
+    balance read for an empty wallet and wrote it off (P3 in docs/peer.md#defects).
     """
 
 
 class NodeBehind(Transient):
     """The node answers, but of an older chain than we asked for (-32004, -32005, -32014, -32016).
 
-    solders panics on a -32005 without `data`, which kills a worker that catches `Exception` (SOLANA.md 3.4).
+    solders panics on a -32005 without `data`, which kills a worker that catches `Exception`
+    (docs/solana.md#what-solana-py-and-solders-do).
     """
 
 
@@ -35,7 +36,8 @@ class Unreachable(Transient):
     """No answer to judge: refused or reset connection, timeout, HTTP 5xx, a proxy's HTML page, an internal
     error.
 
-    For a transaction this is the dangerous one: it may have landed although the call failed (PEER.md S7).
+    For a transaction this is the dangerous one: it may have landed although the call failed
+    (S7 in docs/peer.md#what-its-commands-were-seen-to-do).
     """
 
 
@@ -89,7 +91,7 @@ class UnsupportedVersion(RpcRejected):
     """-32015: the transaction's version is above the highest we said we can read.
 
     Customers may pay by version 1 transactions since 15 September 2026; the peer,
-    which asks with 0, never sees that payment (SOLANA.md P8).
+    which asks with 0, never sees that payment (P8 in docs/peer.md#defects).
     """
 
 

@@ -1,6 +1,6 @@
 """What the refusals of RPC providers mean: their codes, dialects and headers as the classes of `errors.py`.
 
-Codes: docs.rs solana-rpc-client-api custom_error; dialects: SOLANA.md 3.4. An unknown code is a plain
+Codes and dialects with their sources: docs/solana.md#rpc-limits-and-error-codes. An unknown code is a plain
 `RpcRejected`.
 """
 

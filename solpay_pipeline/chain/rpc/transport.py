@@ -1,6 +1,6 @@
 """One endpoint over HTTP. Every answer is judged here before anything above reads it.
 
-What can come back besides a result becomes one of the classes of `errors.py` (SOLANA.md 3.4), with the HTTP status and
+What can come back besides a result becomes one of the classes of `errors.py` (docs/solana.md#rpc-limits-and-error-codes), with the HTTP status and
 the Retry-After header taken into account. aiohttp speaks HTTP: a call through httpx2 takes five times the CPU. aiohttp
 writes no log of requests, and its exceptions, which hold the URL with the key in it, end here.
 """
@@ -93,7 +93,7 @@ class Transport:
         """Ask, and return the decoded result of an answer that carries one and our own id.
 
         Raises:
-            ChainError: everything else that can come back, by the rules of SOLANA.md 3.4.
+            ChainError: everything else that can come back, by the rules of docs/solana.md#rpc-limits-and-error-codes.
         """
         # Numbered across all calls: only so does an answer that was mixed up show.
         request_id = next(self._ids)

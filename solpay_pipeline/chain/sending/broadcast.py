@@ -2,7 +2,7 @@
 
 A send that failed may have landed, and one that succeeded may not, so only the chain is believed: the same
 bytes are sent again while their blockhash lives, and every open signature is in the same status poll. What is
-not known when patience runs out stays `IN_FLIGHT` for the next run. Dead is only what `verdict.py` calls
+not known when patience runs out stays `IN_FLIGHT` for the next run. Dead is only what `expiry.py` calls
 dead.
 """
 
@@ -51,7 +51,7 @@ class Fate(StrEnum):
     """The first node it was given to refused it, and no node was given it before: it never left."""
 
     DEAD = "dead"
-    """Did not land and cannot any more, by the rule of `verdict.py`."""
+    """Did not land and cannot any more, by the rule of `expiry.py`."""
 
     IN_FLIGHT = "in_flight"
     """Not known yet."""

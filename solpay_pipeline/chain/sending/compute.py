@@ -132,8 +132,8 @@ async def priority_price(rpc: Rpc, accounts: Sequence[Pubkey], *, percentile: in
     """Micro-lamports a compute unit that recent blocks took for writing `accounts`; 0 where none is needed.
 
     getRecentPrioritizationFees tells the lowest price of each of 150 slots, not the market's, hence a high
-    percentile (SOLANA.md 3.1). The cap in lamports belongs to the transaction, see
-    `packing.TransactionShape`.
+    percentile (docs/solana.md#priority-fees). The cap in lamports belongs to the transaction, see
+    `wire.TransactionShape`.
     """
     prices = sorted(await rpc.recent_priority_fees(accounts))
     return percentile_of(prices, percentile)

@@ -1,9 +1,9 @@
 """May a signature be declared dead, so that its work can be signed anew? The one rule against paying twice.
 
-Dead needs all of it (SOLANA.md 3.2): a finalized block height past the last valid one, from a node whose
-numbers make sense; then, asked afterwards and of a state no older, no status in the history of a node that is
-healthy and keeps that history; and a second provider that says the same where one is configured. An error is
-never evidence of absence.
+Dead needs all of it (docs/solana.md#when-a-signature-is-dead): a finalized block height past the last valid one,
+from a node whose numbers make sense; then, asked afterwards and of a state no older, no status in the history of
+a node that is healthy and keeps that history; and a second provider that says the same where one is configured.
+An error is never evidence of absence.
 """
 
 import asyncio

@@ -129,8 +129,8 @@ def assert_destinations(
     closes it again; closed accounts pay their rent to `fee_payer`, or to their
     own wallet, which then passes it on to the fee payer, no more than rent can be;
     the fee payer gives nothing but the fee, at most `max_priority_fee_lamports` above the base fee, and the
-    rent of ATAs that belong to `receiver`; nobody signs who has no part (SOLANA.md 5, F23). The allow-list
-    is closed: an instruction that is not known here is refused, whatever it does.
+    rent of ATAs that belong to `receiver`; nobody signs who has no part (F23 in docs/safety.md#the-fault-table). The
+    allow-list is closed: an instruction that is not known here is refused, whatever it does.
     """
     keys = list(message.account_keys)
     if not keys or keys[0] != fee_payer:
