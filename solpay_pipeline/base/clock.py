@@ -1,4 +1,4 @@
-"""The wall clock, for our own rows. What decides about money is the chain's time."""
+"""The wall clock, for our own rows. Decisions about money use the chain's time."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Questions asked side by side, of which none goes on when one of them has failed."""
+"""Concurrent calls that are all cancelled when one of them fails."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -9,7 +9,7 @@ B = TypeVar("B")
 
 
 async def all_of(calls: Iterable[Coroutine[Any, Any, A]]) -> list[A]:
-    """The answers in order; the first error ends the other calls, and is raised as it is."""
+    """The answers in order. The first error cancels the other calls and is raised as it is."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return list(await asyncio.gather(*tasks))
@@ -21,6 +21,6 @@ async def all_of(calls: Iterable[Coroutine[Any, Any, A]]) -> list[A]:
 
 
 async def both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """As `all_of`, of two calls whose answers are of different kinds."""
+    """As `all_of`, for two calls whose answers have different types."""
     answers = await all_of(cast("list[Coroutine[Any, Any, A | B]]", [first, second]))
     return cast("tuple[A, B]", tuple(answers))

@@ -1,8 +1,8 @@
 """One engine for SQLite or PostgreSQL, with transactions that two processes can hold at once.
 
-What is wrong with the URL is `BadDatabaseUrl`, what is wrong with the server or the file is
-`DatabaseUnreachable`; both are one line long and never show a password. Bound parameters (the
-sealed keypairs among them) are kept out of SQLAlchemy's own error texts by `hide_parameters`.
+A wrong URL is `BadDatabaseUrl`, a server or file that does not open `DatabaseUnreachable`; both texts are one line and
+never show a password. `hide_parameters` keeps bound parameters, sealed keypairs among them, out of SQLAlchemy's error
+texts.
 """
 
 import sqlite3
@@ -18,18 +18,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from solpay_pipeline.base.errors import NeedsOperator
 
 BUSY_TIMEOUT_MS = 30_000
-"""How long SQLite waits for another process's write; a writing transaction here lasts milliseconds."""
+"""How long SQLite waits for another process's write. A writing transaction takes milliseconds."""
 
 CONNECT_TIMEOUT_S = 10
 
 _RETRY_S = 0.02
 
 _READING = "solpay_reading"
-"""Execution option that marks a connection whose transactions only read."""
+"""Execution option of a connection whose transactions only read."""
 
 
 class DatabaseProblem(NeedsOperator):
-    """The database cannot be used as configured. The text is one line, for people."""
+    """The database cannot be used as configured. The text is one line."""
 
 
 class BadDatabaseUrl(DatabaseProblem):
@@ -37,17 +37,16 @@ class BadDatabaseUrl(DatabaseProblem):
 
 
 class DatabaseUnreachable(DatabaseProblem):
-    """The URL is fine, but there is no file, folder or server that answers to it."""
+    """The URL is valid, but its file, folder or server cannot be opened."""
 
 
 def open_engine(url: str) -> Engine:
-    """Make an engine for `url` and prove that it connects.
+    """Make an engine for `url` and check that it connects.
 
-    `sqlite:///folder/file.db` (a missing file is made, a missing folder is not) or `postgresql://…`;
-    `postgres://…` means the same, both are served by psycopg 3. A transaction of the engine is a writing
-    one: on SQLite it begins with BEGIN IMMEDIATE, as one that reads first and writes later cannot be upgraded
-    when another process has written in between, whatever the busy timeout (sqlite.org/lang_transaction.html).
-    Use `reading` where nothing is written.
+    `sqlite:///folder/file.db` (a missing file is made, a missing folder is not) or `postgresql://…`; `postgres://…`
+    means the same; both use psycopg 3. Transactions of the engine may write: on SQLite they begin with BEGIN IMMEDIATE,
+    since one that reads first and writes later fails when another process has written in between, with any busy timeout
+    (sqlite.org/lang_transaction.html). Use `reading` where nothing is written.
 
     Raises BadDatabaseUrl, DatabaseUnreachable.
     """
@@ -66,7 +65,7 @@ def open_engine(url: str) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Lend a connection within a transaction that only reads, and so never waits for a writer.
+    """A connection in a transaction that only reads, and so never waits for a writer.
 
     PostgreSQL refuses a write in it (READ ONLY); SQLite begins it DEFERRED.
     """
@@ -96,7 +95,7 @@ def _parse(url: str) -> URL:
 def _sqlite_url(parsed: URL) -> URL:
     if not parsed.database or parsed.database == ":memory:":
         raise BadDatabaseUrl(
-            "an SQLite database in memory would forget its transactions with the process; name a file"
+            "an SQLite database in memory would lose its transactions with the process; name a file"
         )
     file = Path(parsed.database).expanduser()
     if not file.parent.is_dir():
@@ -111,13 +110,13 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver would begin late and on its own; SQLAlchemy's recipe takes that over
+        # The driver would begin transactions late and by itself; SQLAlchemy's recipe prevents that
         # (docs.sqlalchemy.org, "Enabling Non-Legacy SQLite Transactional Modes").
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         _use_wal(connection)
         connection.execute("PRAGMA foreign_keys = ON")
-        # WAL alone may lose the last commits with the power; the ledger must not.
+        # With WAL alone a power failure may lose the last commits; the ledger must not.
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
@@ -129,7 +128,7 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch the file to WAL; once done it stays so. SQLite does not apply its busy timeout to the switch."""
+    """Switch the file to WAL, which is permanent. SQLite does not apply its busy timeout to the switch."""
     give_up_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
@@ -152,20 +151,20 @@ def _postgresql_engine(url: URL) -> Engine:
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "solpay",
-                # A plan that was prepared while our tables were empty would read them from end to end ever after; and
-                # poolers that hand a connection on after each transaction lose what was prepared.
+                # A plan prepared while our tables were empty would always scan them from end to end; and poolers that
+                # reuse a connection after each transaction lose what was prepared.
                 "prepare_threshold": None,
             },
         )
     except ModuleNotFoundError as error:
         raise BadDatabaseUrl(f"PostgreSQL needs the package psycopg 3: {error}") from None
-    # Many rows in one INSERT, also where nothing is to be returned: psycopg would send one for each row.
+    # Many rows in one INSERT, also without RETURNING: psycopg would send one for each row.
     engine.dialect.use_insertmanyvalues_wo_returning = True
     return engine
 
 
 def _shown(url: URL) -> str:
-    """The URL without user, password and query, which may hold secrets too."""
+    """The URL without user, password and query, all of which may be secret."""
     return URL.create(
         url.get_backend_name(), host=url.host, port=url.port, database=url.database
     ).render_as_string()

@@ -1,24 +1,24 @@
-"""Everything this package raises on purpose, as one tree that says who can do something about it.
+"""All exceptions of this package, as one tree that says who can do something about them.
 
     SolpayError
-    ├── NeedsOperator   stays until somebody changes something: fail at once, no retry
+    ├── NeedsOperator   stays until an operator changes something: fail at once, no retry
     ├── Passing         asking again, later or elsewhere, may help: retry within the run's limits
-    └── AboutOneRow     the trouble of one row, event or transaction: it becomes a finding, the others go on
+    └── AboutOneRow     concerns one row, event or transaction: it becomes a finding, the others go on
 
-Each room adds its own exceptions to one of the three branches. No list by hand says which is which.
+Each room adds its own exceptions to one of the three branches, so no list of them is needed.
 """
 
 
 class SolpayError(Exception):
-    """Base of all that this package raises on purpose. Its text is for people and holds no secret."""
+    """Base of all exceptions of this package. The text is for people and holds no secret."""
 
 
 class NeedsOperator(SolpayError):
-    """Trying again will not help before somebody changes something. The text says what, in one line."""
+    """Trying again does not help before an operator changes something. The text says what, in one line."""
 
 
 class Passing(SolpayError):
-    """Trying again may help. `retry_after`: the seconds that were asked for, where somebody asked."""
+    """Trying again may help. `retry_after`: the seconds that the other side asked us to wait, if it did."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -30,4 +30,4 @@ class AboutOneRow(SolpayError):
 
 
 class Blocked(NeedsOperator):
-    """A run must not go on as things are: the records, the fee payer or the receiver do not fit."""
+    """A run must not start: something about the records, the fee payer or the receiver is wrong."""

@@ -1,7 +1,7 @@
 """Statements over many values or rows, on SQLite and on PostgreSQL: each sends them as one parameter.
 
-A list of parameters ends at 32,766 on SQLite (999 before 3.32) and at 65,535 on PostgreSQL, and psycopg takes a
-statement of a thousand placeholders apart each time.
+SQLite takes at most 32,766 parameters (999 before 3.32), PostgreSQL 65,535, and psycopg parses a statement of a
+thousand placeholders each time.
 """
 
 import json
@@ -38,8 +38,8 @@ def among(
     if connection.dialect.name == "postgresql":
         if isinstance(wanted.type, String):
             return wanted == any_(bindparam(None, listed, type_=ARRAY(Text()), unique=True))
-        # As PostgreSQL writes an array of numbers: psycopg takes a hundred times as long over a list of them. It has no
-        # type until the cast gives it one, so that the planner sees an array and not a text that will be one.
+        # The text form of an array of numbers: psycopg takes a hundred times as long for a list. It has no type until
+        # the cast gives it one, so that the planner sees an array and not a text.
         numbers = "{" + to_json(listed).decode()[1:-1] + "}"
         return wanted == any_(
             cast(bindparam(None, numbers, type_=NullType(), unique=True), ARRAY(BigInteger))
@@ -56,9 +56,9 @@ def insert_rows(
     rows: Sequence[Mapping[str, object]],
     shared: Mapping[str, object],
 ) -> None:
-    """Insert rows that all have the same columns, of integers, texts, times and plain JSON.
+    """Insert rows with the same columns: integers, texts, times and plain JSON.
 
-    `shared` are the values of the other columns, the same in every row.
+    `shared` holds the columns whose value is the same in every row.
     """
     if not rows:
         return
@@ -67,7 +67,7 @@ def insert_rows(
         return
     columns = [table.c[name] for name in rows[0]]
     nested = {one.name for one in columns if isinstance(one.type, JSON)}
-    # What is JSON itself travels as a text within: PostgreSQL would turn its escapes into characters, and NUL is none.
+    # JSON values are sent as text within: PostgreSQL would turn their escapes into characters, and refuses NUL.
     flat = [{**row, **{name: _json_text(row[name]) for name in nested}} for row in rows]
     packed = bindparam(None, to_json(flat).decode(), type_=Text(), unique=True)
     each = (
@@ -76,7 +76,7 @@ def insert_rows(
         .render_derived(with_types=True)
     )
     values = [cast(one, JSON) if one.name in nested else one for one in each.c]
-    # Told once beside the rows, not a thousand times within: half of what PostgreSQL has to read.
+    # Sent once beside the rows instead of in every row: that halves what PostgreSQL has to read.
     once = [bindparam(None, value, type_=table.c[name].type, unique=True) for name, value in shared.items()]
     connection.execute(insert(table).from_select([*columns, *shared], select(*values, *once)))
 
@@ -111,5 +111,5 @@ def _json_text(value: object) -> str:
     try:
         return to_json(value).decode()
     except PydanticSerializationError:
-        # Half of a surrogate pair, which a name of a file may hold: Python's own JSON escapes it.
+        # Half of a surrogate pair, which a file name may hold: Python's own JSON escapes it.
         return json.dumps(value)

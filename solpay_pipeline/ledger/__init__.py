@@ -1,1 +1,1 @@
-"""Our own tables: what was signed and what became of it, what could not be done, and the events to tell."""
+"""Our own tables: what was signed and how it ended, what could not be done, and the events to send."""

@@ -1,7 +1,7 @@
-"""Which payments are known to be accepted, and by whom: each acceptance is told once, whoever made it.
+"""Which payments are known to be accepted, and by whom: each acceptance gets one event, no matter who made it.
 
-The peer's verify endpoint and hands accept payments too, and leave no trace but the row. What was accepted before the
-first run is taken for told; from then on a payment is claimed by the first who writes it here.
+The peer's verify endpoint and operators accept payments too, and leave no trace but the row. Payments accepted before
+the first run get no event; later ones are claimed by the first who writes them here.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from solpay_pipeline.base.sql import insert_into
 from solpay_pipeline.ledger.tables import acceptance
 
-# Payments count from 1; this row says that the ones accepted before are written down.
+# Payment ids start at 1; this row says that earlier acceptances are recorded.
 _BEGINNING = 0
 
 
@@ -23,19 +23,19 @@ class Source(StrEnum):
 
     PIPELINE = "pipeline"
     PEER = "peer"
-    """The peer's verify endpoint or service, or a hand: whoever writes the row without us."""
+    """The peer's verify endpoint or service, an operator, or other code that writes the row."""
     BEFORE = "before"
-    """Accepted before the pipeline's first run here, and told by whoever did."""
+    """Accepted before the pipeline's first run here."""
 
 
 def has_begun(connection: Connection) -> bool:
-    """Tell whether what was accepted before us is written down."""
+    """Whether earlier acceptances are recorded."""
     query = sa.select(acceptance.c.payment_id).where(acceptance.c.payment_id == _BEGINNING)
     return connection.execute(query).scalar() is not None
 
 
 def begin(connection: Connection, accepted: sa.Select[int], now: datetime) -> None:
-    """Take the payments that a select names for told; nothing where somebody has begun already."""
+    """Record the selected payments as accepted before us; does nothing where this was done already."""
     if not claim(connection, [_BEGINNING], Source.BEFORE, now):
         return
     payment_id = accepted.subquery().c[0]
@@ -53,17 +53,17 @@ def begin(connection: Connection, accepted: sa.Select[int], now: datetime) -> No
 
 
 def unclaimed(connection: Connection, accepted: sa.Select[int], *, after: int, limit: int) -> list[int]:
-    """The next `limit` payments behind `after` that a select names and nobody has claimed, by id."""
+    """The next `limit` unclaimed payments of a select after the id `after`, by id."""
     payment_id = accepted.subquery().c[0]
     known = sa.exists().where(acceptance.c.payment_id == payment_id)
-    # As a sum the id cannot be walked in order, row by row: whoever has an index on the status shall use it.
+    # As a sum, so that the planner cannot walk the ids in order, row by row, instead of using an index on the status.
     place = payment_id + 0
     query = sa.select(payment_id).where(place > after, ~known).order_by(place).limit(limit)
     return list(connection.execute(query).scalars())
 
 
 def claim(connection: Connection, payment_ids: Sequence[int], source: Source, now: datetime) -> set[int]:
-    """Write down who accepted these payments; returns those that nobody had claimed, to be told now."""
+    """Record who accepted these payments; returns those that were not claimed before: they need an event now."""
     rows = [{"payment_id": one, "source": source.value, "seen_at": now} for one in sorted(payment_ids)]
     if not rows:
         return set()

@@ -1,8 +1,8 @@
-"""What each sink has taken of the outbox: one row for each event and sink, made when the sink is first served.
+"""What each sink has taken from the outbox: one row for each event and sink, made when the sink is first served.
 
-A row is claimed for a time before its event is sent, so that two deliverers do not send it at once; a deliverer
-that dies leaves a claim that runs out, and the event is sent again with the same id. Of the events of one payment
-only the oldest that a sink has not ended with can be claimed, which keeps them in order.
+A row is claimed for a time before its event is sent, so that two deliverers do not send it at once. Where a deliverer
+dies, its claim runs out and the event is sent again with the same id. Of a payment's events only the oldest that a sink
+is not done with can be claimed, which keeps them in order.
 """
 
 import uuid
@@ -28,7 +28,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An event that this process alone may send to a sink until its claim runs out.
+    """An event that only this process may send to a sink until its claim runs out.
 
     `attempts` were made before; `remaining` names the parts of the sink that still have to take it, None for all.
     """
@@ -45,7 +45,7 @@ class Claimed:
 
 
 def enroll(connection: Connection, sink: str, now: datetime, limit: int) -> int:
-    """Let a sink have the next `limit` open events that it has no row for, oldest first; returns how many."""
+    """Make a sink's rows for the next `limit` open events without one, oldest first; returns how many."""
     mine = sa.exists().where(delivery.c.event_row == event.c.id, delivery.c.sink == sink)
     fresh = (
         sa.select(event.c.id)
@@ -109,7 +109,7 @@ def claim(connection: Connection, sink: str, *, now: datetime, lease: timedelta,
 def end(
     connection: Connection, one: Claimed, ending: Ending, now: datetime, error: str | None = None
 ) -> bool:
-    """Note that the sink is done with a claimed event; False where the claim had run out and is another's."""
+    """Record that the sink is done with a claimed event; False where the claim had run out and another has it."""
     return _settle(
         connection,
         one,
@@ -129,7 +129,7 @@ def postpone(
     next_attempt_at: datetime,
     remaining: Sequence[str] | None,
 ) -> bool:
-    """Note a failed try; False where the claim had run out and is another's."""
+    """Record a failed try; False where the claim had run out and another has it."""
     return _settle(
         connection,
         one,
@@ -146,7 +146,7 @@ def release(connection: Connection, one: Claimed) -> bool:
 
 
 def close_events(connection: Connection, sinks: Sequence[str], now: datetime) -> None:
-    """Mark the events that every one of these sinks has taken, and those that some of them have given up."""
+    """Mark the events that all of these sinks have taken, and those that some have given up."""
     ended = (
         sa.select(sa.func.count())
         .select_from(delivery)
@@ -172,7 +172,7 @@ def close_events(connection: Connection, sinks: Sequence[str], now: datetime) ->
 
 
 def is_due(connection: Connection, sinks: Sequence[str], now: datetime) -> bool:
-    """Tell whether there is anything to send to one of these sinks now."""
+    """Whether there is anything to send to one of these sinks now."""
     for sink in sinks:
         mine = sa.exists().where(delivery.c.event_row == event.c.id, delivery.c.sink == sink)
         fresh = sa.select(event.c.id).where(event.c.delivered_at.is_(None), event.c.dead_at.is_(None), ~mine)
@@ -184,7 +184,7 @@ def is_due(connection: Connection, sinks: Sequence[str], now: datetime) -> bool:
 
 
 def open_counts(connection: Connection, sinks: Sequence[str]) -> dict[str, int]:
-    """How many events each of these sinks has not ended with, those without a row left out."""
+    """How many events each of these sinks is not done with; events without a row do not count."""
     counted = connection.execute(
         sa.select(delivery.c.sink, sa.func.count().label("number"))
         .where(delivery.c.sink.in_(list(sinks)), delivery.c.ended_at.is_(None))
@@ -195,7 +195,7 @@ def open_counts(connection: Connection, sinks: Sequence[str]) -> dict[str, int]:
 
 
 def _heads(sink: str, now: datetime) -> sa.Select[tuple[int]]:
-    """Rows that may be sent now: due, claimed by nobody, and the oldest of their payment that the sink has open."""
+    """Rows that may be sent now: due, unclaimed, and the oldest open one of their payment at this sink."""
     earlier = delivery.alias()
     return sa.select(delivery.c.id).where(
         delivery.c.sink == sink,

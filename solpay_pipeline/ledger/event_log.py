@@ -1,4 +1,4 @@
-"""The outbox as an operator sees it: what is waiting, dead or delivered, and how to have it sent again."""
+"""The outbox as an operator sees it: what is waiting, dead or delivered, and sending it again."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from solpay_pipeline.ledger.tables import delivery, event
 
 
 class EventState(StrEnum):
-    """Where an event stands with its sinks."""
+    """How far an event is with its sinks."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
     DEAD = "dead"
-    """Some sink has given up, and no other is still to be tried."""
+    """A sink has given up, and no other is still to be tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """What became of an event at one sink; `outcome` is None while it is still to be tried."""
+    """An event at one sink; `outcome` is None while it is still to be tried."""
 
     sink: str
     attempts: int
@@ -47,7 +47,7 @@ class DeliveryRecord:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """An event and what became of it."""
+    """An event and its deliveries."""
 
     event_id: str
     kind: str
@@ -110,10 +110,10 @@ def records(
 
 
 def retry(connection: Connection, event_ids: Collection[str] | None, now: datetime) -> int:
-    """Make what is dead or waiting due now, with all its tries before it; None means everything.
+    """Make dead and waiting deliveries due now, with all tries left. `event_ids` None: those of all events.
 
-    Returns the number of deliveries. What a sink has taken stays taken. What somebody is sending now, or held when it
-    died, is due too, so that an event under way may arrive twice, with one id.
+    Returns the number of deliveries. What a sink has taken stays taken. Claimed deliveries become due too, so an event
+    that is being sent may arrive twice, with one id.
     """
     query = (
         sa.update(delivery)
@@ -129,7 +129,7 @@ def retry(connection: Connection, event_ids: Collection[str] | None, now: dateti
 def replay(
     connection: Connection, sinks: Sequence[str], since: datetime, until: datetime | None, now: datetime
 ) -> int:
-    """Have these sinks get all events of a time again, with the ids they had; returns the number of events."""
+    """Send these sinks all events of a time again, with the same ids; returns the number of events."""
     chosen = sa.select(event.c.id).where(event.c.created_at >= since)
     if until is not None:
         chosen = chosen.where(event.c.created_at < until)
@@ -144,7 +144,7 @@ def replay(
             ended_at=None,
             outcome=None,
             remaining=None,
-            # Whoever is sending it now does not count any more.
+            # A delivery under way does not count any more.
             claim=None,
             claimed_until=None,
         )
@@ -163,7 +163,7 @@ def counts(connection: Connection) -> dict[EventState, int]:
 
 
 def _state() -> sa.ColumnElement[str]:
-    """A delivery that was asked for again makes its event wait again, whatever was so before."""
+    """An open delivery makes its event wait, also one that was delivered or dead before."""
     is_open = sa.exists().where(delivery.c.event_row == event.c.id, delivery.c.ended_at.is_(None))
     return sa.case(
         (is_open, EventState.WAITING.value),

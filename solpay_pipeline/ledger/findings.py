@@ -1,4 +1,4 @@
-"""What a person should know of a wallet: set aside, held, or just told. A finding stands until it is cleared."""
+"""What people should know about a wallet: set aside, held, or a notice. A finding stands until it is cleared."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class StandingFinding:
 
 
 def note(connection: Connection, findings: Sequence[Finding], run: RunRef, now: datetime) -> None:
-    """Store findings; one that stands already keeps its first date and takes the new words and amount."""
-    # Two findings of one kind in one breath are one; the last words stand.
+    """Store findings; one that stands already keeps its first date and gets the new explanation and amount."""
+    # Deduplicate by key; the last explanation wins.
     rows = {
         _key(one): {
             "standing_key": _key(one),
@@ -54,7 +54,7 @@ def note(connection: Connection, findings: Sequence[Finding], run: RunRef, now: 
 
 
 def is_set_aside(wallet_id: sa.ColumnElement[int]) -> sa.Exists:
-    """Whether some work on a wallet was not done for a reason that stands; what is held or only told is none."""
+    """Whether a wallet is set aside: a finding stands for it that is neither a hold nor a notice."""
     return sa.exists().where(finding.c.wallet_id == wallet_id, *_STANDS_ASIDE)
 
 
@@ -69,7 +69,7 @@ def set_aside_among(connection: Connection, wallet_ids: Collection[int]) -> set[
 def clear(
     connection: Connection, wallet_ids: Collection[int], codes: Collection[FindingCode], now: datetime
 ) -> None:
-    """End the findings of these kinds that stand for these wallets."""
+    """Clear the findings of these kinds that stand for these wallets."""
     connection.execute(
         sa.update(finding)
         .where(
@@ -84,7 +84,7 @@ def clear(
 def amounts_of(
     connection: Connection, wallet_id: int, codes: Collection[FindingCode]
 ) -> dict[tuple[FindingCode, Pubkey | None], int]:
-    """The amounts that stand for a wallet, by kind and mint."""
+    """The amounts of a wallet's standing findings, by kind and mint."""
     rows = connection.execute(
         sa.select(finding.c.code, finding.c.mint, finding.c.amount).where(
             finding.c.wallet_id == wallet_id,
@@ -99,7 +99,7 @@ def amounts_of(
 
 
 def standing(connection: Connection, *, run: RunRef | None = None) -> list[StandingFinding]:
-    """Findings that stand, all of them or those last seen by one operation of one run."""
+    """Standing findings: all, or those last seen by one operation of one run."""
     query = sa.select(finding).where(finding.c.standing_key.is_not(None)).order_by(finding.c.id)
     if run is not None:
         query = query.where(finding.c.run_id == run.run_id, finding.c.operation == run.operation)

@@ -1,6 +1,6 @@
-"""Brings the `solpay_*` tables to the version this code needs, by Alembic, which only an upgrade loads.
+"""Upgrades the `solpay_*` tables to the version this code needs. Only an upgrade imports Alembic.
 
-Every operation asks for the version first, and Alembic with its templates is a sixth of all that a command imports.
+Every operation checks the version first, and Alembic would be a sixth of a command's imports.
 """
 
 from functools import cache
@@ -14,13 +14,13 @@ VERSION_TABLE = "solpay_alembic_version"
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply the migrations that are missing. Doing it again changes nothing."""
+    """Apply the missing migrations."""
     with engine.begin() as connection:
         _run(connection)
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether the tables are at the newest version."""
+    """Whether the tables are at the newest version."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return False
     version = select(column("version_num", String)).select_from(table(VERSION_TABLE))
@@ -28,14 +28,14 @@ def is_current(connection: Connection) -> bool:
 
 
 def require_current(connection: Connection) -> None:
-    """Raise `Blocked` where our own tables are not as this version needs them."""
+    """Raise `Blocked` where our own tables are not of this version."""
     if not is_current(connection):
         raise Blocked("the pipeline's tables are missing or of another version: run `solpay init`")
 
 
 @cache
 def newest() -> str:
-    """The version this code needs: a migration's file begins with its revision, and they count up."""
+    """The version this code needs: a migration's file name begins with its revision, and revisions count up."""
     versions = files("solpay_pipeline.ledger") / "migrations" / "versions"
     return max(each.name.partition("_")[0] for each in versions.iterdir() if each.name[:1].isdigit())
 

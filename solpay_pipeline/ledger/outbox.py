@@ -1,4 +1,4 @@
-"""Events, written in the same database transaction as the change they tell; delivered later, at least once."""
+"""Events, written in the same database transaction as the change they report; delivered later, at least once."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from solpay_pipeline.ledger.tables import event
 
 
 class EventKind(StrEnum):
-    """What can be told."""
+    """What happened."""
 
     PAYMENT_ACCEPTED = "payment.accepted"
     PAYMENT_EXPIRED = "payment.expired"
@@ -23,7 +23,7 @@ class EventKind(StrEnum):
     WALLET_SWEPT = "wallet.swept"
     WALLET_CLOSED = "wallet.closed"
     RUN_FAILED = "ops.run_failed"
-    """Of no payment: a run of Dagster failed."""
+    """Not about a payment: a Dagster run failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Event:
 def last_bodies(
     connection: Connection, kind: EventKind, payment_ids: Collection[int]
 ) -> dict[int, Mapping[str, object]]:
-    """What was told last of this kind about each payment."""
+    """The body of each payment's last event of this kind."""
     rows = connection.execute(
         sa.select(event.c.payment_id, event.c.body)
         .where(among(connection, event.c.payment_id, payment_ids), event.c.kind == kind)
@@ -49,7 +49,7 @@ def last_bodies(
 
 
 def payments_told_in(run: RunRef) -> sa.Select[int]:
-    """A select of the payments that an operation of a run has told of, to be joined with what else is known of them."""
+    """A select of the payments with an event by an operation of a run, to be joined with other tables."""
     return sa.select(event.c.payment_id).where(
         event.c.run_id == run.run_id, event.c.operation == run.operation, event.c.payment_id.is_not(None)
     )
@@ -75,9 +75,9 @@ _RANDOM_BYTES = 10
 
 
 def _event_ids(count: int, now: datetime) -> list[str]:
-    """Ids as a ULID is made up, 48 bits of milliseconds and 80 random ones, in hexadecimal.
+    """Ids made like a ULID, 48 bits of milliseconds and 80 random ones, in hexadecimal.
 
-    Those of one moment are neighbours in the index of ids, which is then written in one place.
+    Ids of one moment are neighbours in the index, which is then written in one place.
     """
     moment = f"evt_{int(now.timestamp() * 1000):012x}"
     digits = secrets.token_hex(_RANDOM_BYTES * count)

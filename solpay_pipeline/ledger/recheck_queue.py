@@ -1,4 +1,4 @@
-"""When each payment was last looked at on chain, so that a limit starves none: longest ago goes first."""
+"""When each payment was last checked on chain: the longest ago goes first, so a limit starves no payment."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from solpay_pipeline.ledger.tables import look
 
 
 def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: int | None) -> list[int]:
-    """Of the payments that a select names, `limit` (or all) that have waited longest; never looked at comes first."""
+    """The `limit` payments of a select (None: all) that have waited longest; never checked ones come first."""
     wanted = payment_ids.subquery()
     payment_id = wanted.c[0]
     query = (
@@ -24,6 +24,6 @@ def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: i
 
 
 def looked_at(connection: Connection, payment_ids: Sequence[int], now: datetime) -> None:
-    """Remember that these payments were looked at now."""
+    """Record that these payments were checked now."""
     rows = [{"payment_id": one, "looked_at": now} for one in dict.fromkeys(payment_ids)]
     upsert(connection, look, rows, key="payment_id", renewed=["looked_at"])

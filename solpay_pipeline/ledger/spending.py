@@ -1,7 +1,7 @@
-"""What the fee payer has spent, as the ledger has it, against what it may spend in a run and in a UTC day.
+"""What the fee payer has spent by the ledger, against what it may spend in a run and in a UTC day.
 
-A transaction counts from the moment it is recorded, since from then on it may land; one that was refused or died costs
-nothing. Processes that overlap share the day: the last check is made in the database transaction that records.
+A transaction counts once it is recorded, since it may land from then on; a refused or dead one costs nothing.
+Concurrent processes share the day: the last check is in the database transaction that records.
 """
 
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ _COSTS = (
     TransactionState.FAILED,
 )
 
-# Any number that no other program of the shop locks; the letters are "solpay".
+# Any number that no other program of the shop locks: "solpay" in ASCII.
 _LOCK = 0x736F6C706179
 
 
 @dataclass(frozen=True, slots=True)
 class SpendingLimits:
-    """Lamports; None where there is no limit."""
+    """In lamports; None: no limit."""
 
     per_run: int | None = None
     per_day: int | None = None
 
 
 class LimitReached(Passing):
-    """One more transaction would cost more than may be spent. `reason` is for machines, the text for people."""
+    """The next transaction would exceed what may be spent. `reason` is for programs, the text for people."""
 
     def __init__(self, reason: str, words: str) -> None:
         super().__init__(words)
@@ -43,9 +43,9 @@ class LimitReached(Passing):
 def check(
     connection: Connection, limits: SpendingLimits, run_id: str, now: datetime, *, more: int = 0
 ) -> None:
-    """Raises `LimitReached` where what is in the ledger and `more` lamports exceed a limit.
+    """Raises `LimitReached` where the ledger's spending plus `more` lamports exceeds a limit.
 
-    In a transaction that has recorded something, others that record wait until it ends.
+    Called after recording, in the same database transaction, other processes that record wait for its end.
     """
     if limits.per_run is not None:
         spent = _spent(connection, transaction.c.run_id == run_id)
@@ -59,7 +59,7 @@ def check(
 
 
 def take_turns(connection: Connection, limits: SpendingLimits) -> None:
-    """Let one process at a time count and record until its transaction ends; on SQLite every writer does so."""
+    """Let one process at a time check and record, until its transaction ends. SQLite has one writer anyway."""
     if limits.per_day is not None and connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 

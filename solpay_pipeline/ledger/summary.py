@@ -1,4 +1,4 @@
-"""What an operation of a run has done, read back from the ledger: a retried step counts everything once."""
+"""What an operation of a run has done, read from the ledger, so that a retried step counts everything once."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ LANDED = (TransactionState.CONFIRMED, TransactionState.FINALIZED)
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`moved` is base units by mint (None for lamports) that landed at the receiver's side of a transfer."""
+    """`moved` is what landed at the receiver, in base units by mint (None for lamports)."""
 
     events: Mapping[str, int]
     transactions: Mapping[str, int]
@@ -30,7 +30,7 @@ class Summary:
 
 
 def summarize(connection: Connection, run: RunRef) -> Summary:
-    """Everything that this operation of this run did so far."""
+    """Everything that this operation of this run has done so far."""
     ours = (transaction.c.run_id == run.run_id) & (transaction.c.operation == run.operation)
     rows = connection.execute(
         sa.select(transaction.c.signature, transaction.c.state, transaction.c.fee)
@@ -47,14 +47,14 @@ def summarize(connection: Connection, run: RunRef) -> Summary:
     )
     for kind, mint, amount in moves:
         sums[kind, mint] += amount
-    told = connection.execute(
+    counted = connection.execute(
         sa.select(event.c.kind, sa.func.count())
         .where(event.c.run_id == run.run_id, event.c.operation == run.operation)
         .group_by(event.c.kind)
     )
     transfers = (MovementKind.LAMPORTS, MovementKind.TOKENS)
     return Summary(
-        events={row[0]: row[1] for row in told},
+        events={row[0]: row[1] for row in counted},
         transactions=Counter(row.state for row in rows),
         signatures=tuple(row.signature for row in paid),
         moved={mint: amount for (kind, mint), amount in sums.items() if kind in transfers},

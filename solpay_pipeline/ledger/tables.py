@@ -1,7 +1,7 @@
 """The pipeline's own tables, `solpay_*`. They name peer rows by id only, so that the peer's tables stay as they are.
 
-`solpay_leg.active_wallet_id` is the lock: set while a wallet's leg is in flight, unique, null otherwise. It holds
-on SQLite, PostgreSQL and MySQL alike, since none of them counts nulls as equal.
+`solpay_leg.active_wallet_id` is the lock: set while a wallet's leg is in flight, null otherwise, and unique. It works
+on SQLite, PostgreSQL and MySQL, none of which treats nulls as equal.
 """
 
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ metadata = sa.MetaData(
 
 
 class TransactionState(StrEnum):
-    """Where a signed transaction stands."""
+    """How far a signed transaction is."""
 
     RECORDED = "recorded"
     """In the ledger; it may be on its way, landed, or neither."""
@@ -58,7 +58,7 @@ class MovementKind(StrEnum):
 
 
 class BaseUnits(sa.TypeDecorator[int]):
-    """An unsigned 64-bit amount, exact: a signed BIGINT is too small, and SQLite has no wider integer."""
+    """An exact unsigned 64-bit amount: a signed BIGINT is too small, and SQLite has no wider integer."""
 
     impl = sa.Numeric(20, 0)
     cache_ok = True
@@ -99,7 +99,7 @@ class Moment(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# SQLite counts rows by itself only in an INTEGER primary key.
+# SQLite numbers rows by itself only in an INTEGER primary key.
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -121,7 +121,7 @@ transaction = sa.Table(
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("signature_count", sa.Integer, nullable=False),
     sa.Column("fee", BaseUnits, nullable=False),
-    # Of accounts that it opens at the fee payer's expense, where it lands.
+    # For accounts that it opens at the fee payer's expense, if it lands.
     sa.Column("rent_paid", BaseUnits, nullable=False, server_default="0"),
     sa.Column("slot", sa.BigInteger),
     sa.Column("error", sa.Text),
@@ -165,7 +165,7 @@ event = sa.Table(
     sa.Column("operation", sa.String(16), nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("created_at", Moment, nullable=False),
-    # When the last of the sinks had taken it; or, where one has given up and none is left to try, when that was seen.
+    # When the last sink had taken it; or, where one has given up and none is left to try, when that was seen.
     sa.Column("delivered_at", Moment),
     sa.Column("dead_at", Moment),
     sa.Index(None, "run_id", "operation"),
@@ -181,11 +181,11 @@ delivery = sa.Table(
     sa.Column("sink", sa.String(200), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt_at", Moment, nullable=False),
-    # Who is sending it now, and until when nobody else may.
+    # Who is sending it now, and until when no other process may.
     sa.Column("claim", sa.String(32)),
     sa.Column("claimed_until", Moment),
     sa.Column("last_error", sa.Text),
-    # Parts of the sink that have not taken it yet, where the sink can tell.
+    # Parts of the sink that have not taken it yet, where the sink knows.
     sa.Column("remaining", sa.JSON(none_as_null=True)),
     # Taken or given up: nothing more is tried.
     sa.Column("ended_at", Moment),
@@ -288,7 +288,7 @@ look = sa.Table(
     sa.Column("looked_at", Moment, nullable=False, index=True),
 )
 
-# Which payments are known to be accepted, and by whom: the lock that lets each acceptance be told once.
+# Which payments are known to be accepted, and by whom: the lock that gives each acceptance one event.
 acceptance = sa.Table(
     "solpay_acceptance",
     metadata,
@@ -297,7 +297,7 @@ acceptance = sa.Table(
     sa.Column("seen_at", Moment, nullable=False),
 )
 
-# Payments whose acceptance the peer's own signal has told; written by our Django app in the shop's processes.
+# Payments whose acceptance the peer's own signal has reported; written by our Django app in the shop's processes.
 peer_signal = sa.Table(
     "solpay_peer_signal",
     metadata,

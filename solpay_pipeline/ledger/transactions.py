@@ -1,7 +1,6 @@
-"""Transactions and their legs: written before anything leaves, closed only by what the chain says.
+"""Transactions and their legs: recorded before anything is sent, closed only by what the chain says.
 
-Every change is compare-and-set on the state that was read, so that two processes that settle the same
-transaction apply it once.
+Every change is compare-and-set on the state that was read: where two processes settle one transaction, one applies it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -38,18 +37,18 @@ from solpay_pipeline.lifecycle.actions import (
 
 
 class WalletBusy(AboutOneRow):
-    """Another leg of one of these wallets is in flight; the loser of the race leaves the wallets alone."""
+    """Another leg of one of these wallets is in flight; who loses the race leaves the wallets alone."""
 
 
 class AlreadyRecorded(AboutOneRow):
-    """Another run has recorded the very same transaction: made of one blockhash, for the same wallets or for none."""
+    """Another run has recorded the same transaction: same blockhash, same wallets or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewTransaction:
     """A signed transaction, ready to be recorded.
 
-    `fee` is what it costs when it lands, `rent_paid` what it pays into accounts that it opens, both in lamports.
+    `fee` is what it costs if it lands, `rent_paid` what it pays into accounts that it opens, in lamports.
     """
 
     signature: str
@@ -73,22 +72,16 @@ class OpenTransaction:
     last_valid_block_height: int
     blockhash_slot: int
     state: TransactionState
-    wallet_ids: tuple[int, ...]
-
-
-def record(connection: Connection, entry: NewTransaction, run: RunRef, now: datetime) -> None:
-    """Write a transaction with its legs and movements.
-
-    Raises `WalletBusy` where one of its wallets has a leg in flight, and `AlreadyRecorded`; the caller's transaction is
-    then void.
-    """
-    record_all(connection, [entry], run, now)
 
 
 def record_all(
     connection: Connection, recorded: Sequence[NewTransaction], run: RunRef, now: datetime
 ) -> None:
-    """Write transactions with their legs and movements, all or none. Raises as `record`, for any one of them."""
+    """Write transactions with their legs and movements, all or none.
+
+    Raises `WalletBusy` where one of their wallets has a leg in flight, and `AlreadyRecorded`; the caller's database
+    transaction can then only be rolled back.
+    """
     legs = [
         (transaction_id, one)
         for transaction_id, entry in zip(_insert(connection, recorded, run, now), recorded, strict=True)
@@ -115,7 +108,7 @@ def record_all(
 
 
 def busy_wallets(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
-    """Which of these wallets have a leg in flight."""
+    """Those of these wallets that have a leg in flight."""
     kept = leg.c.active_wallet_id
     return set(connection.scalars(sa.select(kept).where(among(connection, kept, wallet_ids))))
 
@@ -124,14 +117,7 @@ def open_transactions(connection: Connection) -> list[OpenTransaction]:
     """All transactions that are not over, oldest first."""
     rows = connection.execute(
         sa.select(transaction).where(transaction.c.state.in_(OPEN)).order_by(transaction.c.id)
-    ).all()
-    wallets: dict[int, list[int]] = {row.id: [] for row in rows}
-    for transaction_id, wallet_id in connection.execute(
-        sa.select(leg.c.transaction_id, leg.c.wallet_id).where(
-            among(connection, leg.c.transaction_id, wallets)
-        )
-    ):
-        wallets[transaction_id].append(wallet_id)
+    )
     return [
         OpenTransaction(
             id=row.id,
@@ -140,7 +126,6 @@ def open_transactions(connection: Connection) -> list[OpenTransaction]:
             last_valid_block_height=row.last_valid_block_height,
             blockhash_slot=row.blockhash_slot,
             state=TransactionState(row.state),
-            wallet_ids=tuple(wallets[row.id]),
         )
         for row in rows
     ]
@@ -157,7 +142,7 @@ def close(
     error: str | None = None,
     fee: int | None = None,
 ) -> bool:
-    """Move a transaction on and let its wallets go; False where another process was first."""
+    """Change a transaction's state and release its wallets; False where another process was first."""
     values: dict[str, object] = {"state": to_state, "updated_at": now}
     if slot is not None:
         values["slot"] = slot
@@ -188,7 +173,7 @@ def close_landed(
     slot: int | None,
     now: datetime,
 ) -> None:
-    """Move transactions that landed in one slot on and let their wallets go, as `close` does with one."""
+    """As `close`, for transactions that landed in one slot."""
     values: dict[str, object] = {"state": to_state, "updated_at": now}
     if slot is not None:
         values["slot"] = slot
@@ -204,10 +189,10 @@ def close_landed(
 
 
 def hold_again(connection: Connection, signatures: Sequence[str]) -> None:
-    """Let confirmed transactions that the chain no longer shows keep their wallets until they are over.
+    """Let confirmed transactions that the chain no longer shows lock their wallets again until they are over.
 
-    They may land again as they are while their blockhash lives, and nothing else may be signed for these wallets
-    by then. A wallet that another leg keeps already is kept by that one.
+    They may land again while their blockhash lives; until then nothing else may be signed for these wallets. A wallet
+    that another leg has locked stays with that one.
     """
     rows = connection.execute(
         sa.select(leg.c.id, leg.c.wallet_id)
@@ -226,7 +211,7 @@ def hold_again(connection: Connection, signatures: Sequence[str]) -> None:
 
 
 def wallets_of(connection: Connection, signature: str) -> list[int]:
-    """The wallets that travel in a transaction."""
+    """The wallets with a leg in a transaction."""
     return list(
         connection.execute(
             sa.select(leg.c.wallet_id)
@@ -261,7 +246,7 @@ class LandedMovement:
 
 
 def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[int, list[LandedMovement]]:
-    """What our own transactions that landed have moved, by wallet, oldest first."""
+    """What our landed transactions have moved, by wallet, oldest first."""
     found: dict[int, list[LandedMovement]] = {wallet_id: [] for wallet_id in wallet_ids}
     rows = connection.execute(
         sa.select(
@@ -283,7 +268,7 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
 
 
 def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
-    """The wallets whose money has gone home by our transactions; the rent of accounts that were closed is none."""
+    """The wallets whose money our landed transactions have moved home; rent from closed accounts does not count."""
     return set(
         connection.scalars(
             sa.select(leg.c.wallet_id)
@@ -331,7 +316,7 @@ def _insert(
 def _numbers(
     connection: Connection, number: sa.Column[int], key: sa.Column[Any], keys: Collection[Any]
 ) -> dict[Any, int]:
-    """The numbers that rows were given, by a unique column: SQLite returns them of one row a statement only."""
+    """The ids of new rows, by a unique column: SQLite returns them for one row a statement only."""
     rows = connection.execute(sa.select(key, number).where(among(connection, key, keys))).all()
     return {row[0]: row[1] for row in rows}
 

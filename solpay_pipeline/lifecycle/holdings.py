@@ -20,7 +20,7 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """A mint account. `transfer_fee` is what its current epoch takes, None without the extension."""
+    """A mint account. `has_transfer_fee`: a transfer may cost its receiver a part of the amount."""
 
     address: Pubkey
     program: Pubkey

@@ -1,7 +1,7 @@
-"""Changes of the peer's rows by compare-and-set: a row that is no longer as it was read stays as it is.
+"""Changes of the peer's rows by compare-and-set: a row that has changed since it was read is left alone.
 
-Each works within the caller's transaction and returns what it really changed, so that a lost race shows as an
-id that is missing from the answer; nothing is raised for it.
+Each works in the caller's transaction and returns what it really changed: a lost race is an id missing from the answer,
+not an error.
 """
 
 from collections.abc import Collection, Sequence
@@ -29,7 +29,7 @@ def change_wallets(
 ) -> set[int]:
     """Move wallets from one state to another; returns the ids of those that were in `from_state`.
 
-    `receiver_address` is left as it is unless given. `now` is aware.
+    `receiver_address` changes only where it is given. `now` is aware.
     """
     wallet = tables.wallet
     values: dict[str, Any] = {"state": to_state.value, "updated": now}
@@ -66,7 +66,7 @@ def change_payments(
 
 @dataclass(frozen=True, slots=True)
 class PaidPayment:
-    """A payment as it was read, and what paid it; `paid_token_id` is None where no token of the shop did."""
+    """A payment as it was read, and what paid it; `paid_token_id` is None where it was no token of the shop."""
 
     payment_id: int
     from_status: PaymentStatus
@@ -84,7 +84,7 @@ def accept_payments(
 ) -> bool:
     """Give payments their status, signature and paid token; False where one no longer had its `from_status`.
 
-    The others are changed all the same: what became of them is the caller's to keep or to roll back.
+    The others are changed all the same: the caller keeps or rolls them back.
     """
     payment = tables.payment
     statement = (
@@ -112,7 +112,7 @@ def accept_payments(
 def replace_sealed(
     connection: Connection, tables: PeerTables, sealed: Sealed, *, renewed: str, now: datetime
 ) -> bool:
-    """Put a keypair that was sealed anew in place of `sealed`; False where the row holds another by now."""
+    """Replace `sealed` by a keypair that was sealed again; False where the row holds another by now."""
     wallet = tables.wallet
     changed = connection.scalars(
         update(wallet)

@@ -1,7 +1,7 @@
-"""Column types that store and read a value just as Django does, so that both sides see the same one.
+"""Column types that store and read values exactly as Django does, so that both sides see the same.
 
-Reading never raises: a value that Django itself could not have written becomes None (a moment), NaN (an
-amount) or the raw text (JSON), and the row it stands in is reported by those who read it.
+Reading never raises: a value that Django could not have written becomes None (a time), NaN (an amount) or the raw text
+(JSON), and the reader reports its row.
 """
 
 import json
@@ -18,14 +18,14 @@ AMOUNT_PLACES = 18
 """`max_digits` and `decimal_places` of the peer's prices (its models.py)."""
 
 _SQLITE_DIGITS = Context(prec=15)
-"""What Django keeps of an SQLite REAL (`get_decimalfield_converter` of its SQLite backend): the digits that a
-double carries for sure. A customer is never shown the 16th and later ones, so they are no part of a price."""
+"""Digits that Django keeps of an SQLite REAL (`get_decimalfield_converter` of its SQLite backend): those that a double
+holds exactly. A customer never sees the 16th and later ones, so they are not part of a price."""
 
 _AMOUNT_CONTEXT = Context(prec=AMOUNT_DIGITS)
 _SMALLEST_AMOUNT = Decimal(1).scaleb(-AMOUNT_PLACES)
 
 BIG_ID = BigInteger().with_variant(Integer(), "sqlite")
-"""A primary key: SQLite numbers rows by itself only where the type reads `integer`."""
+"""A primary key: SQLite numbers rows by itself only where the type is spelled `integer`."""
 
 
 class _Spelled(UserDefinedType[Any]):
@@ -43,8 +43,8 @@ class _Spelled(UserDefinedType[Any]):
 class Amount(TypeDecorator[Decimal]):
     """A price in whole tokens: numeric(30, 18) on PostgreSQL, `decimal` on SQLite.
 
-    SQLite turns `decimal` text into a double as it stores it, so that a price of more than 15 significant
-    digits is rounded on the way in, by Django as by us; it comes out here as it comes out of Django.
+    SQLite stores `decimal` text as a double, so a price of more than 15 significant digits is rounded when it is
+    written, by Django and by us. It is read here as Django reads it.
     """
 
     impl = Numeric
@@ -57,7 +57,7 @@ class Amount(TypeDecorator[Decimal]):
         return dialect.type_descriptor(Numeric(AMOUNT_DIGITS, AMOUNT_PLACES))
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        """Raises TypeError on anything but a Decimal, ValueError where it has too many digits to be kept."""
+        """Raises TypeError for anything but a Decimal, ValueError for one with too many digits."""
         if value is None:
             return None
         if not isinstance(value, Decimal):
@@ -73,7 +73,7 @@ class Amount(TypeDecorator[Decimal]):
         return f"{rounded:f}" if dialect.name == "sqlite" else rounded
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
-        """See the class; NaN for what is no number."""
+        """See the class; NaN for what is not a number."""
         if value is None or isinstance(value, Decimal):
             return value
         if isinstance(value, int | float):
@@ -107,7 +107,7 @@ class Moment(TypeDecorator[datetime]):
         return str(in_utc.replace(tzinfo=None)) if dialect.name == "sqlite" else in_utc
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """See the class; None for what is no time."""
+        """See the class; None for what is not a time."""
         if isinstance(value, str):
             try:
                 value = datetime.fromisoformat(value)

@@ -1,7 +1,7 @@
-"""Indexes on the peer's tables that our pages need once a shop has grown; its columns and indexes stay as they are.
+"""Indexes on the peer's tables that our pages need in a large shop. Its own columns and indexes stay as they are.
 
-Django does not mind indexes that no model names. On PostgreSQL they are built beside a working shop (CONCURRENTLY,
-postgresql.org/docs/current/sql-createindex.html); what an interrupted build has left is built anew.
+Django ignores indexes that no model names. On PostgreSQL they are built while the shop works (CONCURRENTLY,
+postgresql.org/docs/current/sql-createindex.html); an index left by an interrupted build is built again.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from solpay_pipeline.records.tables import PeerTables
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An index by its name, and the columns that it is on."""
+    """An index: its name and columns."""
 
     name: str
     columns: tuple[Column[Any], ...]
 
 
 def offered(tables: PeerTables) -> tuple[Offered, ...]:
-    """The indexes: open and due payments, addresses, a day's payments, watched ones, and wallets by state."""
+    """The indexes, for: open and due payments, addresses, a day's payments, watched ones, wallets by state."""
     payment, wallet = tables.payment, tables.wallet
     return (
         Offered("solpay_payment_status_id", (payment.c.status, payment.c.id)),
@@ -36,14 +36,14 @@ def offered(tables: PeerTables) -> tuple[Offered, ...]:
 
 
 def missing_indexes(engine: Engine, tables: PeerTables) -> list[str]:
-    """Names of those that are not there, or not usable."""
+    """Names of the indexes that are missing or not usable."""
     with engine.connect() as connection:
         usable = _usable(connection, tables)
     return [index.name for index in offered(tables) if index.name not in usable]
 
 
 def create_indexes(engine: Engine, tables: PeerTables) -> list[str]:
-    """Create those that are missing; returns their names. On PostgreSQL nobody who writes has to wait for it."""
+    """Create the missing indexes and return their names. On PostgreSQL no writer has to wait for it."""
     missing = missing_indexes(engine, tables)
     if not missing:
         return missing
@@ -51,7 +51,7 @@ def create_indexes(engine: Engine, tables: PeerTables) -> list[str]:
         for index in offered(tables):
             if index.name in missing:
                 _create(connection, index)
-        # Without counts of the values the wrong one of two indexes may be taken.
+        # Without statistics the planner may choose the wrong one of two indexes.
         for table in (tables.payment, tables.wallet):
             connection.execute(text(f"ANALYZE {connection.dialect.identifier_preparer.format_table(table)}"))
     return missing
@@ -59,7 +59,7 @@ def create_indexes(engine: Engine, tables: PeerTables) -> list[str]:
 
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
-    """On PostgreSQL without a transaction, in which nothing can be built CONCURRENTLY."""
+    """On PostgreSQL without a transaction: nothing can be built CONCURRENTLY in one."""
     if engine.dialect.name != "postgresql":
         with engine.begin() as connection:
             yield connection
@@ -69,7 +69,7 @@ def _writing(engine: Engine) -> Iterator[Connection]:
 
 
 def _create(connection: Connection, index: Offered) -> None:
-    # Apart from the mapped table, which is to stay as the peer's migrations make it.
+    # On a copy of the mapped table, which stays as the peer's migrations make it.
     table = index.columns[0].table.to_metadata(type(index.columns[0].table.metadata)())
     built = Index(
         index.name, *(table.c[column.name] for column in index.columns), postgresql_concurrently=True

@@ -34,12 +34,11 @@ def wallets_page(
 ) -> list[Wallet | UnreadableRow]:
     """The next `limit` wallets in one of `states`, by wallet id, with their payments where there are any.
 
-    Each of the other conditions leaves out wallets without a payment: those of `payment_ids` only, those
-    whose payment has one of `payment_statuses`, those whose payment's time is over at `expired_since` or
-    later. `without` is a select of payments that are left out, none of them NULL.
+    The other conditions keep only wallets with a payment: one of `payment_ids`, with one of `payment_statuses`, or with
+    its time over at `expired_since` or later. `without` is a select of payments to leave out, none of them NULL.
     """
     wallet, payment = tables.wallet, tables.payment
-    # SQLite would walk all rows by id, since they come in order that way, rather than take an index and sort.
+    # SQLite would otherwise walk all rows by id, to have them in order, instead of using an index and sorting.
     place = wallet.c.id + 0 if connection.dialect.name == "sqlite" else wallet.c.id
     query = (
         _wallets(tables)
@@ -54,7 +53,7 @@ def wallets_page(
     if expired_since is not None:
         query = query.where(payment.c.expiration_date >= expired_since)
     if without is not None:
-        # Not a join: of what a run has just written the planner knows nothing, and would take it for one row.
+        # Not a join: the planner knows nothing about rows that were just written, and would expect one row.
         query = query.where(payment.c.id.not_in(without))
     return _with_prices(connection, tables, _rows(connection, query))
 
@@ -93,7 +92,7 @@ def watched_page(
     limit: int,
     expired_since: datetime,
 ) -> list[Wallet | UnreadableRow]:
-    """The next `limit` wallets, by payment id, of payments that money may still be noticed for.
+    """The next `limit` wallets, by payment id, of payments that may still be paid.
 
     Those are initiated, or expired with their time over at `expired_since` or later.
     """
@@ -138,9 +137,9 @@ def payment_ids_with_status(
     created_until: datetime | None = None,
     payment_ids: Collection[int] | None = None,
 ) -> Select[int]:
-    """A select of the ids of payments in one of `statuses`, to be joined with what else is known of them.
+    """A select of the ids of payments in one of `statuses`, to be joined with other tables.
 
-    `created_from` is the first moment that counts, `created_until` the first that no longer does.
+    Created at `created_from` or later and before `created_until`.
     """
     payment = tables.payment
     query: Select[int] = select(payment.c.id).where(
@@ -168,14 +167,14 @@ def wallet_addresses_exist(
 
 
 def token_mints(connection: Connection, tables: PeerTables, *, limit: int) -> list[Pubkey]:
-    """Mints of the shop's first `limit` SPL tokens; an address that cannot be read is passed over."""
+    """Mints of the shop's first `limit` SPL tokens; an address that cannot be read is skipped."""
     token = tables.token.c
     texts = connection.scalars(
         select(token.mint_address).where(token.mint_address.is_not(None)).order_by(token.id).limit(limit)
     )
     mints = []
     for text in texts:
-        # The wallet that meets such a token tells of it.
+        # It is reported by the wallet that is to be paid in such a token.
         with suppress(ValueError):
             mints.append(Pubkey.from_string(str(text)))
     return mints
@@ -184,7 +183,7 @@ def token_mints(connection: Connection, tables: PeerTables, *, limit: int) -> li
 def sealed_keypairs(
     connection: Connection, tables: PeerTables, wallet_ids: Collection[int]
 ) -> dict[int, Sealed]:
-    """The sealed keypairs of these wallets; a wallet that is gone has none."""
+    """The sealed keypairs of these wallets; a deleted wallet has none."""
     wallet = tables.wallet
     rows = connection.execute(
         select(wallet.c.id, wallet.c.keypair_json).where(among(connection, wallet.c.id, wallet_ids))
@@ -208,19 +207,19 @@ def sealed_page(
 
 
 def count_by_state(connection: Connection, tables: PeerTables) -> dict[WalletState, int]:
-    """How many wallets there are in each state, zeroes included; for other values see `unknown_values`."""
+    """How many wallets are in each state, zeroes included; for other values see `unknown_values`."""
     counted = _counted(connection, tables.wallet.c.state)
     return {state: counted.get(state.value, 0) for state in WalletState}
 
 
 def count_by_status(connection: Connection, tables: PeerTables) -> dict[PaymentStatus, int]:
-    """How many payments there are of each status, zeroes included; for other values see `unknown_values`."""
+    """How many payments have each status, zeroes included; for other values see `unknown_values`."""
     counted = _counted(connection, tables.payment.c.status)
     return {status: counted.get(status.value, 0) for status in PaymentStatus}
 
 
 def unknown_values(connection: Connection, tables: PeerTables) -> dict[str, int]:
-    """Rows by a wallet state or payment status that the peer does not have; no page by state shows them."""
+    """Counts of rows by a wallet state or payment status that the peer does not have; no page shows these rows."""
     states = _counted(connection, tables.wallet.c.state)
     statuses = _counted(connection, tables.payment.c.status)
     unknown = {

@@ -1,4 +1,4 @@
-"""Turns rows of the peer's tables into the terms everyone here uses, or into the reason why they are none."""
+"""Turns rows of the peer's tables into `lifecycle.terms`, or into the reason why that is not possible."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ SPL = "SPL"
 
 
 class WalletRow(NamedTuple):
-    """A wallet beside its payment, as read; all of one of them is None where only the other is there.
+    """A wallet with its payment, as read; where only one of the two exists, the other's values are None.
 
-    A plain tuple, since a row of SQLAlchemy takes two microseconds for each of its values that is asked for by name.
+    A plain tuple: a row of SQLAlchemy takes two microseconds for each value that is read by name.
     """
 
     wallet_id: int | None
@@ -46,7 +46,7 @@ class PriceRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRow:
-    """A row that cannot be understood, in the place where its wallet would stand; `reason` is for people."""
+    """A row that cannot be understood, in place of its wallet; `reason` is for people."""
 
     wallet_id: int | None
     payment_id: int | None
@@ -54,7 +54,7 @@ class UnreadableRow:
 
 
 class _NotUnderstood(AboutOneRow):
-    """Carries the reason from the part that is wrong to the row that has it."""
+    """Carries the reason from the wrong value to its row."""
 
 
 def wallet_of(row: WalletRow, prices: Sequence[PriceRow]) -> Wallet | UnreadableRow:
@@ -75,8 +75,8 @@ def _payment(payment_id: int, row: WalletRow, prices: Sequence[PriceRow]) -> Pay
     if not prices:
         raise _NotUnderstood(f"payment {payment_id} has no price")
     if not isinstance(row.signature, str | None):
-        # SQLite keeps bytes in a column of text; no event could tell of them.
-        raise _NotUnderstood(f"payment {payment_id} has a signature that is no text")
+        # SQLite keeps bytes in a text column; an event could not hold them.
+        raise _NotUnderstood(f"payment {payment_id} has a signature that is not text")
     return Payment(
         id=payment_id,
         address=_address(row.payment_address, f"payment {payment_id}"),
@@ -120,7 +120,7 @@ def _address(text: object, name: str) -> Pubkey:
         return Pubkey.from_string(str(text))
     except ValueError:
         pass
-    raise _NotUnderstood(f"{name} has an address that is none: {str(text)[:60]!r}")
+    raise _NotUnderstood(f"{name} has an invalid address: {str(text)[:60]!r}")
 
 
 def _state(text: object) -> WalletState:

@@ -1,8 +1,8 @@
-"""Makes the peer's tables where no Django application has made them, equal to what its migrations make.
+"""Creates the peer's tables where no Django application has done so, equal to what its migrations make.
 
-"Equal" goes down to the names of indexes and constraints, so that a Django application that comes later can
-adopt the tables (`migrate --fake-initial`). One thing is left out: the foreign key of `user_id`, as there is
-no user table. Tables of a merchant's own models get the abstract models' columns and no others.
+Equal down to the names of indexes and constraints, so that a later Django application can adopt the tables (`migrate
+--fake-initial`). Only the foreign key of `user_id` is left out: there is no user table. Tables of a merchant's own
+models get the abstract models' columns alone.
 """
 
 import hashlib
@@ -37,14 +37,14 @@ from solpay_pipeline.records.tables import (
 )
 
 _LONGEST_NAME = {"postgresql": 63, "sqlite": 200}
-"""Where Django cuts a name: PostgreSQL's limit, or its own where the database has none."""
+"""Where Django cuts a name: at PostgreSQL's limit, or at its own for SQLite."""
 
 _PATTERN_INDEXES = ("token_type", "mint_address", "symbol")
-"""Indexed or unique varchar columns, for which Django adds a LIKE index on PostgreSQL."""
+"""Varchar columns, indexed or unique: Django adds a LIKE index for them on PostgreSQL."""
 
 
 def create_peer_tables(engine: Engine, tables: PeerTables) -> tuple[str, ...]:
-    """Create those of the peer's tables that are missing, in one transaction; returns their names."""
+    """Create the peer's missing tables in one transaction; returns their names."""
     metadata = _as_migrated(tables, engine.dialect.name)
     with engine.begin() as connection:
         present = set(inspect(connection).get_table_names())
@@ -53,7 +53,7 @@ def create_peer_tables(engine: Engine, tables: PeerTables) -> tuple[str, ...]:
 
 
 def missing_columns(engine: Engine, tables: PeerTables) -> list[str]:
-    """What of the mapped tables the database lacks: `table`, or `table.column`. Empty when all is there."""
+    """What the database lacks of the mapped tables: `table`, or `table.column`."""
     inspector = inspect(engine)
     present = set(inspector.get_table_names())
     missing: list[str] = []
@@ -94,7 +94,7 @@ def _as_migrated(tables: PeerTables, dialect: str) -> MetaData:
 
 
 class _Migrated:
-    """The tables with everything that only matters when they are made, in one database's dialect."""
+    """The tables with everything that matters only at their creation, in one database's dialect."""
 
     def __init__(self, metadata: MetaData, tables: PeerTables, dialect: str) -> None:
         self._metadata = metadata

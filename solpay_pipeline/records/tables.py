@@ -1,7 +1,7 @@
 """The peer's five tables as Django names them (its models.py and migrations, 1.0.0).
 
-Of the payment and the token, which a merchant may replace with models of his own, only the columns of the
-peer's abstract models are mapped: whatever else such a table has is never read nor written.
+A merchant may replace the payment and token models with own ones. Of these only the columns of the peer's abstract
+models are mapped: other columns are never read or written.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Identity,
     MetaData,
     String,
@@ -47,7 +46,7 @@ class PeerTables:
 
     @property
     def all(self) -> tuple[Table, ...]:
-        """Every table, those that are pointed at first."""
+        """Every table, referenced ones first."""
         return (self.wallet, self.token, self.price, self.payment, self.payment_price)
 
 
@@ -136,10 +135,6 @@ def payment_price_columns(payment_column: str) -> tuple[Column[Any], ...]:
         Column(payment_column, BigInteger, nullable=False),
         Column(PRICE_COLUMN, BigInteger, nullable=False),
     )
-
-
-def _is_postgresql(dialect: Dialect) -> bool:
-    return dialect.name == "postgresql"
 
 
 def _id() -> Column[Any]:

@@ -1,8 +1,8 @@
 """Opens and seals the keypairs of one-time wallets, one at a time, only to sign.
 
-A sealed keypair is a Fernet token of `Keypair.to_json()` (the peer's `WalletEncryptionService`), or, where
-encryption is off, that JSON itself. Which of the two holds is configured and never guessed, where the peer
-falls back to plain text silently. Errors name the wallet and nothing else of it.
+A sealed keypair is a Fernet token of `Keypair.to_json()` (the peer's `WalletEncryptionService`), or that JSON itself
+where encryption is off. The settings say which; it is never guessed, while the peer silently falls back to plain text.
+Errors name the wallet and nothing else about it.
 """
 
 import json
@@ -23,32 +23,32 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
 class BadWalletKey(NeedsOperator, ValueError):
-    """A configured Fernet key cannot be used; the text tells which by its place, never the key."""
+    """A configured Fernet key cannot be used. The text says which one by its position, never the key."""
 
 
 class KeyUnreadable(AboutOneRow):
-    """A wallet's keypair cannot be opened; the text names the wallet and why."""
+    """A wallet's keypair cannot be opened; the text names the wallet and the reason."""
 
 
 class KeyMismatch(AboutOneRow):
-    """A wallet's keypair opens, but is not the one of its payment's address: it must not sign."""
+    """A wallet's keypair opens, but does not belong to its payment's address: it must not sign."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What stands in `keypair_json`, kept out of every repr."""
+    """The content of `keypair_json`, kept out of every repr."""
 
     wallet_id: int
     content: object = field(repr=False)
 
 
 class WalletVault:
-    """Fernet keys, the first of which seals and each of which opens; or none, where nothing is encrypted."""
+    """Fernet keys: the first one seals, any of them opens. None where nothing is encrypted."""
 
     __slots__ = ("_fernets", "_multi")
 
     def __init__(self, keys: Sequence[SecretStr | str], *, encrypted: bool) -> None:
-        """Raises BadWalletKey on a key that is none, and where keys and `encrypted` contradict each other."""
+        """Raises BadWalletKey for an invalid key, and where keys and `encrypted` contradict each other."""
         if encrypted and not keys:
             raise BadWalletKey("wallet keys are missing, and wallets are configured as encrypted")
         if keys and not encrypted:
@@ -57,13 +57,8 @@ class WalletVault:
         self._multi = MultiFernet(self._fernets) if self._fernets else None
 
     def __repr__(self) -> str:
-        """How many keys there are; never which."""
+        """How many keys there are, never the keys."""
         return f"WalletVault({len(self._fernets)} keys)" if self._fernets else "WalletVault(not encrypted)"
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether keypairs are sealed with a key at all."""
-        return self._multi is not None
 
     def open(self, sealed: Sealed, expected: Pubkey) -> Keypair:
         """The keypair of `sealed`, proven to be the one of the address `expected`.
@@ -85,8 +80,8 @@ class WalletVault:
     def reseal(self, sealed: Sealed, expected: Pubkey | None) -> str | None:
         """The same keypair under the first key, or None where it is under that key already.
 
-        The keypair is checked before and after, against the address `expected` or, where the wallet's payment
-        is gone (None), against itself. The token keeps its time of sealing.
+        The keypair is checked before and after: against the address `expected`, or against itself where the wallet's
+        payment is gone (None). The token keeps its time of sealing.
 
         Raises KeyUnreadable, KeyMismatch; KeyUnreadable also where nothing is encrypted.
         """
@@ -98,7 +93,7 @@ class WalletVault:
             return None
         renewed = self._multi.rotate(token).decode()
         if self._opened(Sealed(sealed.wallet_id, renewed)) != before:
-            raise KeyMismatch(f"wallet {sealed.wallet_id}: its keypair changed while it was sealed anew")
+            raise KeyMismatch(f"wallet {sealed.wallet_id}: its keypair changed while it was sealed again")
         return renewed
 
     def _opened(self, sealed: Sealed) -> Keypair:
@@ -114,7 +109,7 @@ class WalletVault:
                 raise KeyUnreadable(
                     f"wallet {sealed.wallet_id}: its keypair is in plain text, but wallets are to be encrypted"
                 )
-            # A lone surrogate, which JSON can hold, would otherwise raise with the content in its text.
+            # A lone surrogate, which JSON can hold, would otherwise raise an error that shows the content.
             plain = (
                 _decrypted(self._multi, content.encode(errors="replace"))
                 if isinstance(content, str)
@@ -140,7 +135,7 @@ def _fernet(key: SecretStr | str, place: int) -> Fernet:
         return Fernet(text.strip().encode())
     except ValueError:
         pass
-    # Raised out here, so that no chained exception holds a piece of the key.
+    # Raised here, so that no chained exception holds a piece of the key.
     which = _ORDINALS[place] if place < len(_ORDINALS) else f"{place + 1}th"
     raise BadWalletKey(f"the {which} wallet key is not a Fernet key (32 bytes in URL-safe base64)")
 
@@ -153,7 +148,7 @@ def _decrypted(fernet: Fernet | MultiFernet, token: bytes) -> str | None:
 
 
 def _keypair(plain: object) -> Keypair | None:
-    """The keypair of 64 numbers, or of the JSON text of them; None unless its halves belong together."""
+    """The keypair in 64 numbers, or in their JSON text; None unless its halves belong together."""
     try:
         numbers = json.loads(plain) if isinstance(plain, str) else plain
         if not isinstance(numbers, list) or len(numbers) != KEYPAIR_BYTES:

@@ -24,7 +24,7 @@ from solpay_pipeline.chain.reading.addresses import (
     associated_token_address,
     can_sign,
 )
-from solpay_pipeline.chain.reading.destinations import read_destinations, receiver_fault
+from solpay_pipeline.chain.reading.destinations import read_destinations
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle, UnreadableMint
@@ -386,20 +386,6 @@ async def test_a_destination_that_cannot_take_money_says_why(ground, node):
     assert (await destination(ground, node, given)).obstacle == f"it belongs to {thief}, not to the receiver"
     reason = (await destination(ground, node, default_frozen)).obstacle
     assert reason == "it does not exist, and new accounts of this mint are frozen"
-
-
-async def test_a_receiver_that_is_no_wallet_is_known_before_anything_is_sent(ground, node):
-    mint = ground.mint()
-    ata = ground.ata(ground.receiver, mint)
-    async with rpc_to(node) as rpc:
-        for address, fault in [
-            (ground.receiver, None),
-            (wallet(ground), None),
-            (ata, "it is a token account or a mint, not a wallet"),
-            (mint.address, "it is a token account or a mint, not a wallet"),
-            (TOKEN_PROGRAM_ID, "it is a program"),
-        ]:
-            assert await receiver_fault(rpc, address, commitment=PROCESSED) == fault
 
 
 def test_an_ata_cannot_sign_and_a_keypair_can():

@@ -158,7 +158,7 @@ async def test_what_a_node_knows_is_not_sent_again() -> None:
 async def test_without_patience_nothing_is_sent() -> None:
     course = Course()
     receipt = await course.run(0.0)
-    assert (receipt.fate, receipt.reason) == (Fate.IN_FLIGHT, "no node has been given it yet")
+    assert (receipt.fate, receipt.reason) == (Fate.IN_FLIGHT, "it has not been sent to any node yet")
     assert (course.calls, course.time.slept) == ([], [])
 
 

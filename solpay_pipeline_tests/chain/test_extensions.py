@@ -13,11 +13,9 @@ from solpay_pipeline.chain.reading.addresses import TOKEN_2022_PROGRAM_ID, TOKEN
 from solpay_pipeline.chain.reading.extensions import (
     Extension,
     MintExtensions,
-    TransferFee,
     UnreadableAccount,
     associated_account_length,
     read_account_extensions,
-    read_mint_extensions,
 )
 from solpay_pipeline.chain.reading.token_state import parse_account, parse_extended_mint, parse_mint
 from solpay_pipeline.lifecycle.holdings import Obstacle
@@ -60,22 +58,12 @@ def test_a_plain_mint_of_either_program_has_no_extensions(ground):
         assert not mint.obstacles
 
 
-def test_a_transfer_fee_is_read_for_this_epoch_and_the_next(ground):
+def test_a_transfer_fee_is_known_by_its_mint(ground):
     mint, extensions = extended(ground, at.TRANSFER_FEE)
     assert mint.has_transfer_fee
+    assert extensions.has_transfer_fee
     assert mint.extensions == ("transfer_fee_config",)
-    fee = TransferFee(epoch=0, maximum=10**12, basis_points=100)
-    assert extensions.transfer_fee.older == extensions.transfer_fee.newer == fee
-    assert extensions.transfer_fee.at(5) == fee
-
-
-def test_the_newer_fee_holds_from_its_epoch_on():
-    older = (3).to_bytes(8, "little") + (10).to_bytes(8, "little") + (100).to_bytes(2, "little")
-    newer = (7).to_bytes(8, "little") + (20).to_bytes(8, "little") + (250).to_bytes(2, "little")
-    value = bytes(64) + (55).to_bytes(8, "little") + older + newer
-    fee = read_mint_extensions(ADDRESS, mint_bytes(entry(1, value))).transfer_fee
-    assert fee.withheld_in_mint == 55
-    assert [fee.at(epoch).basis_points for epoch in (6, 7, 8)] == [100, 250, 250]
+    assert not ground.mint(TOKEN_2022_PROGRAM_ID).has_transfer_fee
 
 
 def test_a_hook_stands_in_the_way_only_where_it_names_a_program(ground):

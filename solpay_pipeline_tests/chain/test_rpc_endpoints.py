@@ -153,7 +153,7 @@ async def test_the_pace_is_kept_over_all_concurrent_calls(
     turns: list[tuple[int, float]] = []
 
     async def call(number: int) -> None:
-        await limiter.turn()
+        await limiter.wait()
         turns.append((number, time.now))
 
     await asyncio.gather(*(call(number) for number in range(5)))

@@ -11,6 +11,7 @@ from solders.keypair import Keypair
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.localnet.tools.seed import TOKEN
 from solpay_pipeline_tests.command_line.warm import Warm
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 
@@ -145,6 +146,11 @@ def test_a_receiver_that_is_a_token_account_stops_before_anything_is_signed(
 def test_a_receiver_that_is_a_mint_stops_before_anything_is_signed(warm: Warm, tmp_path: Path) -> None:
     with busy_shop(tmp_path) as (shop, _):
         assert_blocked(warm, shop, str(next(iter(shop.decimals))), "a token account or a mint, not a wallet")
+
+
+def test_a_receiver_that_is_a_program_stops_before_anything_is_signed(warm: Warm, tmp_path: Path) -> None:
+    with busy_shop(tmp_path) as (shop, _):
+        assert_blocked(warm, shop, str(TOKEN), "a program, not a wallet")
 
 
 def assert_blocked(warm: Warm, shop: Shop, receiver: str, words: str) -> None:

@@ -127,9 +127,9 @@ def test_what_may_still_land_counts_from_its_record_on_and_what_never_will_does_
     limits = SpendingLimits(per_run=None, per_day=1_000)
     run = RunRef("a", "sweep")
     with engine.begin() as connection:
-        transactions.record(connection, entry(1, 900), run, NOON - timedelta(days=1))
-        transactions.record(connection, entry(2, 300, 400), run, NOON)
-        transactions.record(connection, entry(3, 300), RunRef("b", "sweep"), NOON)
+        transactions.record_all(connection, [entry(1, 900)], run, NOON - timedelta(days=1))
+        transactions.record_all(connection, [entry(2, 300, 400)], run, NOON)
+        transactions.record_all(connection, [entry(3, 300)], RunRef("b", "sweep"), NOON)
 
     def spent_with(more: int) -> None:
         with reading(engine) as connection:
@@ -167,8 +167,8 @@ def test_processes_that_overlap_share_the_day_to_the_last_lamport(engine: sa.Eng
             try:
                 with engine.begin() as connection:
                     spending.take_turns(connection, limits)
-                    transactions.record(
-                        connection, entry(worker * 10 + turn, 100), RunRef(f"{worker}", "sweep"), NOON
+                    transactions.record_all(
+                        connection, [entry(worker * 10 + turn, 100)], RunRef(f"{worker}", "sweep"), NOON
                     )
                     spending.check(connection, limits, f"{worker}", NOON)
             except LimitReached:

@@ -30,7 +30,7 @@ def spend(
     end: TransactionState | None = None,
 ) -> None:
     entry = NewTransaction(signature, b"wire", 1, 1, "sweep", 1, fee, (), rent)
-    transactions.record(connection, entry, run, at)
+    transactions.record_all(connection, [entry], run, at)
     if end is not None:
         transactions.close(connection, signature, from_state=RECORDED, to_state=end, now=at)
 
@@ -209,7 +209,7 @@ def test_several_transactions_are_recorded_together_or_not_at_all(connection: Co
         NewTransaction(f"tx {n}", b"wire", 1, 1, "sweep", 2, 10, (leg(n),), rent_paid=n) for n in (1, 2)
     ]
     transactions.record_all(connection, several, RUN, NOON)
-    assert [one.wallet_ids for one in transactions.open_transactions(connection)] == [(1,), (2,)]
+    assert [transactions.wallets_of(connection, f"tx {n}") for n in (1, 2)] == [[1], [2]]
     assert [
         *connection.execute(
             sa.select(transactions.transaction.c.rent_paid).order_by(transactions.transaction.c.id)

@@ -27,8 +27,8 @@ def land(
     connection: Connection, signature: str, *, wallet: int, end: TransactionState | None, run: RunRef = RUN
 ) -> None:
     actions = (LAMPORTS, TOKENS, HARVEST, CLOSE)
-    transactions.record(
-        connection, entry(signature, leg(wallet, *actions), fee=10 ** (wallet - 1)), run, NOON
+    transactions.record_all(
+        connection, [entry(signature, leg(wallet, *actions), fee=10 ** (wallet - 1))], run, NOON
     )
     if end is not None:
         transactions.close(

@@ -286,5 +286,5 @@ def test_faults_come_from_a_file(tmp_path: Path) -> None:
         '{"faults": [{"kind": "latency", "seconds": -1}]}',
     ):
         path.write_text(content)
-        with pytest.raises(ValueError, match=r"faults\.json is no file of faults"):
+        with pytest.raises(ValueError, match=r"faults\.json is not a file of faults"):
             load_faults(path)

@@ -134,10 +134,10 @@ def test_a_program_from_a_file_runs_and_survives_a_restart(tmp_path: Path, walle
     resumed.advance(5)
     assert error(resumed) == {"InstructionError": [0, "InvalidInstructionData"]}
     elf.write_bytes(b"#!/bin/sh")
-    with pytest.raises(ValueError, match="is no program"):
+    with pytest.raises(ValueError, match="is not a program"):
         Launch(programs=[f"{address}={elf}"]).chain(MANUAL)
     elf.write_bytes(b"\x7fELF and no more")
-    with pytest.raises(ValueError, match="is no program that runs"):
+    with pytest.raises(ValueError, match="is not a program that runs"):
         Launch(programs=[f"{address}={elf}"]).chain(MANUAL)
     with pytest.raises(ValueError, match="ADDRESS=FILE"):
         Launch(programs=[str(elf)]).chain(MANUAL)

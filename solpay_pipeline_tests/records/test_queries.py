@@ -239,12 +239,12 @@ def test_counts_know_every_state_and_name_unknown_ones(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("table", "values", "reason"),
     [
-        ("payment", {"payment_address": "0OIl"}, "an address that is none"),
-        ("payment", {"payment_address": ""}, "an address that is none"),
+        ("payment", {"payment_address": "0OIl"}, "an invalid address"),
+        ("payment", {"payment_address": ""}, "an invalid address"),
         ("payment", {"status": "refunded"}, "unknown payment status 'refunded'"),
         ("price", {"amount_in_crypto": Decimal(0)}, "not an amount above zero"),
         ("price", {"amount_in_crypto": Decimal(-1)}, "not an amount above zero"),
-        ("token", {"token_type": "SPL", "mint_address": "nonsense"}, "an address that is none"),
+        ("token", {"token_type": "SPL", "mint_address": "nonsense"}, "an invalid address"),
     ],
 )
 def test_a_row_that_cannot_be_understood_stands_in_its_place_with_the_reason(

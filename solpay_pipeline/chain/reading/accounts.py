@@ -1,8 +1,8 @@
 """Reads what wallets hold: lamports, token accounts and mints, a hundred accounts a call.
 
-Wallets are concatenated into one list of keys, so that the number of calls follows the number of accounts,
-not of wallets. An account that exists and cannot be understood is named in `Holdings.unreadable`, never
-taken for an empty one. RPC errors pass through untouched: no answer is no holding.
+All wallets' accounts are read in one list, so that the number of calls depends on accounts, not on wallets. An account
+that exists and cannot be understood is named in `Holdings.unreadable` and never taken for an empty one. RPC errors are
+passed on: without an answer there is no holding.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ async def read_mints(
 
 
 def usable_mints(accounts: Iterable[tuple[Pubkey, Account | None]]) -> dict[Pubkey, Mint]:
-    """Those of some accounts, each with its address, that are mints which can be used."""
+    """The usable mints among some accounts, each given with its address."""
     read = (_mint_at(address, account) for address, account in accounts)
     return {mint.address: mint for mint in read if isinstance(mint, Mint)}
 
@@ -56,8 +56,7 @@ async def read_holdings(
     """What each wallet holds, in the order of `wallets`: pairs of owner and the mints it is expected to hold.
 
     `mints` comes from `read_mints`; a mint that is unreadable there, or missing, is `unreadable` in every
-    wallet. All holdings carry the lowest slot of the answers: what they show was true at that slot or
-    later.
+    wallet. All holdings carry the answers' lowest slot: what they show was true at that slot or later.
     """
     keys = _keys(wallets, mints)
     found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
@@ -74,8 +73,8 @@ async def read_holdings_and_mints(
 ) -> tuple[list[Holdings], dict[Pubkey, Mint | UnreadableMint]]:
     """As `read_holdings` and `read_mints`, in the same calls where all mints are `known` from an earlier read.
 
-    Of what is known only the program counts, since the addresses of accounts are made with it. A mint that is under
-    another one now has all read again.
+    Only the program of a known mint is used, since it is part of the accounts' addresses. Where a mint's program has
+    changed, everything is read again.
     """
     wanted = list(dict.fromkeys(mint for _, expected in wallets for mint in expected))
     if all(mint in known for mint in wanted):
@@ -98,9 +97,9 @@ async def discover(
     *,
     commitment: Commitment,
 ) -> Holdings:
-    """`holdings` with every other token account that the wallet owns: of unexpected mints, or not at an ATA.
+    """`holdings` and all other token accounts of the wallet: those of unexpected mints, or not at an ATA.
 
-    Two calls a wallet (getTokenAccountsByOwner for each token program) and the mints that `mints` lacks. A
+    Costs two calls a wallet (getTokenAccountsByOwner for each token program), and reads the mints that `mints` lacks. A
     node without that index refuses (-32010), which is raised.
     """
     seen = {token.account for token in holdings.tokens}
@@ -114,7 +113,7 @@ async def discover(
         try:
             mint_of[address] = parse_account(address, account).mint
         except UnreadableAccount as error:
-            # Without a mint to name it by, the account stands for itself.
+            # No mint is known to name it by: its own address does.
             unreadable[address] = error.reason
     missing = [mint for mint in mint_of.values() if mint not in mints]
     known = {**mints, **await read_mints(rpc, missing, commitment=commitment)}
@@ -141,7 +140,7 @@ async def _read(
 def _keys(
     wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]], mints: Mapping[Pubkey, Mint | UnreadableMint]
 ) -> list[Pubkey]:
-    """Each owner and its accounts of the mints that could be read."""
+    """Each owner, and its accounts of the readable mints."""
     keys: list[Pubkey] = []
     for owner, wanted in wallets:
         keys.append(owner)

@@ -46,8 +46,7 @@ __all__ = [
 def associated_token_address(owner: Pubkey, mint: Pubkey, program: Pubkey) -> Pubkey:
     """The ATA of `owner` for `mint`, a mint of the token program `program`.
 
-    Seeds are [owner, token program, mint] (solana-program/associated-token-account
-    `interface/src/address.rs`).
+    Seeds are [owner, token program, mint] (solana-program/associated-token-account `interface/src/address.rs`).
     """
     address, _bump = Pubkey.find_program_address(
         [bytes(owner), bytes(program), bytes(mint)], ASSOCIATED_TOKEN_PROGRAM_ID
@@ -56,10 +55,9 @@ def associated_token_address(owner: Pubkey, mint: Pubkey, program: Pubkey) -> Pu
 
 
 def can_sign(address: Pubkey) -> bool:
-    """Tell whether `address` can belong to a keypair; off the curve lie the addresses that programs derive.
+    """Whether `address` can belong to a keypair; the addresses that programs derive are off the curve.
 
-    A receiver off the curve is a vault of some program. It can take money, but an ATA of it that was typed
-    in as the receiver looks just the same, and what is sent to the ATA of an ATA comes back only by
-    RecoverNested.
+    A receiver off the curve is a vault of some program, and can take money. But an ATA that was entered as the receiver
+    by mistake looks the same, and what is sent to the ATA of an ATA is recovered only by RecoverNested.
     """
     return address.is_on_curve()

@@ -1,6 +1,6 @@
-"""The chain's own time, read as an account: the Clock sysvar of a bank holds the time of that bank's block.
+"""The chain's own time, read as an account: a bank's Clock sysvar holds the time of its block.
 
-It comes along with other accounts in one call, at their slot; getBlockTime tells the same and costs a call of its own.
+It is read together with other accounts, at their slot; getBlockTime says the same and costs a call.
 """
 
 import struct
@@ -22,11 +22,11 @@ _LAYOUT: Final = struct.Struct("<QqQQq")
 
 
 def time_of_slot(account: Account | None, slot: int) -> datetime | None:
-    """The block time of `slot`, None where the account does not tell it: it is no clock, or that of another slot."""
+    """The block time of `slot`, None where the account is not a clock or is that of another slot."""
     if account is None or account.owner != SYSVAR_PROGRAM or len(account.data) != _LAYOUT.size:
         return None
-    told_slot, _, _, _, unix_time = _LAYOUT.unpack(account.data)
-    if told_slot != slot or unix_time <= 0:
+    clock_slot, _, _, _, unix_time = _LAYOUT.unpack(account.data)
+    if clock_slot != slot or unix_time <= 0:
         return None
     try:
         return datetime.fromtimestamp(unix_time, UTC)
@@ -35,7 +35,7 @@ def time_of_slot(account: Account | None, slot: int) -> datetime | None:
 
 
 async def first_block_time(rpc: Rpc, slots: Sequence[int]) -> datetime:
-    """The time of the first of these slots that has one; a slot may be skipped, or too young.
+    """The time of the first of these slots that has one; a slot may be skipped or too new.
 
     Raises `MalformedAnswer`.
     """

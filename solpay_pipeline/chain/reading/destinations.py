@@ -1,7 +1,7 @@
-"""Reads whether the receiver's accounts can take what wallets are about to send.
+"""Reads whether the receiver's accounts can take what wallets will send.
 
-One look for all mints of a run. A destination that cannot take its token comes back with the obstacle in
-words, so that the wallets of that mint are set aside and the others go on.
+All mints of a run are read at once. A destination that cannot take its token is returned with the obstacle in words:
+the wallets of that mint are set aside and the others go on.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,6 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain.reading.accounts import NO_ACCOUNT, is_bare
 from solpay_pipeline.chain.reading.addresses import (
     TOKEN_2022_PROGRAM_ID,
-    TOKEN_PROGRAMS,
     associated_token_address,
 )
 from solpay_pipeline.chain.reading.extensions import BASE_LENGTH, UnreadableAccount, associated_account_length
@@ -27,9 +26,8 @@ from solpay_pipeline.lifecycle.terms import Commitment
 class Destination:
     """The receiver's ATA of one mint.
 
-    `size` is the account's length in bytes, the real one or that of the account to be created, for the rent
-    that `Rpc.minimum_balance` tells. `obstacle` is None where tokens can be sent to it, after its creation
-    if it doesn't exist.
+    `size` is the length in bytes of the account, or of the one to be created; `Rpc.minimum_balance` gives its rent.
+    `obstacle` is None where tokens can be sent to it, after its creation if it does not exist.
     """
 
     ata: Pubkey
@@ -42,9 +40,7 @@ class Destination:
 async def read_destinations(
     rpc: Rpc, receiver: Pubkey, mints: Iterable[Mint], *, commitment: Commitment
 ) -> dict[Pubkey, Destination]:
-    """The receiver's ATAs by mint address; the mints are read anew, since their state decides for a missing
-    ATA.
-    """
+    """The receiver's ATAs by mint address. The mints are read again: their state decides about a missing ATA."""
     wanted = list({mint.address: mint for mint in mints}.values())
     if not wanted:
         return {}
@@ -57,23 +53,6 @@ async def read_destinations(
         else _existing(mint, ata, account, receiver)
         for mint, ata, account, mint_account in zip(wanted, atas, accounts, mint_accounts, strict=True)
     }
-
-
-async def receiver_fault(rpc: Rpc, receiver: Pubkey, *, commitment: Commitment) -> str | None:
-    """Why `receiver` cannot be a merchant's wallet, None if it can: it is a token account, a mint, or a
-    program.
-
-    What is sent to the ATA of a token account is recovered with trouble, to that of a mint or a program
-    never. A vault that a program owns is fine, and so is an address that has never been used.
-    """
-    (account,) = (await rpc.accounts([receiver], commitment=commitment)).accounts
-    if account is None:
-        return None
-    if account.executable:
-        return "it is a program"
-    if account.owner in TOKEN_PROGRAMS:
-        return "it is a token account or a mint, not a wallet"
-    return None
 
 
 def _existing(mint: Mint, ata: Pubkey, account: Account, receiver: Pubkey) -> Destination:

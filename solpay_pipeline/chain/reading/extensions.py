@@ -1,9 +1,8 @@
 """Reads the extensions that Token-2022 appends to mints and token accounts.
 
-After the 165 bytes of a classic account (a mint is padded to as many) comes one byte for the account's
-type, then entries of type (u16 LE), length (u16 LE) and value (solana-program/token-2022
-`interface/src/extension/mod.rs`). The bytes are a stranger's: whatever they hold, the only error is
-`UnreadableAccount`.
+After the 165 bytes of a classic account (a mint is padded to as many) comes one byte for the account's type, then
+entries of type (u16 LE), length (u16 LE) and value (solana-program/token-2022 `interface/src/extension/mod.rs`).
+Strangers write these bytes: the only error that they can cause is `UnreadableAccount`.
 """
 
 from collections.abc import Iterator
@@ -19,11 +18,10 @@ BASE_LENGTH: Final = 165
 ENTRIES_OFFSET: Final = BASE_LENGTH + 1
 ENTRY_HEADER_LENGTH: Final = 4
 MULTISIG_LENGTH: Final = 355
-"""Length of a multisig account; the program pads a token account that would be as long, to tell them
-apart."""
+"""Length of a multisig account; the program pads a token account of the same length, to distinguish them."""
 
 ZERO_CIPHERTEXT: Final = bytes(64)
-"""What the program takes for an ElGamal balance of nothing when it closes (`EncryptedBalance::zeroed`)."""
+"""An empty ElGamal balance, as the program checks for it when it closes (`EncryptedBalance::zeroed`)."""
 
 
 class UnreadableAccount(Permanent):
@@ -87,37 +85,15 @@ ACCOUNT_BYTES_OF_MINT_EXTENSION: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class TransferFee:
-    """What a transfer costs its receiver from `epoch` on: `basis_points` of the amount, at most `maximum`."""
-
-    epoch: int
-    maximum: int
-    basis_points: int
-
-
-@dataclass(frozen=True, slots=True)
-class TransferFeeConfig:
-    """A mint's two transfer fees: `newer` holds from its epoch on, `older` before."""
-
-    older: TransferFee
-    newer: TransferFee
-    withheld_in_mint: int
-
-    def at(self, epoch: int) -> TransferFee:
-        """The fee that the program takes in `epoch`."""
-        return self.newer if epoch >= self.newer.epoch else self.older
-
-
-@dataclass(frozen=True, slots=True)
 class MintExtensions:
     """The extensions of a mint; `names` lists all of them, known or not, in the order of the bytes."""
 
     names: tuple[str, ...] = ()
-    transfer_fee: TransferFeeConfig | None = None
+    has_transfer_fee: bool = False
     default_frozen: bool = False
     non_transferable: bool = False
     hook_program: Pubkey | None = None
-    """The program that every transfer calls; None also where the extension is there and names nobody."""
+    """The program that every transfer calls; None also where the extension names no program."""
     permanent_delegate: Pubkey | None = None
     paused: bool = False
 
@@ -145,17 +121,10 @@ def read_mint_extensions(address: Pubkey, content: bytes) -> MintExtensions:
     Raises `UnreadableAccount` where entries are cut short, doubled, or not as long as their type is.
     """
     entries = _entries(address, content, AccountType.MINT)
-    # two authorities of 32 bytes, the withheld amount of 8, then both fees, 18 bytes each.
-    fee = _value(address, entries, Extension.TRANSFER_FEE_CONFIG, 108)
     return MintExtensions(
         names=tuple(_name(kind) for kind in entries),
-        transfer_fee=None
-        if fee is None
-        else TransferFeeConfig(
-            older=_transfer_fee(fee[72:90]),
-            newer=_transfer_fee(fee[90:108]),
-            withheld_in_mint=int.from_bytes(fee[64:72], "little"),
-        ),
+        # Two authorities of 32 bytes, the withheld amount of 8, then two fees of 18.
+        has_transfer_fee=_value(address, entries, Extension.TRANSFER_FEE_CONFIG, 108) is not None,
         default_frozen=_byte(address, entries, Extension.DEFAULT_ACCOUNT_STATE, 1) == 2,
         non_transferable=Extension.NON_TRANSFERABLE in entries,
         hook_program=_pubkey(address, entries, Extension.TRANSFER_HOOK, offset=32, length=64),
@@ -185,8 +154,7 @@ def read_account_extensions(address: Pubkey, content: bytes) -> AccountExtension
 
 
 def associated_account_length(extensions: MintExtensions, *, token_2022: bool) -> int:
-    """Bytes of a fresh ATA of a mint: 165 for a classic one, 170 for Token-2022, more by the mint's
-    extensions.
+    """Bytes of a new ATA of a mint: 165 for a classic one, 170 for Token-2022, more by the mint's extensions.
 
     The ATA program adds ImmutableOwner to every account of Token-2022.
     """
@@ -220,7 +188,7 @@ def _entries(address: Pubkey, content: bytes, expected: AccountType) -> dict[int
 
 def _walk(address: Pubkey, content: bytes) -> Iterator[tuple[int, bytes]]:
     offset = ENTRIES_OFFSET
-    # The program itself reads until a type of 0 or until no whole type fits any more.
+    # As the program does: until a type of 0, or until no whole type fits.
     while offset + 2 <= len(content):
         kind = int.from_bytes(content[offset : offset + 2], "little")
         if kind == 0:
@@ -260,11 +228,3 @@ def _pubkey(
     if value is None or not any(value[offset : offset + 32]):
         return None
     return Pubkey.from_bytes(value[offset : offset + 32])
-
-
-def _transfer_fee(value: bytes) -> TransferFee:
-    return TransferFee(
-        epoch=int.from_bytes(value[0:8], "little"),
-        maximum=int.from_bytes(value[8:16], "little"),
-        basis_points=int.from_bytes(value[16:18], "little"),
-    )

@@ -1,8 +1,7 @@
 """Reads all that came to a wallet and left it, as a statement, from balances before and after each transaction.
 
-Log text is never looked at: p-token writes none, and a payment through another program counts like any
-other. A history that is longer than the limit (`HistoryTooLong`) or has a hole (`HistoryIncomplete`) is an
-error, not a short list.
+Log text is not used: p-token writes none, and a payment through another program counts like any other. A history longer
+than the limit (`HistoryTooLong`) or with a hole (`HistoryIncomplete`) is an error, not a short list.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -31,16 +30,16 @@ PAGE: Final = 1_000
 """Most signatures that getSignaturesForAddress gives at once."""
 
 SHORTEST_FULL_PAGE: Final = 100
-"""A page of so many may be cut by a provider's own limit, a shorter one is the last."""
+"""A page of at least this length may be cut by a provider's own limit; a shorter one is the last."""
 
 RESTARTS: Final = 2
-"""How often paging begins anew where a node doesn't know the cursor, that another node gave."""
+"""How often paging starts again where a node does not know the cursor that another node gave."""
 
 TRANSACTIONS_AT_ONCE: Final = 64
-"""Transactions asked for before their answers are taken in; bounds memory, the client bounds the calls."""
+"""Transactions asked for at a time. It bounds memory; the client bounds the calls."""
 
 NEWEST: Final = 8
-"""Of an address with so many transactions or more the whole history is read: a one-time wallet has two, or a few."""
+"""The whole history of an address with at least this many transactions is read: a one-time wallet has two, or a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +54,15 @@ class History:
 
 
 class HistoryTooLong(Permanent):
-    """An address has more transactions than may be read; somebody sends it dust, or it is no one-time
-    wallet.
-    """
+    """An address has more transactions than may be read: somebody sends it dust, or it is not a one-time wallet."""
 
 
 class HistoryIncomplete(Transient):
-    """A node lists a transaction that it cannot give; what it moved is not known."""
+    """A node lists a transaction that it cannot return; what it moved is not known."""
 
 
 UNTOLD: Final = (HistoryTooLong, HistoryIncomplete, UnknownCursor, UnsupportedVersion, MalformedAnswer)
-"""What keeps one wallet's history from being told and says nothing of any other's."""
+"""Why one wallet's history cannot be read; they say nothing about any other's."""
 
 
 async def read(
@@ -87,14 +84,13 @@ async def read(
     `without`. A token balance counts where its account's owner is `owner` at that time, at whatever address. `homes`
     are where money is home (`statement_of`).
 
-    With `min_context_slot` no node is believed that has not come so far: one that lags does not list what a fresher one
-    has shown already.
+    With `min_context_slot` only nodes that have reached that slot are believed: one that lags does not list what a
+    newer one has shown already.
 
     Failed transactions moved nothing and do not count.
 
-    Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included),
-    `HistoryIncomplete`, and the RPC's own errors. There is no history of blocks that are only processed:
-    `processed` is read as `confirmed`.
+    Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included), `HistoryIncomplete`,
+    and the RPC's own errors. There is no history of blocks that are only processed: `processed` is read as `confirmed`.
     """
     commitment = Commitment.CONFIRMED if commitment is Commitment.PROCESSED else commitment
     listed: dict[str, SignatureRecord] = {}

@@ -1,7 +1,7 @@
 """Reads the bytes of mints and token accounts of both token programs into what the rules work with.
 
-Whatever bytes a stranger put there, the only error is `UnreadableAccount`; a state that is read but stands
-in the way of moving or closing comes back as an obstacle or a reason in words.
+Strangers write these bytes: the only error that they can cause is `UnreadableAccount`. A state that prevents moving or
+closing is returned as an obstacle, or as a reason in words.
 """
 
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ FROZEN_STATE: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class TokenAccount:
-    """A token account as its bytes tell, amounts in base units, `lamports` its whole balance.
+    """A token account as its bytes say. Amounts are base units, `lamports` its whole balance.
 
-    `native_reserve` is None except for wrapped SOL, where it is the rent in lamports that isn't money.
+    `native_reserve` is the rent in lamports of a wrapped SOL account, None for other mints.
     """
 
     address: Pubkey
@@ -50,8 +50,8 @@ class TokenAccount:
 def parse_mint(address: Pubkey, account: Account) -> Mint:
     """The mint at `address`. Raises `UnreadableAccount` where there is none.
 
-    Extensions that this program doesn't know are listed by number and stand in nobody's way: the simulation
-    before the send decides about them.
+    Extensions that this program does not know are listed by number and are no obstacle: the simulation before the send
+    decides.
     """
     mint, _extensions = parse_extended_mint(address, account)
     return mint
@@ -75,16 +75,14 @@ def parse_extended_mint(address: Pubkey, account: Account) -> tuple[Mint, MintEx
         program=account.owner,
         decimals=content[44],
         obstacles=frozenset(obstacle for obstacle, stands in obstacles.items() if stands),
-        has_transfer_fee=extensions.transfer_fee is not None,
+        has_transfer_fee=extensions.has_transfer_fee,
         extensions=extensions.names,
     )
     return mint, extensions
 
 
 def parse_account(address: Pubkey, account: Account) -> TokenAccount:
-    """The token account at `address`, whoever it belongs to. Raises `UnreadableAccount` where there is
-    none.
-    """
+    """The token account at `address`, of any owner. Raises `UnreadableAccount` where there is none."""
     content = _content(address, account, "token account")
     # A longer one of the classic program is a multisig; one of Token-2022 must have an account type byte.
     if len(content) < BASE_LENGTH or (account.owner == TOKEN_PROGRAM_ID and len(content) != BASE_LENGTH):
@@ -109,11 +107,10 @@ def parse_account(address: Pubkey, account: Account) -> TokenAccount:
 
 
 def parse_token_account(address: Pubkey, account: Account, *, owner: Pubkey, mint: Mint) -> TokenHolding:
-    """The token account at `address` as a holding of the wallet `owner`, with all that stands in its way.
+    """The token account at `address` as a holding of the wallet `owner`, with its obstacles.
 
-    Obstacles of the mint are among the holding's own. Of wrapped SOL the amount is what a SyncNative would
-    make it, since `instructions.lower` syncs before it moves. Raises `UnreadableAccount`, also for another
-    mint's account.
+    The mint's obstacles are among them. The amount of wrapped SOL is what SyncNative would make it, since
+    `instructions.lower` syncs before it moves. Raises `UnreadableAccount`, also for an account of another mint.
     """
     state = parse_account(address, account)
     if state.mint != mint.address or state.program != mint.program:

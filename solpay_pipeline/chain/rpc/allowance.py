@@ -1,17 +1,18 @@
 """How many calls an endpoint lets through in which time, learned from a refusal that says how long to wait.
 
-Public endpoints count calls in windows of some seconds (solana.com/docs/references/clusters). Whoever was refused once
-knows the window and how much of it was his: he then stops by himself, instead of being refused in every window anew.
+Public endpoints count calls in windows of some seconds (solana.com/docs/references/clusters). One refusal shows how
+long the window is and how many calls fit. From then on we stop before the limit, instead of being refused in every
+window.
 """
 
 FEWEST = 32
-"""Fewer calls than this before a refusal tell nothing of a window: others were served, or it was chance."""
+"""A refusal after fewer calls than this says nothing about a window: others used it up, or it was chance."""
 
 
 class Allowance:
     """Counts what an endpoint lets through. Times are seconds of one clock.
 
-    A refusal in a window that was not used up shows that what was learned does not hold: it is forgotten.
+    A refusal before the learned limit shows that the limit is wrong: it is forgotten.
     """
 
     def __init__(self) -> None:
@@ -22,7 +23,7 @@ class Allowance:
         self._seconds = 0.0
 
     def take(self, now: float) -> float | None:
-        """Count one call that is about to be made, or tell until when none would be let through."""
+        """Count one call that is about to be made: None, or the time until which it would be refused."""
         if self._begun is None or now >= self._ends:
             self._begin(now)
         if self._most is not None and self._passed >= self._most:

@@ -1,6 +1,4 @@
-"""What the chain answers, as frozen values; amounts are integers in lamports or base units, times are aware
-UTC.
-"""
+"""What the chain answers, as frozen values. Amounts are integers in lamports or base units, times are aware UTC."""
 
 import json
 from dataclasses import dataclass
@@ -30,9 +28,7 @@ class RecentBlockhash:
 
 @dataclass(frozen=True, slots=True)
 class AccountsAt:
-    """Accounts in the order asked for, None where there is none. `slot` is the lowest of the answers' context
-    slots.
-    """
+    """Accounts in the order asked for, None where there is none. `slot` is the answers' lowest context slot."""
 
     slot: int
     accounts: tuple[Account | None, ...]
@@ -40,9 +36,7 @@ class AccountsAt:
 
 @dataclass(frozen=True, slots=True)
 class SignatureStatus:
-    """What a node knows of a signature: `err` is the TransactionError as JSON text, `raw_err` as decoded
-    JSON.
-    """
+    """What a node knows about a signature. `err` is the TransactionError as JSON text, `raw_err` as decoded JSON."""
 
     slot: int
     confirmation: Commitment
@@ -52,9 +46,7 @@ class SignatureStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusesAt:
-    """Statuses in the order asked for, None where unknown. `slot` is the lowest of the answers' context
-    slots.
-    """
+    """Statuses in the order asked for, None where unknown. `slot` is the answers' lowest context slot."""
 
     slot: int
     statuses: tuple[SignatureStatus | None, ...]
@@ -84,8 +76,8 @@ class SignatureRecord:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Lines of an address' history, newest first, and the oldest slot of which the node that gave them has the block:
-    of what was before it the page says nothing.
+    """Lines of an address' history, newest first. `first_available_slot` is the oldest slot whose block the node still
+    has: the page says nothing about older ones.
     """
 
     records: tuple[SignatureRecord, ...]
@@ -96,7 +88,7 @@ class HistoryPage:
 class TokenBalance:
     """What the token account at `account_index` of a transaction held, in base units, before or after it.
 
-    `owner` and `program` are None in blocks of before 2021 and 2022, which do not record them.
+    `owner` is None in blocks from before 2021 and `program` in blocks from before 2022, which do not record them.
     """
 
     account_index: int

@@ -1,8 +1,7 @@
-"""Calls that take many items: cut into what a provider accepts, made concurrently, put together in order.
+"""Calls that take many items: split into what a provider accepts, made concurrently, joined in order.
 
-Providers cap a call below what the RPC itself allows (QuickNode's free plan takes 5 signatures where 256 are
-legal). A refused batch is halved until it passes, and the size that passed is kept for the life of the
-client.
+Providers cap a call below what the RPC itself allows (QuickNode's free plan takes 5 signatures where 256 are legal). A
+refused batch is halved until it passes, and the size that passed is kept for the life of the client.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,8 +26,8 @@ class Batcher:
         self._proven = False
 
     async def read(self, items: Sequence[T], reader: Reader[T, A]) -> Batch[A]:
-        """`reader` over all items: the lowest context slot, and all values in order. No items: slot 0,
-        nothing asked.
+        """Call `reader` for all items: the lowest context slot, and all values in order. Without items: slot 0, no
+        call.
 
         Raises what `reader` raises; RpcRejected only when even a single item is refused.
         """
@@ -39,7 +38,7 @@ class Batcher:
     async def _batches(self, items: Sequence[T], reader: Reader[T, A]) -> list[Batch[A]]:
         found: list[Batch[A]] = []
         if items and not self._proven:
-            # One alone to learn the size: many at once would all be refused, and all learn the same.
+            # One batch alone learns the size: many at once would all be refused for the same reason.
             first = items[: self.size]
             found = await self._fitting(first, reader)
             items = items[len(first) :]
@@ -53,7 +52,7 @@ class Batcher:
         try:
             return [await reader(items)]
         except RpcRejected as refusal:
-            # Its subclasses are refusals of the method or of a cursor, which no size mends.
+            # Its subclasses refuse the method or a cursor: a smaller batch does not help.
             if type(refusal) is not RpcRejected or len(items) == 1:
                 raise
         half = (len(items) + 1) // 2

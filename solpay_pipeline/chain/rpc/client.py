@@ -1,8 +1,8 @@
 """The Solana JSON-RPC as the pipeline needs it: typed answers, batches of any size, and typed errors only.
 
-Transient failures are asked again within the retry window, at the next endpoint where there is one; what
-still fails is raised. `send` alone is never repeated here: whether a failed send reached a node is for the
-courier to find out.
+A call that fails in passing is made again within the retry window, at the next endpoint where there is one; then its
+error is raised. `send` alone is never repeated here: whether a failed send reached a node is for `sending/broadcast.py`
+to find out.
 """
 
 import asyncio
@@ -52,15 +52,14 @@ FEE_ACCOUNTS = 128
 """Addresses that getRecentPrioritizationFees takes."""
 
 WITNESS_WINDOW_SECONDS = 3.0
-"""A witness that cannot answer by then is no witness today; whoever waits for it keeps others waiting."""
+"""A witness that has not answered by then is left out: waiting for one keeps all others waiting."""
 
 NO_BLOCK_CODES = frozenset({-32001, -32007, -32009})
-"""The block was cleaned up, or its slot skipped: there is no time to tell."""
+"""The block was cleaned up, or its slot skipped: it has no time."""
 
 
 class Rpc:
-    """A client of one cluster over one or more endpoints, the first being preferred. Use it as a context
-    manager.
+    """A client of one cluster over one or more endpoints, the first preferred. Use it as a context manager.
 
     Every method raises `Transient` when the retry window is over and `Permanent` at once; `calls` counts the
     HTTP requests by RPC method.
@@ -104,7 +103,7 @@ class Rpc:
         await self.failover.check_cluster(expected)
 
     def witnesses(self) -> tuple["Rpc", ...]:
-        """A client for each endpoint alone, over the same connections and at the same pace, soon content to fail."""
+        """A client for each endpoint alone: same connections, same pace, a short retry window."""
         return tuple(self._alone(node) for node in self.failover.nodes)
 
     async def genesis_hash(self) -> str:
@@ -114,13 +113,12 @@ class Rpc:
     async def latest_blockhash(self, commitment: Commitment) -> RecentBlockhash:
         """A blockhash to sign with, from a node whose numbers make sense (docs/solana.md#when-a-signature-is-dead).
 
-        A node that answers the slot for the height counts as failing: MalformedAnswer, after the retry
-        window.
+        A node that answers with the slot instead of the height has failed: MalformedAnswer, after the retry window.
         """
         return await self.failover.ask(lambda node: _sane_blockhash(node, commitment))
 
     async def block_height(self, commitment: Commitment) -> int:
-        """Blocks below the newest one at `commitment`: what a blockhash's life is counted in."""
+        """Blocks below the newest one at `commitment`: a blockhash's life is counted in these."""
         return await self._read(parsing.whole, "getBlockHeight", _config(commitment=commitment))
 
     async def slot(self, commitment: Commitment) -> int:
@@ -128,7 +126,7 @@ class Rpc:
         return await self._read(parsing.whole, "getSlot", _config(commitment=commitment))
 
     async def block_time(self, slot: int) -> datetime | None:
-        """When the block of `slot` was made, None where it has none or it is not known any more."""
+        """When the block of `slot` was made, None where there is none or the node no longer knows."""
         try:
             return await self._read(parsing.block_time, "getBlockTime", slot)
         except RpcRejected as refusal:
@@ -139,7 +137,7 @@ class Rpc:
     async def accounts(
         self, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None = None
     ) -> AccountsAt:
-        """Any number of accounts, a hundred a call. No key: nothing asked, slot 0."""
+        """Any number of accounts, a hundred a call. Without keys: slot 0, no call."""
         method = "getMultipleAccounts"
         config = _config(commitment=commitment, encoding="base64", minContextSlot=min_context_slot)
 
@@ -153,9 +151,9 @@ class Rpc:
         return AccountsAt(slot, accounts)
 
     async def statuses(self, signatures: Sequence[str], *, search_history: bool = False) -> StatusesAt:
-        """What became of any number of signatures, 256 a call.
+        """The status of any number of signatures, 256 a call.
 
-        Without `search_history` a node looks only at its newest 150 blocks or so, and null means little.
+        Without `search_history` a node looks at its newest 150 blocks or so, and null means little.
         """
         method = "getSignatureStatuses"
         config = {"searchTransactionHistory": search_history}
@@ -217,7 +215,7 @@ class Rpc:
         return await self._read(parsing.whole, "getMinimumBalanceForRentExemption", size, config)
 
     async def fee_for_message(self, message: MessageV0, commitment: Commitment) -> int:
-        """Lamports that the cluster takes for a message as it stands (getFeeForMessage).
+        """Lamports that the cluster takes for this message (getFeeForMessage).
 
         Raises `NodeBehind` where the node does not know the message's blockhash.
         """
@@ -228,10 +226,9 @@ class Rpc:
         return fee
 
     async def recent_priority_fees(self, accounts: Sequence[Pubkey]) -> tuple[int, ...]:
-        """Lowest landed priority fee of each recent slot, in micro-lamports a compute unit, oldest slot
-        first.
+        """Lowest landed priority fee of each recent slot, in micro-lamports a compute unit, oldest slot first.
 
-        It is a floor by slot, not the market's price. At most 128 writable `accounts`.
+        These are floors, not the market's price. At most 128 writable `accounts`.
         """
         if len(accounts) > FEE_ACCOUNTS:
             raise ValueError(f"at most {FEE_ACCOUNTS} accounts")
@@ -251,8 +248,8 @@ class Rpc:
     ) -> HistoryPage:
         """A page of an address' history, newest first. Raises UnknownCursor where a cursor was pruned.
 
-        Endpoints keep histories of different lengths and lag by different numbers of slots, and any call may go to
-        any of them. Raises NodeBehind where none has reached `min_context_slot`.
+        Endpoints keep histories of different lengths and lag by different numbers of slots, and each call may go to
+        another one. Raises NodeBehind where none has reached `min_context_slot`.
         """
         method = "getSignaturesForAddress"
         config = _config(
@@ -295,7 +292,7 @@ class Rpc:
         return await self._read(parsing.balance, "getBalance", str(key), _config(commitment=commitment))
 
     async def is_healthy(self) -> bool:
-        """Tell whether the node says of itself that it keeps up with the cluster."""
+        """Whether the node says that it keeps up with the cluster."""
 
         async def ask(node: Node) -> bool:
             try:
@@ -306,17 +303,17 @@ class Rpc:
         return await self.failover.ask(ask)
 
     async def first_available_block(self) -> int:
-        """The oldest slot of which the node still has the block."""
+        """The oldest slot whose block the node still has."""
         return await self._read(parsing.whole, "getFirstAvailableBlock")
 
     @property
     def seconds_apart(self) -> float:
-        """The least time between two calls, by the rate limit and the pause that were set; 0 where neither was."""
+        """Seconds between two calls at least, by the rate limit and the pause in the options; 0 without either."""
         return max(node.limiter.interval for node in self.failover.nodes)
 
     @property
     def is_mainnet(self) -> bool:
-        """Tell whether `check_cluster` has found mainnet."""
+        """Whether `check_cluster` has found mainnet."""
         return any(node.genesis == GENESIS["mainnet-beta"] for node in self.failover.nodes)
 
     def _alone(self, node: Node) -> "Rpc":
@@ -325,11 +322,11 @@ class Rpc:
         return alone
 
     async def _read(self, reader: Callable[[Any], T], method: str, *params: object) -> T:
-        """What `reader` makes of the result. An endpoint whose result it cannot read has failed."""
+        """What `reader` makes of the result. Where it cannot read it, the endpoint has failed."""
         return await self.failover.ask(lambda node: node.transport.read(reader, method, params))
 
     async def _ask(self, method: str, *params: object, retry: bool = True) -> Any:
-        """The decoded result, where one that cannot be read says more of what was asked about than of the endpoint."""
+        """The decoded result. Where it cannot be read, the cause is what was asked about rather than the endpoint."""
         return await self.failover.ask(lambda node: node.transport.ask(method, params), retry=retry)
 
 
@@ -354,8 +351,8 @@ def _node(
 async def _sane_blockhash(node: Node, commitment: Commitment) -> RecentBlockhash:
     config = _config(commitment=commitment)
     latest = await node.transport.read(parsing.latest_blockhash, "getLatestBlockhash", [config])
-    await node.limiter.turn()
-    # Asked second, so that the distance can only have shrunk.
+    await node.limiter.wait()
+    # Asked second: the distance between the two can only have shrunk.
     height = await node.transport.read(parsing.whole, "getBlockHeight", [config])
     blockhash, last_valid, slot = latest
     is_mainnet = node.genesis == GENESIS["mainnet-beta"]
@@ -366,16 +363,16 @@ async def _sane_blockhash(node: Node, commitment: Commitment) -> RecentBlockhash
 
 
 async def _history_from(node: Node) -> int:
-    """How far back an endpoint's history goes, asked once."""
+    """The oldest slot of an endpoint's history, asked once."""
     async with node.first_asking:
         if node.history_from is None:
             node.history_from = await node.transport.read(parsing.whole, "getFirstAvailableBlock")
-            await node.limiter.turn()
+            await node.limiter.wait()
         return node.history_from
 
 
 def _config(**settings: object) -> dict[str, object]:
-    """A config object without what is not set: nodes refuse null for some settings."""
+    """A config object without the settings that are None: nodes refuse null for some."""
     return {name: value for name, value in settings.items() if value is not None}
 
 

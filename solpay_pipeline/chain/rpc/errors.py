@@ -1,7 +1,7 @@
-"""What can go wrong between us and an RPC node, as a tree that says whether asking again can help.
+"""What can go wrong between us and an RPC node: a tree of errors that says whether asking again can help.
 
-A `Transient` is no evidence of anything, whatever it carried; a `Permanent` will be the same next time. Texts
-name an endpoint by its host only: the key that providers put in the path or the query never gets here.
+A `Transient` proves nothing, whatever it carries; a `Permanent` will be the same next time. Texts name an endpoint by
+its host only: the key that providers put into the path or the query never gets here.
 """
 
 from solpay_pipeline.base.errors import NeedsOperator, Passing, SolpayError
@@ -33,8 +33,7 @@ class NodeBehind(Transient):
 
 
 class Unreachable(Transient):
-    """No answer to judge: refused or reset connection, timeout, HTTP 5xx, a proxy's HTML page, an internal
-    error.
+    """No answer to judge: connection refused or reset, timeout, HTTP 5xx, a proxy's HTML page, an internal error.
 
     For a transaction this is the dangerous one: it may have landed although the call failed
     (S7 in docs/peer.md#what-its-commands-were-seen-to-do).
@@ -42,7 +41,7 @@ class Unreachable(Transient):
 
 
 class MalformedAnswer(Transient):
-    """An answer that is not one: truncated JSON, another request's id, wrong types, numbers that cannot be.
+    """An answer that cannot be used: truncated JSON, another request's id, wrong types, impossible numbers.
 
     Some providers answered getBlockHeight with the slot, 22 million higher: everything looked expired and was
     paid twice (EdgeApp/edge-currency-accountbased#1107).
@@ -50,11 +49,11 @@ class MalformedAnswer(Transient):
 
 
 class Permanent(ChainError, NeedsOperator):
-    """Asking again will not help; somebody has to change something."""
+    """Asking again will not help; an operator has to change something."""
 
 
 class WrongCluster(Permanent):
-    """The endpoint serves another chain than the settings name: real money by test rules, or the reverse."""
+    """The endpoint serves another chain than the settings name: real money under test rules, or the reverse."""
 
     def __init__(self, expected: str, found: str, endpoint: str) -> None:
         super().__init__(expected, found, endpoint)
@@ -67,15 +66,11 @@ class WrongCluster(Permanent):
 
 
 class Forbidden(Permanent):
-    """HTTP 401, 402 or 403: the key is wrong, the plan is used up, or the public endpoint has blocked our
-    address.
-    """
+    """HTTP 401, 402 or 403: wrong key, plan used up, or our address blocked by a public endpoint."""
 
 
 class RpcRejected(Permanent):
-    """The node understood the request and refuses it. `code` is JSON-RPC's, or the HTTP status where there is
-    none.
-    """
+    """The node understood the request and refuses it. `code` is JSON-RPC's, or else the HTTP status."""
 
     def __init__(self, code: int, message: str, method: str) -> None:
         super().__init__(code, message, method)
@@ -96,9 +91,7 @@ class UnsupportedVersion(RpcRejected):
 
 
 class UnknownCursor(RpcRejected):
-    """-32020: the node has pruned the signature given as `before` or `until`; Agave before 4.0 gave an empty
-    page.
-    """
+    """-32020: the node has pruned the signature given as `before` or `until`. Agave before 4.0 gave an empty page."""
 
 
 class MethodMissing(RpcRejected):

@@ -1,9 +1,8 @@
-"""Which endpoint answers the next call, and when: retries, rests and failover behind one door.
+"""Which endpoint answers the next call, and when: retries, rests and failover.
 
-Every endpoint that fails rests, for as long as it asked or with capped exponential backoff, and whoever comes
-finds it resting: a Retry-After given to one call holds them all. With every endpoint at rest callers wait,
-until their retry window is over; then the last typed error is theirs. An endpoint of another cluster stops
-everything.
+An endpoint that fails rests, for as long as it asked or with capped exponential backoff. It rests for all callers: a
+Retry-After given to one call holds for every call. While all endpoints rest callers wait, until their retry window is
+over; then they get the last typed error. An endpoint of another cluster stops everything.
 """
 
 import asyncio
@@ -35,23 +34,22 @@ GENESIS = {
 """Genesis hashes of the public clusters (solana.com/docs/references/clusters)."""
 
 LOCALNET = "localnet"
-"""Any cluster that is none of the public ones."""
+"""Any cluster that is not one of the public ones."""
 
 BACKOFF_SECONDS = 0.25
 BACKOFF_CAP_SECONDS = 8.0
 """A first failure costs half a slot or so; an outage is asked about every few seconds."""
 
 FORBIDDEN_REST_SECONDS = 60.0
-"""A refused key does not mend by itself, but a fresh plan or a lifted block should be noticed within a run.
-"""
+"""A refused key stays refused, but a new plan or a lifted block should be noticed within a run."""
 
 LONGEST_REST_SECONDS = 3600.0
-"""A Retry-After beyond this is taken for a mistake."""
+"""A longer Retry-After is taken for a mistake."""
 
 
 @dataclass(slots=True)
 class Node:
-    """One endpoint and how it has behaved. `genesis` is None until its cluster has been looked at."""
+    """One endpoint and how it has behaved. `genesis` is None until its cluster has been checked."""
 
     name: str
     transport: Transport
@@ -62,46 +60,44 @@ class Node:
     failures: int = 0
     last_error: ChainError | None = field(default=None, repr=False)
     history_from: int | None = None
-    """The oldest slot of which this endpoint had the block when it was first asked."""
+    """The oldest slot whose block this endpoint had when it was first asked."""
     first_asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     allowance: Allowance = field(default_factory=Allowance, repr=False)
 
     @property
     def is_resting(self) -> bool:
-        """Tell whether this endpoint is to be left alone for now."""
+        """Whether this endpoint must be left alone for now."""
         return self.clock() < self.rest_until
 
     def is_used_up(self) -> bool:
-        """Count a call that is about to be made, or tell that it would be refused: the endpoint then rests."""
+        """Count a call that is about to be made. True where it would be refused: the endpoint then rests."""
         until = self.allowance.take(self.clock())
         if until is not None:
             self.rest_until = max(self.rest_until, until)
         return until is not None
 
     def failed(self, error: ChainError) -> None:
-        """Send the endpoint to rest. Of calls that fail together only the first lengthens the backoff."""
+        """Let the endpoint rest. Of calls that fail together only the first lengthens the backoff."""
         now = self.clock()
         asked = error.retry_after if isinstance(error, Transient) else FORBIDDEN_REST_SECONDS
         if asked is None and self.is_resting:
             return
         self.failures += 0 if self.is_resting else 1
         self.last_error = error
-        # A node that asks for no wait at all gets the backoff still.
+        # A node that asks for no wait at all still gets the backoff.
         rest = max(min(asked or 0.0, LONGEST_REST_SECONDS), _backoff(self.failures))
         self.rest_until = max(self.rest_until, now + rest)
         if isinstance(error, RateLimited) and asked is not None:
             self.allowance.refused(self.rest_until)
 
     def answered(self) -> None:
-        """Forget earlier failures, but not a rest that another call was asked to keep."""
+        """Forget earlier failures, but not a rest that another call was asked for."""
         if not self.is_resting:
             self.failures = 0
 
 
 class Failover:
-    """Asks the first of `nodes` that is not resting, at most `max_concurrency` calls at a time over all of
-    them.
-    """
+    """Asks the first of `nodes` that is not resting. `slots` bounds the calls at a time over all of them."""
 
     def __init__(
         self,
@@ -144,8 +140,8 @@ class Failover:
             node = await self._ready(deadline, error)
             queued_since = self._clock()
             async with self._slots:
-                await node.limiter.turn()
-                # Time in the queue is our own doing and must not eat up the window.
+                await node.limiter.wait()
+                # Time in our own queue must not use up the window.
                 deadline += self._clock() - queued_since
                 if node.is_resting or node.is_used_up():
                     continue
@@ -167,11 +163,11 @@ class Failover:
                     return answer
 
     async def check_cluster(self, expected: str) -> None:
-        """Look at the genesis of every endpoint. One that is down is looked at again before its first use.
+        """Check the genesis hash of every endpoint. One that is down is checked again before its first use.
 
         Raises:
             WrongCluster: an endpoint serves another chain.
-            Transient, Forbidden: no endpoint at all could be asked.
+            Transient, Forbidden: no endpoint could be asked.
         """
         self.cluster = expected
         for node in self.nodes:
@@ -194,7 +190,7 @@ class Failover:
             names = {genesis: name for name, genesis in GENESIS.items()}
             raise WrongCluster(self.cluster, names.get(found, found), node.name)
         node.genesis = found
-        await node.limiter.turn()
+        await node.limiter.wait()
 
     async def _ready(self, deadline: float, error: ChainError | None) -> Node:
         """The first endpoint that is not resting, waiting for one while the window lasts."""
@@ -218,6 +214,6 @@ def _fits(expected: str, found: str) -> bool:
 
 
 def _backoff(failures: int) -> float:
-    """Seconds of rest after so many failures in a row, jittered lest two clients come back as one."""
+    """Seconds of rest after so many failures in a row, jittered so that two clients do not come back together."""
     full = min(BACKOFF_CAP_SECONDS, BACKOFF_SECONDS * 2.0 ** min(failures - 1, 16))
     return full * random.uniform(0.5, 1.0)  # noqa: S311  (nothing secret about it)

@@ -1,4 +1,4 @@
-"""Block heights, and what gives away a node that answers something else for one.
+"""Block heights, and how to recognise a node that answers something else.
 
 Some providers have answered getBlockHeight with the slot, on mainnet 22 million higher: every transaction in
 flight looked expired and was paid again (EdgeApp/edge-currency-accountbased#1107, lifinance/sdk#448).
@@ -12,7 +12,7 @@ MAINNET_SKIPPED_SLOTS = 10_000_000
 
 
 def contradiction(*, last_valid: int, height: int, slot: int, is_mainnet: bool) -> str | None:
-    """Why one node's numbers, read at one commitment, cannot all be right; None where they can.
+    """Why one node's numbers, read at one commitment, cannot all be right; None where they can be.
 
     `last_valid` belongs to the newest blockhash and was read before `height`, so their distance can only have
     shrunk. `slot` may have been read before or after, a blockhash's life apart at the most.

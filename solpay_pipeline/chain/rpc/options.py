@@ -1,4 +1,4 @@
-"""How to reach the chain: endpoints in order of preference, and the manners to be kept with them."""
+"""How to reach the chain: endpoints in order of preference, and how to call them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a node answers. The URL is a secret since providers put their key into it."""
+    """Where a node answers. The URL is a secret: providers put their key into it."""
 
     url: SecretStr
 
@@ -20,9 +20,9 @@ class Endpoint:
 class RpcOptions:
     """How to call.
 
-    `timeout` is for one HTTP request, in seconds. `rate_limit` is in calls a second (0: none) and `sleep` the
-    seconds between two calls; both hold over all endpoints and concurrent calls. `retry_window_seconds` is
-    how long a transient failure is asked again.
+    `timeout` is for one HTTP request, in seconds. `rate_limit` is in calls a second (0: none) and `sleep` in seconds
+    between two calls; both hold over all endpoints and concurrent calls. `retry_window_seconds` is how long a call that
+    failed in passing is made again.
     """
 
     timeout: float = TIMEOUT_SECONDS

@@ -5,9 +5,7 @@ from collections.abc import Awaitable, Callable
 
 
 class Limiter:
-    """Lets callers pass at most `rate_limit` times a second (0: no limit) and at least `spacing` seconds
-    apart.
-    """
+    """Lets at most `rate_limit` calls a second pass (0: no limit), at least `spacing` seconds apart."""
 
     def __init__(
         self,
@@ -23,11 +21,11 @@ class Limiter:
         self._clock = clock
         self._sleep = sleep
         self._queue = asyncio.Lock()
-        self._next_turn = clock()
+        self._next_call = clock()
 
-    async def turn(self) -> None:
-        """Return when it is the caller's turn."""
+    async def wait(self) -> None:
+        """Return when the caller may make its call."""
         async with self._queue:
-            if (wait := self._next_turn - self._clock()) > 0:
+            if (wait := self._next_call - self._clock()) > 0:
                 await self._sleep(wait)
-            self._next_turn = self._clock() + self.interval
+            self._next_call = self._clock() + self.interval

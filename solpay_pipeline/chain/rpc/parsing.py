@@ -28,24 +28,24 @@ MOST_UNITS = 2**64 - 1
 """Lamports and base units are u64 in every program."""
 
 MOST_SLOTS = 2**63 - 1
-"""A slot is a u64, but a BIGINT column keeps no more than this; at five slots a second it lasts for ever."""
+"""A slot is a u64, but a BIGINT column holds no more than this: enough for any number of years."""
 
 LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
-"""Python knows no later time, and raises OSError beyond some; a node that tells nanoseconds is there at once."""
+"""Python knows no later time and may raise OSError beyond it: a node that answers in nanoseconds is far beyond."""
 
 
 @contextmanager
 def reading(method: str) -> Iterator[None]:
-    """Turn whatever goes wrong while an answer to `method` is read into MalformedAnswer."""
+    """Turn any error while an answer to `method` is read into MalformedAnswer."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ParseHashError) as error:
-        # The answer's content stays out of the text: it may be large, and it is not ours.
+        # The answer's content stays out of the text: it may be large, and a stranger wrote it.
         raise MalformedAnswer(f"the answer to {method} cannot be read ({type(error).__name__})") from None
 
 
 def whole(value: object, most: int = MOST_UNITS) -> int:
-    """A count or an amount: an integer that is not negative. Raises TypeError or ValueError."""
+    """A count or an amount, from 0 to `most`. Raises TypeError or ValueError."""
     if type(value) is not int:
         raise TypeError("not an integer")
     if not 0 <= value <= most:
@@ -160,7 +160,7 @@ def transaction_record(signature: str, result: object) -> TransactionRecord:
     before = tuple(map(whole, _list(_member(meta, "preBalances"))))
     after = tuple(map(whole, _list(_member(meta, "postBalances"))))
     if not len(keys) == len(before) == len(after):
-        raise ValueError("as many balances as accounts there must be")
+        raise ValueError("there must be as many balances as accounts")
     version = _optional(result, "version")
     raw_err = _member(meta, "err")
     return TransactionRecord(
@@ -222,7 +222,7 @@ def _confirmation(value: object) -> Commitment:
     named = _optional(value, "confirmationStatus")
     if named is not None:
         return Commitment(_text(named))
-    # Nodes of before confirmationStatus: null confirmations mean rooted, anything else the least.
+    # Old nodes do not send confirmationStatus: null confirmations mean rooted, anything else proves the least.
     return Commitment.FINALIZED if _member(value, "confirmations") is None else Commitment.PROCESSED
 
 

@@ -26,7 +26,7 @@ from solpay_pipeline.chain.rpc.errors import (
 RATE_LIMIT_CODES = frozenset({429, -32429, -32029})
 BEHIND_CODES = frozenset({-32004, -32005, -32014, -32016})
 INTERNAL_CODES = frozenset({-32603, -32019})
-"""JSON-RPC's internal error, and Agave's long-term storage that cannot be reached: both pass."""
+"""JSON-RPC's internal error, and Agave's long-term storage out of reach: both pass."""
 
 PREFLIGHT_CODE = -32002
 REJECTIONS: Mapping[int, type[RpcRejected]] = {
@@ -35,19 +35,19 @@ REJECTIONS: Mapping[int, type[RpcRejected]] = {
     -32601: MethodMissing,
 }
 SPEAKS_OF_RATE = re.compile(r"rate|limit|too many|quota|credit|throttl", re.IGNORECASE)
-"""What tells a -32005 of a rate limiter from one of a node that is behind ("Node is behind by 42 slots")."""
+"""Distinguishes a rate limiter's -32005 from that of a node that is behind ("Node is behind by 42 slots")."""
 
 PLAINLY_A_RATE = re.compile(r"rate.?limit|too many requests", re.IGNORECASE)
-"""Strict enough to be believed whatever the code is; "Too many inputs provided" is another matter."""
+"""Strict enough to be believed with any code; "Too many inputs provided" is something else."""
 
 MESSAGE_LENGTH = 300
-"""A provider's words are cut here: they end up in logs and in the set-aside table."""
+"""A provider's words are cut to this length: they end up in logs and findings."""
 
 
 def rpc_refusal(
     error: object, method: str, endpoint: str, headers: Mapping[str, str], blot: Callable[[str], str]
 ) -> ChainError:
-    """What the `error` of a JSON-RPC answer means. `blot` takes secrets out of the provider's words."""
+    """What the `error` of a JSON-RPC answer means. `blot` removes secrets from the provider's words."""
     fields = error if isinstance(error, dict) else {"message": error}
     code = _code(fields.get("code"))
     message = blot(" ".join(str(fields.get("message", "")).split()))[:MESSAGE_LENGTH]
@@ -93,7 +93,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _code(code: object) -> int:
-    """The code as a number, 0 where there is none; some gateways write it as text."""
+    """The code as a number, 0 without one; some gateways write it as text."""
     try:
         return int(code) if isinstance(code, int | str) else 0
     except ValueError:
@@ -101,7 +101,7 @@ def _code(code: object) -> int:
 
 
 def _preflight(simulation: object) -> PreflightFailed | None:
-    """The simulation that a -32002 carries; None where it carries none, and so proves nothing."""
+    """The simulation that a -32002 carries; None where it carries none and so proves nothing."""
     if not isinstance(simulation, dict) or (err := error_text(simulation.get("err"))) is None:
         return None
     logs, units = simulation.get("logs"), simulation.get("unitsConsumed")

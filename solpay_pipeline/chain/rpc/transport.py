@@ -39,7 +39,7 @@ from solpay_pipeline.chain.rpc.refusals import http_refusal, rpc_refusal
 T = TypeVar("T")
 
 KEY_LENGTH = 8
-"""Parts of a URL's path from this length on may be a key and are blotted out of what a provider says."""
+"""A part of a URL's path that is at least this long may be a key: it is removed from what a provider says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Transport:
         Raises:
             ChainError: everything else that can come back, by the rules of docs/solana.md#rpc-limits-and-error-codes.
         """
-        # Numbered across all calls: only so does an answer that was mixed up show.
+        # Every request has a number of its own, which reveals an answer to another one.
         request_id = next(self._ids)
         request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
         self.calls[method] += 1
@@ -118,7 +118,7 @@ class Transport:
 
     async def _post(self, content: bytes, method: str) -> _Reply:
         try:
-            # One limit for the whole answer: a server that drips bytes keeps every shorter one.
+            # One limit for the whole answer: a server that drips bytes would keep within a limit for each read.
             async with (
                 asyncio.timeout(self._deadline),
                 self._opened().post(
@@ -178,19 +178,19 @@ class Transport:
 
 
 def shown(url: SecretStr) -> str:
-    """An endpoint as people may see it: scheme and host, an ellipsis for whatever follows."""
+    """An endpoint as people may see it: scheme and host, an ellipsis for the rest."""
     parts = _parts(url)
     return _origin(parts) + ("/…" if parts.path.strip("/") or parts.query else "")
 
 
 @functools.cache
 def _certificates() -> ssl.SSLContext:
-    """The authorities that are trusted; to read them takes a process some thirty milliseconds."""
+    """The trusted certificate authorities. Reading them takes some thirty milliseconds, once a process."""
     return httpx2.create_ssl_context()
 
 
 def _proxy_of_environment(parts: SplitResult) -> SecretStr | None:
-    """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say of an endpoint; aiohttp would ask them at each call."""
+    """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say; aiohttp would read them at each call."""
     if proxy_bypass(parts.hostname or ""):
         return None
     named = getproxies()
@@ -235,7 +235,7 @@ def _target(parts: SplitResult) -> str:
 
 
 def _authorization(parts: SplitResult) -> dict[str, str]:
-    """Basic credentials in a URL, as the header that a client would make of them."""
+    """Basic credentials in a URL, as the header that clients make of them."""
     if parts.username is None:
         return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

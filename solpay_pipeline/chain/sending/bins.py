@@ -1,6 +1,6 @@
-"""Transactions being filled: what a wallet would add to one, and whether it still fits.
+"""Transactions being filled: what a wallet adds to one, and whether it still fits.
 
-Accounts are told apart by small numbers here (`Codes`): sets of them are what packing spends its time on.
+Accounts are small numbers here (`Codes`), since packing spends its time on sets of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ COMPUTE_BUDGET: Final = 1
 
 
 def codes_for(fee_payer: Pubkey) -> Codes:
-    """The numbers of a packing that begins."""
+    """The numbers that a packing starts with."""
     return {fee_payer: FEE_PAYER, COMPUTE_BUDGET_PROGRAM_ID: COMPUTE_BUDGET}
 
 
@@ -50,7 +50,7 @@ class Load:
 
     @property
     def weight(self) -> int:
-        """Bytes it brings along where it shares nothing."""
+        """Bytes that it adds where it shares no account."""
         return self.instruction_bytes + KEY_BYTES * len(self.keys) + SIGNATURE_BYTES * len(self.signers)
 
 

@@ -1,9 +1,8 @@
-"""Brings signed transactions to the chain and says what became of each; signs nothing, decides nothing twice.
+"""Sends signed transactions and reports how each ended. Signs nothing.
 
-A send that failed may have landed, and one that succeeded may not, so only the chain is believed: the same
-bytes are sent again while their blockhash lives, and every open signature is in the same status poll. What is
-not known when patience runs out stays `IN_FLIGHT` for the next run. Dead is only what `expiry.py` calls
-dead.
+A send that failed may have landed, and one that succeeded may not, so only the chain is believed: the same bytes are
+sent again while their blockhash lives, and one status poll asks about all open signatures. What is not known when
+patience runs out stays `IN_FLIGHT` for the next run. Only `expiry.py` can declare one dead.
 """
 
 import asyncio
@@ -25,18 +24,17 @@ POLL_SECONDS = 0.4
 QUICK_POLLS = 4
 POLL_GROWTH = 1.5
 SLOWEST_POLL_SECONDS = 2.0
-"""After the quick polls the wait grows: what is not confirmed by then waits for finality, a resend or expiry.
-"""
+"""After the quick polls the wait grows: what is left waits for finality, a resend or expiry."""
 
 VERDICT_SECONDS = 2.0
-"""Between two looks at the finalized height, once a blockhash has expired."""
+"""Between two checks of the finalized height, once a blockhash has expired."""
 
 REFUSED_AS_SUCH = frozenset({-32602, -32600, -32003, -32006, -32013})
-"""Codes by which a node says that these bytes are no valid transaction, whichever node is asked."""
+"""Codes for bytes that are no valid transaction for any node."""
 
 
 class Fate(StrEnum):
-    """What became of a transaction."""
+    """How a transaction ended, or that it has not."""
 
     CONFIRMED = "confirmed"
     """Landed without error, seen at the commitment asked for."""
@@ -48,10 +46,10 @@ class Fate(StrEnum):
     """Landed with an error and paid its fee, for good."""
 
     REFUSED = "refused"
-    """The first node it was given to refused it, and no node was given it before: it never left."""
+    """The first node that got it refused it: it never left."""
 
     DEAD = "dead"
-    """Did not land and cannot any more, by the rule of `expiry.py`."""
+    """Did not land and no longer can, by the rule of `expiry.py`."""
 
     IN_FLIGHT = "in_flight"
     """Not known yet."""
@@ -59,9 +57,9 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signed transaction, written down before. `sent_slot` is a slot not later than its first send.
+    """A signed and recorded transaction. `sent_slot` is a slot not later than its first send.
 
-    `may_be_resent` is False for one that an earlier run sent and nobody would sign today: it is only looked for.
+    `may_be_resent` is False for one of an earlier run that would not be signed today: only its status is read.
     """
 
     signature: str
@@ -73,11 +71,11 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the chain said of one signature.
+    """What the chain said about one signature.
 
-    `slot` is where it landed. `err` is the TransactionError as JSON text, or a node's words where it refused
-    without one; an IN_FLIGHT receipt with `err` has landed with an error that is not final yet. `fee` in
-    lamports is known of FAILED only. `reason` says in words why a fate is IN_FLIGHT.
+    `slot` is where it landed. `err` is the TransactionError as JSON text, or a node's words where it refused without
+    one; an IN_FLIGHT receipt with `err` has landed with an error that is not final yet. `fee` in lamports is known for
+    FAILED only. `reason` says in words why it is IN_FLIGHT.
     """
 
     signature: str
@@ -94,8 +92,8 @@ class Receipt:
 class _Open:
     """A transaction on its way.
 
-    `may_have_left`: some node may have passed it on. `is_over`: it seems to have no future, which asks for a
-    verdict. `doubt` is what is last known of it, in words.
+    `may_have_left`: some node may have passed it on. `is_over`: it can probably no longer land, so a verdict is needed.
+    `doubt` is the last that is known about it, in words.
     """
 
     signed: Signed
@@ -103,10 +101,10 @@ class _Open:
     last_sent: float = float("-inf")
     is_over: bool = False
     status: SignatureStatus | None = None
-    doubt: str = "no node has been given it yet"
+    doubt: str = "it has not been sent to any node yet"
 
     def is_due(self, now: float, resend_seconds: float) -> bool:
-        """Tell whether no node knows it and the last send is long enough ago."""
+        """Whether no node knows it and the last send is long enough ago."""
         return self.status is None and not self.is_over and now - self.last_sent >= resend_seconds
 
 
@@ -124,19 +122,18 @@ async def broadcast(
 ) -> dict[str, Receipt]:
     """Send all, wait for `commitment`, and return a receipt for each by signature.
 
-    Blockhashes should be read at `confirmed`: preflight runs there, or at `processed` where that is all that is
-    asked for. Where `signed` come one by one, as they are written down, each is sent while the next is made.
-    `already_sent` is for what an earlier run left: it is looked up in the history first and can no
-    longer be REFUSED. `on_receipts` is given each receipt once, IN_FLIGHT included, with all others that the same look
-    at the chain has told.
+    Blockhashes should be read at `confirmed`: preflight runs there, or at `processed` where only that is asked for.
+    Where `signed` come one by one, as they are recorded, each is sent while the next is made. `already_sent` is for
+    what an earlier run left: it is looked up in the history first and can no longer be REFUSED. `on_receipts` gets each
+    receipt once, IN_FLIGHT included, together with all others from the same poll.
 
-    Raises nothing of the chain's: what cannot be found out is IN_FLIGHT, with the reason. What the making of `signed`
-    raises is raised when the sends on their way are over.
+    Raises no ChainError: what cannot be found out is IN_FLIGHT, with the reason. What making `signed` raises is raised
+    after the sends on their way are over.
     """
     coming = signed if isinstance(signed, AsyncIterable) else _one_by_one(signed)
     deadline = clock() + patience_seconds
-    delivery = _Broadcast(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipts, coming)
-    return await delivery.run(already_sent)
+    sending = _Broadcast(rpc, commitment, clock, sleep, resend_seconds, deadline, on_receipts, coming)
+    return await sending.run(already_sent)
 
 
 @dataclass(slots=True)
@@ -151,24 +148,24 @@ class _Broadcast:
     coming: AsyncIterable[Signed]
     open: dict[str, _Open] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
-    untold: list[Receipt] = field(default_factory=list)
+    unreported: list[Receipt] = field(default_factory=list)
     next_verdict: float = float("-inf")
 
     @property
     def newest(self) -> Commitment:
-        """Where blockhashes are read and known soonest: waiting for finality is no reason to preflight on old state."""
+        """Where blockhashes are read: even when waiting for finality, preflight should run on new state."""
         return min(self.commitment, Commitment.CONFIRMED, key=list(Commitment).index)
 
     async def run(self, already_sent: bool) -> dict[str, Receipt]:
-        """The whole delivery; what is known when it ends early is told as well."""
+        """The whole broadcast; where it ends early, what is known is reported too."""
         try:
-            await self._deliver(already_sent)
+            await self._send_and_poll(already_sent)
         finally:
-            self._tell()
+            self._report()
         return self.receipts
 
-    async def _deliver(self, already_sent: bool) -> None:
-        """Every turn of the loop is one status poll and what follows from it."""
+    async def _send_and_poll(self, already_sent: bool) -> None:
+        """Each pass of the loop is one status poll and what follows from it."""
         sending = 0.0
         if already_sent:
             async for signed in self.coming:
@@ -178,24 +175,24 @@ class _Broadcast:
             started = self.clock()
             await self._send_coming()
             sending = self.clock() - started
-            self._tell()
+            self._report()
         polls = 0
         while self.open and (left := self.deadline - self.clock()) > 0:
-            # Of a long list half was sent half of that time ago, and is confirmed by now as likely as not.
+            # Half of a long list was sent more than half of that time ago, and may well be confirmed by now.
             pause = max(_wait(polls) - sending / 2, 0.0) if polls == 0 else _wait(polls)
             await self.sleep(min(pause, left))
             polls += 1
-            # Old signatures leave a node's cache of recent statuses; then only the history knows them.
+            # Old signatures leave a node's cache of recent statuses; after that only the history knows them.
             await self._look(search_history=already_sent or any(each.is_over for each in self.open.values()))
         for each in list(self.open.values()):
             self._settle(each, Fate.IN_FLIGHT)
 
     async def _look(self, *, search_history: bool) -> None:
         await self._poll(search_history=search_history)
-        self._tell()
+        self._report()
         await self._resend()
-        await self._bury()
-        self._tell()
+        await self._judge_expired()
+        self._report()
 
     async def _send_coming(self) -> None:
         sends: list[asyncio.Task[None]] = []
@@ -235,7 +232,7 @@ class _Broadcast:
             case "AlreadyProcessed":
                 each.may_have_left = True
             case "BlockhashNotFound":
-                # The node is behind, or the blockhash is over: only the verdict can tell.
+                # The node is behind, or the blockhash has expired: only the verdict can say which.
                 pass
             case _ if not each.may_have_left:
                 self._settle(
@@ -246,7 +243,7 @@ class _Broadcast:
                     failed=failed_instruction(failure.raw_err),
                 )
             case _:
-                # An earlier send may be what makes this one fail, having done the work.
+                # An earlier send may have landed and done the work, which makes this one fail.
                 pass
 
     async def _poll(self, *, search_history: bool) -> None:
@@ -292,7 +289,7 @@ class _Broadcast:
             each.doubt = "failed without a fee, which is not final before its blockhash has expired"
 
     async def _resend(self) -> None:
-        """Send again what is due, unless its blockhash is over."""
+        """Send again what is due, unless its blockhash has expired."""
         now = self.clock()
         due = [each for each in self.open.values() if each.is_due(now, self.resend_seconds)]
         if not due:
@@ -312,8 +309,8 @@ class _Broadcast:
                 each.last_sent = now
         await self._send([each for each in due if not each.is_over and each.signed.may_be_resent])
 
-    async def _bury(self) -> None:
-        """Have a verdict on what is over."""
+    async def _judge_expired(self) -> None:
+        """Get a verdict on what can probably no longer land."""
         over = [each for each in self.open.values() if each.is_over]
         if not over or self.clock() < self.next_verdict:
             return
@@ -356,16 +353,16 @@ class _Broadcast:
         )
         del self.open[signature]
         self.receipts[signature] = receipt
-        self.untold.append(receipt)
+        self.unreported.append(receipt)
 
-    def _tell(self) -> None:
-        told, self.untold = self.untold, []
-        if told and self.on_receipts is not None:
-            self.on_receipts(told)
+    def _report(self) -> None:
+        found, self.unreported = self.unreported, []
+        if found and self.on_receipts is not None:
+            self.on_receipts(found)
 
 
 async def _all_over(sends: Iterable[Awaitable[None]]) -> None:
-    """Wait for all sends before a failure of one may end the delivery: none goes on unseen."""
+    """Wait for all sends before a failure of one may end the broadcast: none goes on unseen."""
     for outcome in await asyncio.gather(*sends, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
@@ -381,7 +378,7 @@ def _claim(signed: Signed) -> Claim:
 
 
 def _wait(polls: int) -> float:
-    """Seconds before the next poll, after so many."""
+    """Seconds before the next poll, after so many polls."""
     if polls == 0:
         return FIRST_POLL_SECONDS
     return min(SLOWEST_POLL_SECONDS, POLL_SECONDS * POLL_GROWTH ** max(0, polls - QUICK_POLLS))

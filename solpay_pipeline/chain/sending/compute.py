@@ -1,6 +1,6 @@
 """Compute units and priority fees: what a transaction asks the scheduler for.
 
-A limit that is too low fails the transaction, one that is too high costs priority fee where there is one.
+A limit that is too low fails the transaction; one that is too high costs more priority fee.
 The table starts from safe values; `calibrate` replaces them by what this chain does today, since programs
 are rewritten under their address (p-token made a transfer sixty times cheaper in May 2026).
 """
@@ -43,10 +43,9 @@ Kind = tuple[type[Action] | None, Pubkey, bool]
 
 CREATE_ATA: Final[Kind] = (None, ASSOCIATED_TOKEN_PROGRAM_ID, False)
 
-# Start values: what the classic token program of before p-token and what Token-2022 with many extensions
-# were ever seen to need. The embedded chain of today takes 105 for a TransferChecked of p-token and 2,031
-# to 4,033 for one of Token-2022 (plain, five extensions), 118 and 1,574 to 2,191 for a CloseAccount, 1,407
-# for a harvest, 960 for a memo.
+# Start values: the most that the classic token program before p-token and Token-2022 with many extensions were seen to
+# need. The embedded chain of today takes 105 for a TransferChecked of p-token and 2,031 to 4,033 for one of Token-2022
+# (plain, five extensions), 118 and 1,574 to 2,191 for a CloseAccount, 1,407 for a harvest, 960 for a memo.
 START_UNITS: Final[Mapping[Kind, int]] = MappingProxyType(
     {
         (MoveLamports, SYSTEM_PROGRAM_ID, False): 150,
@@ -61,7 +60,7 @@ START_UNITS: Final[Mapping[Kind, int]] = MappingProxyType(
 )
 
 SPREAD: Final[Mapping[Pubkey, int]] = MappingProxyType({TOKEN_2022_PROGRAM_ID: 2})
-"""How many times the measured units another mint of the program may need: extensions doubled a transfer's."""
+"""How many times the measured units another mint of the program may need: extensions doubled a transfer."""
 
 UNKNOWN_UNITS: Final = 30_000
 """For a kind that has no start value."""
@@ -74,22 +73,18 @@ class ComputeTable:
     units: Mapping[Kind, int] = field(default_factory=lambda: START_UNITS)
 
     def of_kind(self, kind: Kind) -> int:
-        """Units of one action of this kind, with the memo and the sync that it brings along."""
+        """Units of one action of this kind, with its memo and sync."""
         return self.units.get(kind, UNKNOWN_UNITS)
 
     @staticmethod
     def limit(estimate: int) -> int:
-        """The limit to ask for where `estimate` units are expected; above `MAX_UNITS` it cannot be asked
-        for.
-        """
+        """The limit to ask for where `estimate` units are expected; one above `MAX_UNITS` is not allowed."""
         return estimate + estimate // 5 + MARGIN_UNITS
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A transaction to be simulated for its compute units: the kinds of its actions and its unsigned
-    bytes.
-    """
+    """A transaction to simulate for its compute units: the kinds of its actions and its unsigned bytes."""
 
     kinds: tuple[Kind, ...]
     wire: bytes
@@ -111,10 +106,10 @@ def kind_of(action: Action) -> Kind:
 async def calibrate(
     rpc: Rpc, table: ComputeTable, samples: Sequence[Sample], *, commitment: Commitment
 ) -> ComputeTable:
-    """A table scaled to what the simulation of `samples` used; a kind in several samples takes the highest.
+    """A table scaled to what the simulation of `samples` used; a kind in several samples gets the highest.
 
-    Each sample costs a call. One that fails in the simulation says nothing about units and is passed over:
-    the same parcel will fail preflight and be handled there.
+    Each sample costs a call. One that fails says nothing about units and is skipped: the same parcel will fail
+    preflight and is handled there.
     """
     measured: dict[Kind, int] = {}
     for sample in samples:
@@ -129,7 +124,7 @@ async def calibrate(
 
 
 async def priority_price(rpc: Rpc, accounts: Sequence[Pubkey], *, percentile: int = 75) -> int:
-    """Micro-lamports a compute unit that recent blocks took for writing `accounts`; 0 where none is needed.
+    """Micro-lamports a compute unit that recent blocks took for writing `accounts`; 0 where none was needed.
 
     getRecentPrioritizationFees tells the lowest price of each of 150 slots, not the market's, hence a high
     percentile (docs/solana.md#priority-fees). The cap in lamports belongs to the transaction, see
@@ -140,9 +135,7 @@ async def priority_price(rpc: Rpc, accounts: Sequence[Pubkey], *, percentile: in
 
 
 def percentile_of(ordered: Sequence[int], percentile: int) -> int:
-    """The smallest of the `ordered` values that at least `percentile` in a hundred do not exceed; 0 of
-    none.
-    """
+    """The smallest of the `ordered` values that at least `percentile` percent do not exceed; 0 without values."""
     if not ordered:
         return 0
     return ordered[max(0, -(-len(ordered) * percentile // 100) - 1)]

@@ -1,4 +1,4 @@
-"""May a signature be declared dead, so that its work can be signed anew? The one rule against paying twice.
+"""May a signature be declared dead, so that its work can be signed again? The one rule against paying twice.
 
 Dead needs all of it (docs/solana.md#when-a-signature-is-dead): a finalized block height past the last valid one,
 from a node whose numbers make sense; then, asked afterwards and of a state no older, no status in the history of
@@ -17,12 +17,11 @@ from solpay_pipeline.chain.rpc.heights import BLOCKHASH_LIFE, contradiction
 from solpay_pipeline.lifecycle.terms import Commitment
 
 HEIGHT_MARGIN = 4
-"""Blocks past the last valid one before we believe in expiry; they cost a second or two, once."""
+"""Blocks past the last valid one before we believe that it expired; they cost a second or two, once."""
 
 GROWTH_MARGIN = 2 * BLOCKHASH_LIFE
-"""How many more blocks than slots may seem to have passed since the send: the blockhash was up to its own
-life older than the send, and the height's slot is read a moment late. Beyond this the height is not a
-height."""
+"""How many more blocks than slots may seem to have passed since the send: the blockhash was up to its own life older
+than the send, and the height's slot is read a moment later. Beyond this the number is not a block height."""
 
 WITNESSES_NEEDED = 2
 """Providers that must agree, where so many are configured."""
@@ -32,8 +31,8 @@ WITNESSES_NEEDED = 2
 class Claim:
     """A signature in question.
 
-    `sent_slot` is a slot not later than its first send; None where none was recorded, and then the node's
-    history must go back to the first block.
+    `sent_slot` is a slot not later than its first send. None: none was recorded, and the node's history must go back to
+    the first block.
     """
 
     signature: str
@@ -43,7 +42,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """It did not land and cannot land any more."""
+    """It did not land and can no longer land."""
 
     finalized_height: int
 
@@ -67,7 +66,7 @@ Verdict = Dead | Alive | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """What one node says of time at `finalized`, asked in this order: blockhash, height, slot."""
+    """One node's blockhash, height and slot at `finalized`, asked in this order."""
 
     blockhash_last_valid: int
     height: int
@@ -77,7 +76,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that one node says of one signature. The status was asked after the clocks; None is a null answer.
+    """All that one node says about one signature. The status was asked after the clocks; None is a null answer.
 
     `fee` is the fee paid by the transaction of a finalized status with an error, None where not known.
     """
@@ -125,7 +124,7 @@ def implausible(claim: Claim, clocks: Clocks) -> str | None:
 
 
 def agreed(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict of all providers': any life is life, death needs two where two are configured. Pure."""
+    """One verdict out of all providers': one that says alive decides; dead needs two where two are configured. Pure."""
     landed = next((each for each in verdicts if isinstance(each, Alive) and each.status is not None), None)
     alive = landed or next((each for each in verdicts if isinstance(each, Alive)), None)
     if alive is not None:
@@ -138,9 +137,9 @@ def agreed(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 async def verdicts(rpc: Rpc, claims: Sequence[Claim]) -> dict[str, Verdict]:
-    """A verdict for each claim, by signature. Calls: two a provider while nothing has expired, six otherwise.
+    """A verdict for each claim, by signature. Costs two calls a provider while nothing has expired, six otherwise.
 
-    Never raises a ChainError: what a provider could not tell is `Unknown`.
+    Never raises a ChainError: where a provider could not answer, the verdict is `Unknown`.
     """
     if not claims:
         return {}
@@ -177,7 +176,7 @@ async def _examine(witness: Rpc, claims: Sequence[Claim]) -> Mapping[str, Verdic
 
 
 async def _fee(witness: Rpc, signature: str, status: SignatureStatus | None) -> int | None:
-    """The fee of a finalized failure: only a failure that cost nothing can have been no execution at all."""
+    """The fee of a finalized failure: only one that cost nothing may not have been executed at all."""
     if status is None or status.err is None or status.confirmation is not Commitment.FINALIZED:
         return None
     record = await witness.transaction(signature, commitment=Commitment.FINALIZED)

@@ -1,8 +1,8 @@
-"""From planned actions to instructions, and the last look at a message before anybody signs it.
+"""From planned actions to instructions, and the last check of a message before it is signed.
 
-`lower` builds what a plan asks for. `assert_destinations` knows nothing of plans: it reads a built message
-and refuses every instruction that is not one of ours, so that a tampered row, a faulty plan or an injected
-instruction stops here (`ForbiddenInstruction`) and never reaches a key.
+`lower` builds what a plan asks for. `assert_destinations` knows no plans: it reads a built message and refuses every
+instruction that is not one of ours. So a tampered row, a faulty plan or an injected instruction stops here
+(`ForbiddenInstruction`) and never reaches a key.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from solpay_pipeline.lifecycle.actions import (
 )
 
 MEMO_TEXT: Final = b"solpay sweep"
-"""What a destination that demands a memo gets told; it says nothing about the customer."""
+"""The memo for a destination that demands one; it says nothing about the customer."""
 
 MICRO_LAMPORTS_PER_LAMPORT: Final = 10**6
 
@@ -53,19 +53,18 @@ SYNC_NATIVE: Final = b"\x11"
 HARVEST_WITHHELD: Final = b"\x1a\x04"
 
 MOST_RENT: Final = 10_000_000
-"""Lamports that the rent of one token account can be: five times that of before the price of storage fell."""
+"""The highest rent of one token account, in lamports: five times what it was before the price of storage fell."""
 
 
 class ForbiddenInstruction(Permanent):
-    """A message, about to be signed, does something that no plan of ours asks for. Nothing was signed."""
+    """A message does something that no plan of ours asks for. It was not signed."""
 
 
 def lower(action: Action, owner: Pubkey) -> tuple[Instruction, ...]:
     """The instructions of one action of the wallet `owner`, in the order in which they must stand.
 
-    Wrapped SOL is synced before it moves: lamports sent straight to the account count as its tokens from
-    then on, and do not leave with the rent. A memo stands right before its transfer, where Token-2022 looks
-    for it.
+    Wrapped SOL is synced before it moves: lamports sent directly to the account then count as its tokens and do not
+    leave with the rent. A memo comes right before its transfer, where Token-2022 looks for it.
     """
     match action:
         case MoveLamports():
@@ -106,15 +105,14 @@ def lower(action: Action, owner: Pubkey) -> tuple[Instruction, ...]:
 
 
 def create_ata_idempotent(payer: Pubkey, owner: Pubkey, mint: Pubkey, program: Pubkey) -> Instruction:
-    """Create the ATA of `owner` for `mint`, paid by `payer`; does nothing where it is there already."""
+    """Create the ATA of `owner` for `mint`, paid by `payer`; does nothing where it exists."""
     return token.create_idempotent_associated_token_account(payer, owner, mint, program)
 
 
 def compute_budget(unit_limit: int, unit_price: int) -> tuple[Instruction, ...]:
-    """The compute-budget instructions of a version 0 message: a limit in compute units, a price in
-    micro-lamports.
+    """The compute-budget instructions of a version 0 message: a limit in compute units, a price in micro-lamports.
 
-    A price of 0 leaves its instruction out: 8 to 10 bytes that are another wallet's room.
+    A price of 0 leaves its instruction out: it saves 8 to 10 bytes, which another wallet can use.
     """
     limit = set_compute_unit_limit(unit_limit)
     return (limit, set_compute_unit_price(unit_price)) if unit_price else (limit,)
@@ -168,7 +166,7 @@ def assert_destinations(
 
 @dataclass(slots=True)
 class _Look:
-    """What was seen of one message so far."""
+    """What was seen in one message so far."""
 
     receiver: Pubkey
     fee_payer: Pubkey
@@ -176,7 +174,7 @@ class _Look:
     opened: dict[Pubkey, Pubkey] = field(default_factory=dict)
     """ATAs of wallets that were opened at the fee payer's expense and not closed again, with their owners."""
     unwrapped: list[Pubkey] = field(default_factory=list)
-    """Wallets to which an account of theirs has paid out, and which have not passed it on."""
+    """Wallets that an account of theirs has paid out to, and that have not yet passed it on."""
     unit_limit: int | None = None
     unit_price: int | None = None
 
@@ -262,8 +260,7 @@ class _Look:
 
 
 def _moves_nothing_away(program: Pubkey, accounts: Sequence[Pubkey], content: bytes) -> bool:
-    # Both are open to anybody: fees go to the mint that they belong to, lamports become tokens where they
-    # lie.
+    # Anybody may do both: fees go to their mint, lamports become tokens where they are.
     if content == HARVEST_WITHHELD:
         return program == TOKEN_2022_PROGRAM_ID
     return content == SYNC_NATIVE and len(accounts) == 1
@@ -276,7 +273,7 @@ def _before_transfer(action: MoveTokens) -> Sequence[Instruction]:
             token.sync_native(models.SyncNativeParams(program_id=action.program, account=action.source))
         )
     if action.memo:
-        # Without a signer in the memo its accounts are none, which saves a byte and the check.
+        # A memo without a signer has no accounts, which saves a byte and the check.
         before.append(Instruction(MEMO_PROGRAM_ID, MEMO_TEXT, []))
     return before
 

@@ -1,7 +1,7 @@
-"""Puts wallets into as few transactions as the wire format allows. Pure.
+"""Puts wallets into as few transactions as the wire format allows. Pure functions.
 
-A wallet that is too large for one transaction is cut between its steps; the caller plans the rest anew from
-the chain. One whose first step alone is too large is handed back (`Packed.unpackable`).
+A wallet that is too large for one transaction is cut between its steps; the caller reads the chain and plans the rest
+again. One whose first step alone is too large is returned (`Packed.unpackable`).
 """
 
 from collections import Counter
@@ -34,19 +34,18 @@ from solpay_pipeline.chain.sending.wire import (
 from solpay_pipeline.lifecycle.actions import Leg
 
 MAX_CREATIONS: Final = 8
-"""ATA creations in a transaction: each calls the token program several times, and the trace counts those
-too."""
+"""ATA creations in a transaction: each calls the token program several times, which the trace counts."""
 
 OPEN_PARCELS: Final = 64
-"""How many unfinished parcels a wallet is tried in; more never saved a transaction, and cost time."""
+"""How many unfinished parcels a wallet is tried in; more never saved a transaction and took time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What goes into one transaction.
 
-    `instructions` stand as they will in the message, so that the index in an InstructionError finds its leg
-    by `leg_of_instruction` (None: a compute-budget instruction or the creation of an ATA).
+    `instructions` are in the message's order, so that `leg_of_instruction` gives the leg for the index in an
+    InstructionError (None: a compute-budget instruction or the creation of an ATA).
     """
 
     legs: tuple[Leg, ...]
@@ -65,7 +64,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The parcels, and the legs of which not even the first step fits a transaction of its own."""
+    """The parcels, and the legs whose first step alone is too large for a transaction."""
 
     parcels: tuple[Parcel, ...]
     unpackable: tuple[Leg, ...] = ()
@@ -74,9 +73,8 @@ class Packed:
 def pack(legs: Sequence[Leg], *, fee_payer: Pubkey, shape: TransactionShape, compute: ComputeTable) -> Packed:
     """Spread `legs` over few transactions: largest first, each into the first parcel with room for it.
 
-    The result depends on `legs` and their order alone. A leg too large for a transaction of its own is
-    packed with as many of its steps as fit; the others are in no parcel. Raises ValueError for a leg
-    without steps.
+    The result depends on `legs` and their order alone. A leg too large for a transaction of its own is packed with as
+    many of its steps as fit; the others are in no parcel. Raises ValueError for a leg without steps.
     """
     codes, empty = codes_for(fee_payer), Bin(shape)
     loads: list[Load] = []
@@ -87,7 +85,7 @@ def pack(legs: Sequence[Leg], *, fee_payer: Pubkey, shape: TransactionShape, com
             unpackable.append(leg)
         else:
             loads.append(load)
-    # Wallets of one mint share its keys: side by side they take less room.
+    # Wallets of one mint share its keys: together they take less room.
     uses = Counter(chain.from_iterable(load.keys for load in loads))
     loads.sort(
         key=lambda load: (-load.weight, sorted(key for key in load.keys if uses[key] > 1), load.position)
@@ -111,9 +109,7 @@ def pack(legs: Sequence[Leg], *, fee_payer: Pubkey, shape: TransactionShape, com
 def pack_creations(
     creations: Sequence[Instruction], *, fee_payer: Pubkey, shape: TransactionShape, compute: ComputeTable
 ) -> tuple[Parcel, ...]:
-    """Parcels without legs that create ATAs at the fee payer's expense, in order, as many a transaction as
-    fit.
-    """
+    """Parcels without legs that create ATAs at the fee payer's expense, in order, as many as fit a transaction."""
     parcels: list[Parcel] = []
     batch: list[Instruction] = []
     for creation in creations:
@@ -130,9 +126,7 @@ def pack_creations(
 def build(
     parcel: Parcel, *, fee_payer: Pubkey, blockhash: Hash, shape: TransactionShape
 ) -> MessageV0 | MessageV1:
-    """The message of a parcel. Version 1 carries its budget in the header and no compute-budget
-    instructions.
-    """
+    """The message of a parcel. Version 1 has its budget in the header instead of compute-budget instructions."""
     if shape.version == 0:
         return MessageV0.try_compile(fee_payer, parcel.instructions, [], blockhash)
     return MessageV1.try_compile(
@@ -150,10 +144,9 @@ def build(
 def samples(
     parcels: Sequence[Parcel], *, fee_payer: Pubkey, shape: TransactionShape, most: int = 8
 ) -> tuple[Sample, ...]:
-    """One transaction for each mix of kinds among `parcels`, to be simulated by `compute.calibrate`.
+    """One transaction for each mix of kinds among `parcels`, for `compute.calibrate` to simulate.
 
-    They ask for all the compute units there are and pay no priority fee, so that nothing but their work
-    shows.
+    They ask for the most compute units and pay no priority fee, so that only their work is measured.
     """
     chosen: dict[frozenset[Kind], Parcel] = {}
     for parcel in parcels:
@@ -167,7 +160,7 @@ def samples(
 
 def _parcel(filled: Bin, shape: TransactionShape) -> Parcel:
     loads = sorted(filled.loads, key=lambda load: load.position)
-    # The estimate is within reach: `accepts` has seen to it.
+    # Within `MAX_UNITS`: `accepts` has checked it.
     unit_limit = ComputeTable.limit(filled.units)
     budget = shape.budget(unit_limit)
     instructions = [*budget]

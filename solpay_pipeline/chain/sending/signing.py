@@ -1,8 +1,9 @@
 """Who signs for the fee payer: a key in memory, or one that never leaves a KMS or a Vault.
 
 A remote key is asked through solana-keychain (PyPI, the extra `kms`), which speaks to Vault's transit engine and to the
-clouds' key services. What comes back is verified here, whoever made it. A signer that is away is `SignerUnreachable`,
-which a later run may mend; one that refuses, or signs something else, is permanent. Either way nothing was sent.
+clouds' key services. Every signature that comes back is verified here. A signer that cannot be reached is
+`SignerUnreachable`, and a later run may succeed; one that refuses, or signs something else, is permanent. Either way
+nothing was sent.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ SIGNING_SECONDS: Final = 10.0
 
 VAULT: Final = "vault"
 BACKENDS: Final = (VAULT, "aws-kms", "gcp-kms")
-"""Those of solana-keychain that sign the bytes they are given and hold nothing but a key."""
+"""Backends of solana-keychain that sign the bytes they are given and hold nothing but a key."""
 
 _WRONG: Final = frozenset({"SIGNER_SIGNING_FAILED", "SIGNER_SERIALIZATION_ERROR"})
 _AWAY: Final = frozenset({"SIGNER_HTTP_ERROR", "SIGNER_NOT_AVAILABLE", "SIGNER_REMOTE_API_ERROR"})
@@ -36,23 +37,23 @@ _CLOUD_ERRORS: Final = {
     "aws-kms": ("botocore.exceptions.BotoCoreError",),
     "gcp-kms": ("google.auth.exceptions.GoogleAuthError", "google.api_core.exceptions.GoogleAPIError"),
 }
-"""By their names, since only who uses a cloud has its library."""
+"""By name: only users of a cloud have its library."""
 
 
 class SignerUnreachable(Transient):
-    """The signer gave no answer, is sealed, or asks us to slow down. Nothing was signed."""
+    """The signer did not answer, is sealed, or asks us to slow down. Nothing was signed."""
 
 
 class SignerRefused(Permanent):
-    """The signer does not sign for us: token, key's name or rights are wrong, or its package is missing."""
+    """The signer does not sign for us: wrong token, key name or rights, or its package is missing."""
 
 
 class WrongSignature(Permanent):
-    """What the signer gave back is no signature of the fee payer's under our bytes; they were thrown away."""
+    """What the signer returned is not the fee payer's signature of our bytes; it was thrown away."""
 
 
 class FeePayerSigner(Protocol):
-    """A key that pays fees, wherever it lives. `SecretKeypair` is the one in memory."""
+    """A key that pays fees, wherever it is kept. `SecretKeypair` is the one in memory."""
 
     @property
     def pubkey(self) -> Pubkey:
@@ -62,15 +63,15 @@ class FeePayerSigner(Protocol):
         """Sign a message's bytes. Raises what this module defines."""
 
     async def is_available(self) -> bool:
-        """Tell whether it can sign, and with the key of that address, without signing."""
+        """Whether it can sign with the key of that address; nothing is signed."""
 
     async def aclose(self) -> None:
-        """Let go of connections; it may be used again."""
+        """Close connections; it may be used again."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPlace:
-    """Where a remote key lives: one of `BACKENDS` and the key's name there; of a Vault also its `url`."""
+    """Where a remote key is kept: one of `BACKENDS` and the key's name there; for a Vault also its `url`."""
 
     backend: str
     key: str
@@ -81,7 +82,7 @@ class KeyPlace:
 
 
 class RemoteSigner:
-    """The fee payer's key in a Vault or a KMS, by solana-keychain. Opened by the first use in an event loop."""
+    """The fee payer's key in a Vault or a KMS, by solana-keychain. Opened by the first use, in its event loop."""
 
     def __init__(self, place: KeyPlace, address: Pubkey, token: SecretStr | None = None) -> None:
         self._place = place
@@ -95,18 +96,18 @@ class RemoteSigner:
 
     @property
     def pubkey(self) -> Pubkey:
-        """The address that the settings state; a signature of any other key is refused."""
+        """The address in the settings; a signature by any other key is refused."""
         return self._address
 
     async def sign_message(self, message: bytes) -> Signature:
-        """Have the bytes signed. Raises `SignerUnreachable`, `SignerRefused`, `WrongSignature`."""
+        """Sign the bytes. Raises `SignerUnreachable`, `SignerRefused`, `WrongSignature`."""
         signer = await self._opened()
         failed: type[Exception] = self._errors().SignerError
         try:
             async with asyncio.timeout(SIGNING_SECONDS):
                 signature: Signature = await signer.sign_message(message)
         except TimeoutError:
-            raise SignerUnreachable(f"{self._told()}: no answer within {SIGNING_SECONDS:.0f} s") from None
+            raise SignerUnreachable(f"{self._name()}: no answer within {SIGNING_SECONDS:.0f} s") from None
         except failed as error:
             raise self._translated(error) from None
         return signature
@@ -132,11 +133,11 @@ class RemoteSigner:
             keychain = importlib.import_module("solana_keychain")
             module = importlib.import_module(f"solana_keychain.{place.backend.replace('-', '_')}")
         except ImportError as error:
-            raise SignerRefused(f"{self._told()}: {error}; is the extra `kms` installed?") from None
+            raise SignerRefused(f"{self._name()}: {error}; is the extra `kms` installed?") from None
         try:
             return await keychain.create_keychain_signer(place.backend, self._config(module))
         except (self._errors().SignerError, ValueError, *self._cloud_errors()) as error:
-            raise SignerRefused(f"{self._told()}: it cannot be set up: {type(error).__name__}") from None
+            raise SignerRefused(f"{self._name()}: it cannot be set up: {type(error).__name__}") from None
 
     def _config(self, module: Any) -> Any:
         place, address = self._place, str(self._address)
@@ -154,7 +155,7 @@ class RemoteSigner:
         return module.GcpKmsSignerConfig(key_name=place.key, public_key=address)
 
     def _cloud_errors(self) -> list[type[Exception]]:
-        """What the cloud's library raises where it finds no credentials, no region or no way to its service."""
+        """What the cloud's library raises where it finds no credentials or region, or cannot reach its service."""
         named = (each.rpartition(".") for each in _CLOUD_ERRORS.get(self._place.backend, ()))
         return [getattr(importlib.import_module(module), name) for module, _, name in named]
 
@@ -166,16 +167,16 @@ class RemoteSigner:
         answered = "" if status is None else f" (HTTP {status})"
         if code in _WRONG:
             return WrongSignature(
-                f"{self._told()}: no signature of {self._address} came back; nothing was sent"
+                f"{self._name()}: no signature of {self._address} came back; nothing was sent"
             )
         is_our_fault = status is not None and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS
         if code in _AWAY and not is_our_fault:
-            return SignerUnreachable(f"{self._told()}: {error}{answered}; nothing was sent")
+            return SignerUnreachable(f"{self._name()}: {error}{answered}; nothing was sent")
         return SignerRefused(
-            f"{self._told()}: {error}{answered}; check its token, the key's name and the key's rights"
+            f"{self._name()}: {error}{answered}; check its token, the key's name and the key's rights"
         )
 
-    def _told(self) -> str:
+    def _name(self) -> str:
         return f"the fee payer's signer {self._place}"
 
 

@@ -1,7 +1,7 @@
 """The two wire formats of a transaction: their limits, their sizes in bytes, and the signing.
 
-Sizes are computed, not tried: a transaction's length follows from its distinct accounts, signers and
-instructions. `sign` measures the real bytes once more and refuses what is too long (`TransactionTooLarge`).
+Sizes are computed: a transaction's length follows from its distinct accounts, signers and instructions. `sign` measures
+the real bytes again and refuses what is too long (`TransactionTooLarge`).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ SIGNATURE_BYTES: Final = 64
 KEY_BYTES: Final = 32
 
 MAX_INSTRUCTIONS: Final = 64
-"""Of a version 1 message by its format (SIMD-0385), of any by the runtime's instruction trace."""
+"""The limit of a version 1 message by its format (SIMD-0385), and of any by the runtime's instruction trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,11 @@ LIMITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TransactionShape:
-    """How transactions are written: message `version` 0 or 1 and what they pay for priority.
+    """How transactions are written: message `version` 0 or 1, and what they pay for priority.
 
-    `compute_unit_price` is in micro-lamports; 0 leaves the instruction out. The whole priority fee of a
-    transaction never exceeds `max_priority_fee_lamports`: the price is lowered to fit.
-    `loaded_accounts_bytes` is the limit that a version 1 message must state, else it may load nothing;
-    Token-2022 and its companions are about 2 MB.
+    `compute_unit_price` is in micro-lamports; 0 leaves the instruction out. The whole priority fee of a transaction
+    never exceeds `max_priority_fee_lamports`: the price is lowered to fit. `loaded_accounts_bytes` is the limit that a
+    version 1 message must state, or it may load nothing; Token-2022 and the programs it needs are about 2 MB.
     """
 
     version: int = 0
@@ -71,7 +70,7 @@ class TransactionShape:
 
     @property
     def pays_priority(self) -> bool:
-        """Whether there is a price, and a fee allowed that even the largest transaction can keep below."""
+        """Whether there is a price, and a highest fee that even the largest transaction can stay below."""
         return self.compute_unit_price > 0 and self.max_priority_fee_lamports >= 2
 
     def price_for(self, unit_limit: int) -> int:
@@ -79,7 +78,7 @@ class TransactionShape:
         if not self.pays_priority:
             return 0
         cap = self.max_priority_fee_lamports * MICRO_LAMPORTS_PER_LAMPORT // unit_limit
-        # Never 0: the size was computed with the instruction in its place.
+        # Never 0: the size was computed with this instruction.
         return max(1, min(self.compute_unit_price, cap))
 
     def priority_fee(self, unit_limit: int) -> int:
@@ -92,11 +91,11 @@ class TransactionShape:
 
 
 class TransactionTooLarge(Permanent):
-    """A built transaction is longer than its version may be; a fault of the packing, nothing was signed."""
+    """A built transaction is longer than its version allows: a fault of the packing. Nothing was signed."""
 
 
 class CannotSign(Permanent):
-    """A key that the message needs is not among those given. Names addresses only."""
+    """A key that the message needs was not given. The text names addresses only."""
 
 
 def sign(
@@ -104,8 +103,8 @@ def sign(
 ) -> tuple[Signature, bytes]:
     """Sign with the keys that the message asks for, found among `keypairs` by address.
 
-    `paid` is the fee payer's signature where its key is elsewhere. Returns the transaction's signature (the first, the
-    fee payer's) and the bytes for the wire. Raises `TransactionTooLarge`, before any signing, and `CannotSign`.
+    `paid` is the fee payer's signature where its key is kept elsewhere. Returns the transaction's signature (the first,
+    the fee payer's) and the bytes for the wire. Raises `TransactionTooLarge`, before any signing, and `CannotSign`.
     """
     check_size(message)
     by_address = {address_of(keypair): keypair for keypair in keypairs}
@@ -122,7 +121,7 @@ def sign(
 
 
 def message_of(wire: bytes) -> MessageV0 | MessageV1:
-    """The message of a signed transaction. Raises TypeError where it is of another version than ours are."""
+    """The message of a signed transaction. Raises TypeError for a version that we never sign."""
     message = VersionedTransaction.from_bytes(wire).message
     if not isinstance(message, MessageV0 | MessageV1):
         raise TypeError("a transaction of a version that we never sign")
@@ -140,9 +139,7 @@ def check_size(message: MessageV0 | MessageV1) -> None:
 
 
 def unsigned_wire(message: MessageV0 | MessageV1) -> bytes:
-    """The bytes of the transaction with empty signatures; enough for a simulation, and as long as when
-    signed.
-    """
+    """The bytes of the transaction with empty signatures: enough for a simulation, and as long as when signed."""
     blank = [Signature.default()] * message.header.num_required_signatures
     return bytes(VersionedTransaction.populate(message, blank))
 
@@ -155,13 +152,10 @@ def wire_bytes_of(
     instruction_count: int,
     instruction_bytes: int,
 ) -> int:
-    """Bytes of a signed transaction by its counts; `instruction_bytes` is the sum of
-    `instruction_bytes_of`.
-    """
+    """Bytes of a signed transaction by its counts; `instruction_bytes` is the sum of `instruction_bytes_of`."""
     body = SIGNATURE_BYTES * signature_count + KEY_BYTES * key_count + instruction_bytes
     if shape.version == 1:
-        # version, header 3, config mask 4, blockhash 32, two counts; unit limit 4 and loaded bytes 4,
-        # priority fee 8.
+        # version, header 3, config mask 4, blockhash 32, two counts; unit limit 4 and loaded bytes 4, priority fee 8.
         return body + 1 + 3 + 4 + 32 + 2 + 8 + (8 if shape.pays_priority else 0)
     # version, header 3, blockhash 32, no lookup tables 1; three counts as compact-u16.
     counts = _compact(signature_count) + _compact(key_count) + _compact(instruction_count)

@@ -1,6 +1,4 @@
-"""Accounts in files, as `solana account ADDRESS --output json` writes them and `solana-test-validator --account`
-reads them.
-"""
+"""Accounts in files, in the JSON of `solana account --output json` and `solana-test-validator --account`."""
 
 import json
 from base64 import b64decode, b64encode
@@ -24,7 +22,7 @@ def account_from_json(content: object) -> tuple[Pubkey, Account]:
 
 
 def account_to_json(address: Pubkey, account: Account) -> dict[str, Any]:
-    """The same form, to be written."""
+    """The account in that form."""
     return {
         "pubkey": str(address),
         "account": {

@@ -1,6 +1,5 @@
-"""Accounts as of any slot back to the finalized one. LiteSVM holds the newest state alone; what it overwrites
-is kept here until the slot that wrote it is final, which is what reads at `confirmed` and `finalized` and a
-fork need.
+"""Accounts as of any slot back to the finalized one. LiteSVM holds the newest state alone. What it overwrites is kept
+here until the slot that wrote it is final: reads at `confirmed` and `finalized` and forks need it.
 """
 
 from collections import deque
@@ -25,7 +24,7 @@ _Version = tuple[int, Account | None]
 class AccountStore:
     """The accounts of a LiteSVM with their recent past, and an index of token accounts by owner.
 
-    `clock` makes the Clock sysvar of a slot: no transaction writes it, each block has its own.
+    `clock` makes the Clock sysvar of a slot: no transaction writes it, and each block has its own.
     """
 
     def __init__(self, svm: LiteSVM, clock: Callable[[int], Account]) -> None:
@@ -59,12 +58,12 @@ class AccountStore:
         return not any(address in versions and versions[address][-1][0] > slot for address in addresses)
 
     def all(self) -> list[tuple[Pubkey, Account]]:
-        """Every account there is, less those that a chain begins with and nobody has touched."""
+        """Every account, except those that a chain begins with and no transaction has changed."""
         read = self._svm.get_account
         return [(address, account) for address in self._written if (account := read(address)) is not None]
 
     def undo(self, before: dict[Pubkey, Account | None], touched: Iterable[Pubkey]) -> None:
-        """Takes back what a transaction has just written and nobody has recorded."""
+        """Undoes what a transaction has just written and `record` has not seen."""
         for address in touched:
             if self._svm.get_account(address) != before[address]:
                 self._write(address, before[address])
@@ -72,7 +71,7 @@ class AccountStore:
     def record(
         self, slot: int, before: dict[Pubkey, Account | None], after: dict[Pubkey, Account | None]
     ) -> None:
-        """Notes what the block in `slot` changed: the state before it and after it, of the same addresses."""
+        """Keeps what the block in `slot` changed: the same addresses before and after it."""
         for address, account in after.items():
             previous = before[address]
             if previous == account:
@@ -91,15 +90,13 @@ class AccountStore:
             self._index(address, account)
 
     def put(self, slot: int, address: Pubkey, account: Account | None) -> None:
-        """Writes an account without a transaction, as a genesis file or an operator would; None takes it
-        away.
-        """
+        """Writes an account without a transaction, as a genesis file would; None removes it."""
         before = self.newest(address)
         self._write(address, account)
         self.record(slot, {address: before}, {address: account})
 
     def deployed(self, program: Pubkey) -> None:
-        """Notes a program that LiteSVM wrote by itself."""
+        """Adds a program that LiteSVM wrote by itself."""
         account = self.newest(program)
         for address in (program, *_programdata(account)):
             self.settled.changed(address)
@@ -107,7 +104,7 @@ class AccountStore:
         self._index(program, account)
 
     def prune(self, finalized_slot: int) -> None:
-        """Forgets the versions that no commitment level can ask for any more."""
+        """Forgets the versions that no commitment level can read any more."""
         while self._touched and self._touched[0][0] <= finalized_slot:
             _, address = self._touched.popleft()
             versions = self._versions.get(address)
@@ -136,7 +133,7 @@ class AccountStore:
 
     @contextmanager
     def as_of(self, slot: int, addresses: Iterable[Pubkey]) -> Iterator[None]:
-        """Lets LiteSVM see these addresses as of `slot`, for a simulation at a lower commitment level."""
+        """Shows LiteSVM these addresses as of `slot`, for a simulation at that state."""
         newest: dict[Pubkey, Account | None] = {}
         for address in addresses:
             versions = self._versions.get(address)
@@ -167,7 +164,7 @@ class AccountStore:
                 self._by_token_owner.setdefault(token_account.owner, {})[address] = None
 
     def _forget_owners(self, address: Pubkey, versions: list[_Version]) -> None:
-        # Only the newest version can still be read: whoever owned the account before is not asked about it again.
+        # Only the newest version can still be read: earlier owners no longer need the account in their index.
         newest = versions[-1][1]
         if newest is None:
             self._written.pop(address, None)
@@ -184,12 +181,12 @@ class AccountStore:
 
     def _write(self, address: Pubkey, account: Account | None) -> None:
         self.settled.changed(address)
-        # LiteSVM takes an account without lamports away, as the runtime does at the end of a transaction.
+        # LiteSVM removes an account without lamports, as the runtime does at the end of a transaction.
         self._svm.set_account(address, account or Account(0, b"", _SYSTEM_PROGRAM, False, 0))
 
 
 def _programdata(program: Account | None) -> list[Pubkey]:
-    # An upgradeable program's 36 bytes: what it is (4), then where its code is.
+    # An upgradeable program's 36 bytes: its kind (4), then the address of its code.
     return [] if program is None or len(program.data) != 36 else [Pubkey(program.data[4:])]
 
 

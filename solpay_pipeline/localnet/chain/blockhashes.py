@@ -1,6 +1,5 @@
-"""One blockhash for each slot, derived from genesis, branch and slot. Only the recent ones are kept: an older
-one is expired anyway. A fork starts a branch, so that new blocks never repeat a hash of a block taken
-back.
+"""One blockhash for each slot, derived from genesis, branch and slot. Only recent ones are kept: older ones have
+expired. A fork starts a branch, so that new blocks never repeat the hash of a removed one.
 """
 
 import hashlib
@@ -11,7 +10,7 @@ from solders.hash import Hash
 from solpay_pipeline.localnet.chain.config import BLOCKHASH_LIFE_BLOCKS
 
 _KEPT_SLOTS = 2 * BLOCKHASH_LIFE_BLOCKS + 64
-"""Enough to answer for the finalized bank, whose own window reaches further back than the processed one's."""
+"""Enough for the finalized bank too, whose window reaches further back than the processed one's."""
 
 
 class Blockhashes:
@@ -27,7 +26,7 @@ class Blockhashes:
         self.extend_to(first_slot)
 
     def extend_to(self, slot: int) -> None:
-        """Makes the hashes up to `slot` and forgets those that nobody can use any more."""
+        """Makes the hashes up to `slot` and forgets those that can no longer be used."""
         for made in range(max(self._newest + 1, slot - self._kept_slots), slot + 1):
             parts = (
                 self._genesis + self._branch.to_bytes(8, "little") + made.to_bytes(8, "little", signed=True)
@@ -45,14 +44,14 @@ class Blockhashes:
         return [(slot, str(blockhash)) for slot, blockhash in self._by_slot.items()]
 
     def resume(self, recent: Iterable[tuple[int, str]]) -> None:
-        """Puts these in the place of all that are kept; what comes now belongs to a branch of its own."""
+        """Replaces all that are kept by these; later hashes belong to a branch of their own."""
         self._by_slot = {slot: Hash.from_string(text) for slot, text in recent}
         self._slots = {blockhash: slot for slot, blockhash in self._by_slot.items()}
         self._newest = max(self._by_slot)
         self._branch = self._newest
 
     def at(self, slot: int) -> Hash:
-        """The hash of the block in `slot`; a KeyError where it is too old."""
+        """The hash of the block in `slot`; KeyError where it is too old."""
         return self._by_slot[slot]
 
     def slot_of(self, blockhash: Hash) -> int | None:
@@ -60,8 +59,8 @@ class Blockhashes:
         return self._slots.get(blockhash)
 
     def start_branch(self, after_slot: int, forget: bool) -> None:
-        """Blocks from here on get hashes of a new branch; `forget` kills the hashes above `after_slot`, as a
-        real fork does.
+        """Starts a new branch for later blocks; `forget` makes the hashes above `after_slot` invalid, as a real fork
+        does.
         """
         self._branch += 1
         if forget:

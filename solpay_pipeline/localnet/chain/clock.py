@@ -1,5 +1,5 @@
-"""Slots and block times. A slot's time comes from the newest anchor at or below it; a jump (advance, warp)
-sets a new anchor, so that the times of blocks that are already there never change.
+"""Slots and block times. A slot's time comes from the newest anchor at or below it. A jump (advance, warp) sets a new
+anchor, so that the times of earlier blocks never change.
 """
 
 import time
@@ -18,9 +18,9 @@ class _Anchor:
 
 
 class SlotClock:
-    """Tells the current slot and the unix time of any slot; moved by hand, by the wall clock, or by both.
+    """The current slot and the unix time of any slot; moved by calls, by the wall clock, or by both.
 
-    `monotonic` is what the wall clock's seconds are counted by.
+    `monotonic` counts the wall clock's seconds.
     """
 
     def __init__(self, config: ChainConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -45,9 +45,7 @@ class SlotClock:
         return int(anchor.unix_time + (slot - anchor.slot) * self._slot_seconds)
 
     def advance(self, slots: int) -> None:
-        """Moves `slots` on. By hand the time moves with them; beside the wall clock it doesn't, as that one
-        keeps the time.
-        """
+        """Moves `slots` on. A manual clock's time moves with them, the wall clock's does not."""
         if slots < 0:
             raise ValueError("slots do not move backwards")
         if self._manual:
@@ -56,12 +54,12 @@ class SlotClock:
             self._anchor(self.slot() + slots, self._unix_time())
 
     def warp(self, seconds: float) -> None:
-        """Opens a new block whose time, and that of all after it, is `seconds` further (or back)."""
+        """Opens a new block; its time and that of all later ones is `seconds` later (negative: earlier)."""
         self._anchor(self.slot() + 1, self._unix_time() + seconds)
 
     def anchors(self) -> list[tuple[int, float]]:
-        """What the times of all slots follow from, for `resume`: slots and the unix times they began at, the present
-        one last.
+        """For `resume`: slots and the unix times they began at, the present one last. All slots' times follow from
+        these.
         """
         return [
             *((anchor.slot, anchor.unix_time) for anchor in self._anchors),
@@ -69,7 +67,7 @@ class SlotClock:
         ]
 
     def resume(self, anchors: Sequence[tuple[int, float]], slot: int, later_by: float) -> None:
-        """Goes on at `slot` after a pause of `later_by` seconds, with the times that `anchors` told."""
+        """Goes on at `slot` after a pause of `later_by` seconds, with the times of `anchors`."""
         began = self._monotonic()
         self._anchors = [_Anchor(at, unix_time, began) for at, unix_time in anchors]
         self._moved = 0

@@ -1,5 +1,5 @@
-"""What a local chain is made of: its clock, its commitment levels, its prices. Nothing here changes while it
-runs (rent does: `Chain.set_rent`).
+"""What a local chain is made of: its clock, its commitment levels, its prices. Constant while it runs, except rent
+(`Chain.set_rent`).
 """
 
 import hashlib
@@ -9,8 +9,7 @@ from typing import Literal
 from solders.hash import Hash
 
 BLOCKHASH_LIFE_BLOCKS = 150
-"""A transaction may land while the block height is at most its blockhash's height plus this
-(MAX_PROCESSING_AGE)."""
+"""A transaction may land up to this many blocks above its blockhash's height (MAX_PROCESSING_AGE)."""
 
 SLOTS_PER_EPOCH = 432_000
 """Length of an epoch without warm-up, as on mainnet."""
@@ -31,12 +30,11 @@ def clock_name(text: str) -> ClockName:
 class ChainConfig:
     """The constants of one chain.
 
-    `clock="wall"`: slots follow the wall clock, worked out at each request, without a thread.
-    `clock="manual"`: slots move by `Chain.advance` only. Lags are slots. `skipped_slots` is the constant
-    distance between slot and block height: near zero on a local validator, about 22 million on mainnet.
-    `genesis_time` is the unix time of the first slot; None: now. `status_cache_slots`: how far back
-    getSignatureStatuses looks without searchTransactionHistory. `history_slots`: transactions older than that many
-    slots are forgotten, which bounds memory; None: none is.
+    `clock="wall"`: slots follow the wall clock, computed at each request, without a thread. `clock="manual"`: slots
+    move by `Chain.advance` only. Lags are slots. `skipped_slots` is the constant distance between slot and block
+    height: near zero on a local validator, about 22 million on mainnet. `genesis_time` is the unix time of the first
+    slot; None: now. `status_cache_slots`: how far back getSignatureStatuses looks without searchTransactionHistory.
+    `history_slots`: transactions older than that many slots are forgotten, which bounds memory; None: none is.
     """
 
     slot_seconds: float = 0.4
@@ -65,9 +63,7 @@ class ChainConfig:
             )
 
     def genesis(self) -> Hash:
-        """The cluster's identity: `genesis_hash` where given, else derived from the seed, so that it is
-        stable.
-        """
+        """The cluster's identity: `genesis_hash` where given, else derived from the seed."""
         if self.genesis_hash is not None:
             return Hash.from_string(self.genesis_hash)
         return Hash(hashlib.sha256(b"solpay localnet genesis" + self.seed.to_bytes(8, "little")).digest())

@@ -1,8 +1,8 @@
 """The chain: a ledger over LiteSVM with slots, blockhashes, commitment levels, history and forks.
 
-LiteSVM executes; everything that a runtime alone doesn't know is here: whether a blockhash is still alive,
-whether a transaction was there before, what an account held at the confirmed slot. A transaction executes at
-once, in the slot that is being built.
+LiteSVM executes. What a runtime alone does not know is here: whether a blockhash is still valid, whether a transaction
+has landed before, what an account held at the confirmed slot. A transaction executes at once, in the slot that is being
+built.
 """
 
 import hashlib
@@ -53,9 +53,7 @@ _AIRDROP_VARIETY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What would happen: the result, the accounts that the transaction would leave behind, and the bytes of account
-    data that it loads.
-    """
+    """What would happen: the result, the accounts after it, and the bytes of account data that it loads."""
 
     executed: Executed
     accounts: dict[Pubkey, Account]
@@ -68,9 +66,9 @@ class Simulation:
 
 
 class Chain:
-    """One local chain in memory. Public methods may be called from any thread: `lock` guards them all.
+    """One local chain in memory. Public methods may be called from any thread: `lock` guards all of them.
 
-    `monotonic` tells seconds where `config.clock` is "wall": a simulation gives its own.
+    `monotonic` counts seconds where `config.clock` is "wall"; a simulation passes its own.
     """
 
     def __init__(
@@ -82,7 +80,7 @@ class Chain:
         self.genesis_hash = self.config.genesis()
         self.identity = self._derived_keypair("identity").pubkey()
         self._svm = LiteSVM()
-        # LiteSVM's own checks know one blockhash and no clock: they are done here. Signatures are verified in
+        # LiteSVM's own checks know one blockhash and no clock, so they are made here. Signatures are verified in
         # `submit` and preflight.
         self._svm.with_blockhash_check(False)
         self._svm.with_transaction_history(0)
@@ -128,16 +126,14 @@ class Chain:
         return self._clock.block_time(slot)
 
     def latest_blockhash(self, commitment: CommitmentName = "processed") -> tuple[Hash, int]:
-        """The newest blockhash of the level, and the last block height at which a transaction with it may
-        land.
-        """
+        """The level's newest blockhash, and the last block height at which a transaction with it may land."""
         with self.lock:
             self.tick()
             slot = self.slot_at(commitment)
             return self._blockhashes.at(slot), self.block_height(slot) + BLOCKHASH_LIFE_BLOCKS
 
     def blockhash_at(self, slot: int) -> Hash | None:
-        """The hash of the block in `slot`, or None where it is too old to be kept."""
+        """The hash of the block in `slot`, None where it is too old."""
         try:
             return self._blockhashes.at(slot)
         except KeyError:
@@ -149,18 +145,14 @@ class Chain:
         return born is not None and 0 <= bank_slot - born <= BLOCKHASH_LIFE_BLOCKS
 
     def decode(self, wire: bytes) -> Decoded:
-        """A transaction from the wire with its lookup tables' addresses; -32602 or `Rejected` where it makes
-        no sense.
-        """
+        """A transaction from the wire with its lookup tables' addresses; -32602 or `Rejected` where it is invalid."""
         return resolve(parse(wire), wire, self.accounts.newest)
 
     def submit(self, wire: bytes, forced_err: TransactionErrorJson | None = None) -> TransactionRecord:
-        """Puts a transaction into the current block, without preflight; one that fails there is recorded and
-        pays its fee.
+        """Puts a transaction into the current block, without preflight. One that fails is recorded and pays its fee.
 
-        `forced_err` makes it fail on chain with that error, whatever it would have done. Raises `Rejected`
-        where no block could take it (signature, blockhash, seen before, fee payer), RpcError(-32602) where it
-        is malformed.
+        `forced_err` makes it fail on chain with that error. Raises `Rejected` where no block could take it (signature,
+        blockhash, landed before, fee payer), RpcError(-32602) where it is malformed.
         """
         with self.lock:
             self.tick()
@@ -169,21 +161,19 @@ class Chain:
             return self.land(decoded, forced_err)
 
     def land(self, decoded: Decoded, forced_err: TransactionErrorJson | None = None) -> TransactionRecord:
-        """As `submit`, for a transaction whose signatures have been checked."""
+        """As `submit`, for checked signatures."""
         with self.lock:
             self._check_age(decoded, self._slot)
             return self._execute(decoded, forced_err)
 
     def submit_late(self, wire: bytes, slots: int) -> None:
-        """Lets a transaction land `slots` later, if it still can by then."""
+        """Lets a transaction land `slots` later, if it still can."""
         with self.lock:
             self._late.append((self.tick() + slots, wire))
             self._late.sort(key=lambda entry: entry[0])
 
     def simulate(self, decoded: Decoded, bank_slot: int, check_age: bool = True) -> Simulation:
-        """Runs the transaction on the state of `bank_slot` and writes nothing; its error, if any, is in the
-        result.
-        """
+        """Runs the transaction on the state of `bank_slot` and writes nothing. Its error is in the result."""
         with self.lock:
             if check_age:
                 try:
@@ -208,9 +198,9 @@ class Chain:
             raise Rejected("SignatureFailure")
 
     def airdrop(self, to: Pubkey, lamports: int) -> TransactionRecord:
-        """A real transfer from the faucet, in history like any other."""
+        """A real transfer from the faucet, in the history like any other."""
         with self.lock:
-            # The unit limit makes each airdrop's bytes, and so its signature, its own.
+            # The unit limit makes each airdrop's bytes, and so its signature, unique.
             self.airdrops += 1
             instructions = [
                 set_compute_unit_limit(_AIRDROP_UNITS + self.airdrops % _AIRDROP_VARIETY),
@@ -221,14 +211,14 @@ class Chain:
             return self.submit(bytes(VersionedTransaction(message, [self._faucet])))
 
     def advance(self, slots: int = 1) -> int:
-        """Moves on by `slots`; returns the slot that is being built then."""
+        """Moves on by `slots`; returns the slot that is being built."""
         with self.lock:
             self.tick()
             self._clock.advance(slots)
             return self.tick()
 
     def warp(self, seconds: float) -> None:
-        """Opens a new block; its time and that of all later ones is `seconds` further (negative: back)."""
+        """Opens a new block; its time and that of all later ones is `seconds` later (negative: earlier)."""
         with self.lock:
             self.tick()
             self._clock.warp(seconds)
@@ -245,20 +235,20 @@ class Chain:
         return self._svm.minimum_balance_for_rent_exemption(size)
 
     def put_account(self, address: Pubkey, account: Account | None) -> None:
-        """Writes an account by decree, without a transaction; None removes it."""
+        """Writes an account without a transaction; None removes it."""
         with self.lock:
             self.accounts.put(self.tick(), address, account)
 
     def load_program(self, program: Pubkey, path: Path) -> None:
-        """Deploys an ELF file at this address; OSError where it cannot be read, ValueError where it is no program."""
+        """Deploys an ELF file; OSError where it cannot be read, ValueError where it is not a program."""
         with self.lock:
             self._runtime.programs.load(program, path)
             self.accounts.deployed(program)
 
     @contextmanager
     def in_this_thread(self) -> Iterator[None]:
-        """Within it, programs run in the calling thread: for a server's thread, which has no use for the registers
-        that they spoil.
+        """Runs programs in the calling thread until the block ends: for a server's thread, which does not use the
+        registers that they spoil.
         """
         self._runtime.programs.lend_this_thread()
         try:
@@ -267,7 +257,7 @@ class Chain:
             self._runtime.programs.take_back_this_thread()
 
     def retain(self, slots: int) -> None:
-        """Keeps the states of that many slots below the finalized one as well, for an endpoint that lags."""
+        """Also keeps the states of that many slots below the finalized one, for an endpoint that lags."""
         with self.lock:
             self._kept_below_final = max(self._kept_below_final, slots)
 
@@ -276,10 +266,10 @@ class Chain:
         return self._first_available
 
     def land_checked(self, decoded: Decoded, bank_slot: int) -> Simulation | None:
-        """Preflight on the bank of `bank_slot`, then `land`: None where preflight had nothing to say, else what it
-        found, and nothing has changed. Raises `Rejected` where no block takes it all the same.
+        """Preflight on the bank of `bank_slot`, then `land`. None where it landed; where preflight failed, its
+        simulation, and nothing has changed. Raises `Rejected` where no block takes it in spite of preflight.
 
-        Where the bank's state is the newest one, landing is itself the rehearsal.
+        Where the bank's state is the newest one, landing itself is the preflight.
         """
         with self.lock:
             if self._same_as_newest(decoded, bank_slot):
@@ -293,7 +283,7 @@ class Chain:
             return None
 
     def snapshot(self) -> Snapshot:
-        """The chain as it is now, to be put away."""
+        """The chain as it is now, to be saved."""
         with self.lock:
             slot = self.tick()
             records = list(self.history.everything())
@@ -314,8 +304,8 @@ class Chain:
 
     @classmethod
     def resumed(cls, snapshot: Snapshot, later_by: float = 0.0) -> "Chain":
-        """The chain of a snapshot, `later_by` seconds after it was taken. All that had happened is final: it goes on a
-        finality's length further.
+        """The chain of a snapshot, `later_by` seconds after it was taken. It goes on so many slots later that
+        everything in it is final.
         """
         chain = cls(snapshot.config)
         with chain.lock:
@@ -325,18 +315,18 @@ class Chain:
     def fork(
         self, back_to: Literal["finalized", "confirmed"] | int = "finalized", keep_blockhashes: bool = True
     ) -> list[str]:
-        """Takes back every block above `back_to` (not below the finalized slot): accounts are as they were,
-        its transactions are in no block.
+        """Removes every block above `back_to` (not below the finalized slot): accounts are as they were, its
+        transactions are in no block.
 
-        Slots go on from where they are. A forgotten transaction may be sent again while its blockhash lives;
-        with `keep_blockhashes=False` the hashes of the blocks taken back are dead, as they are on a real
-        losing fork. Returns the forgotten signatures, oldest first.
+        Slots go on from where they are. A removed transaction may be sent again while its blockhash lives; with
+        `keep_blockhashes=False` the hashes of the removed blocks are invalid, as on a real losing fork. Returns the
+        removed signatures, oldest first.
         """
         with self.lock:
             self.tick()
             slot = back_to if isinstance(back_to, int) else self.slot_at(back_to)
             if slot < self.slot_at("finalized"):
-                raise ValueError("a finalized block is never taken back")
+                raise ValueError("a finalized block is never removed")
             self.accounts.roll_back(slot)
             self._blockhashes.start_branch(slot, forget=not keep_blockhashes)
             return [record.signature for record in self.history.forget_above(slot)]
@@ -364,8 +354,7 @@ class Chain:
             self.check_signatures(decoded)
             self.land(decoded)
         except Rejected:
-            # It could not land any more: that is what happens to a late transaction, and no one is there to
-            # be told.
+            # It can no longer land, as happens to late transactions. Nobody waits for an answer.
             return
 
     def _check_age(self, decoded: Decoded, bank_slot: int) -> None:
@@ -435,7 +424,7 @@ class Chain:
         self._late = list(snapshot.late)
         self._blockhashes.resume(snapshot.blockhashes)
         self._clock.resume(snapshot.anchors, slot, later_by)
-        # A program is checked when it is written, so what it points at comes first.
+        # A program is checked when it is written, so the accounts that it points at come first.
         for address, account in sorted(snapshot.accounts, key=lambda entry: entry[1].executable):
             self.accounts.put(snapshot.slot, address, account)
         self.history.continue_after(snapshot.forgotten)

@@ -1,4 +1,4 @@
-"""JSON-RPC errors as a validator shapes them, and the words it uses for a transaction error.
+"""JSON-RPC errors in a validator's form, and its texts for transaction errors.
 
 Codes: solana-rpc-client-api `custom_error.rs`; messages: agave `rpc.rs` and the `Display` of TransactionError
 and InstructionError, which clients read by eye and by pattern.
@@ -49,7 +49,7 @@ def invalid_params(message: str) -> RpcError:
 
 
 class Rejected(Exception):
-    """A transaction that cannot get into any block: nothing is charged, nothing is recorded."""
+    """A transaction that no block can take: nothing is charged, nothing is recorded."""
 
     def __init__(self, err: TransactionErrorJson) -> None:
         super().__init__(describe(err))

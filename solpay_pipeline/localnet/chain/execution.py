@@ -1,5 +1,5 @@
-"""What the runtime answers, turned into what a block or a simulation records: balances before and after, of lamports
-and of tokens, and memos.
+"""Turns the runtime's answer into what a block or a simulation records: lamport and token balances before and after,
+and memos.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +27,8 @@ def executed(
     after: Accounts,
     read: Callable[[Pubkey], Account | None],
 ) -> Executed:
-    """One transaction's result; `before` holds all its addresses, `after` those that it may write; `read`
-    finds mints that the transaction moves without naming them (an unchecked transfer).
+    """One transaction's result. `before` holds all its addresses, `after` those that it may write. `read` finds mints
+    that it moves without naming them (an unchecked transfer).
     """
     both = {**before, **after}
     mint_of = _mint_reader(before, both, read)

@@ -1,6 +1,4 @@
-"""What happened: transactions by signature, by address and by slot. Failed ones are in it like the others; a
-fork takes the newest slots out again.
-"""
+"""All transactions by signature, by address and by slot, failed ones included. A fork removes the newest slots."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -27,9 +25,7 @@ class TokenBalance:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What the runtime said: `err` None for success; `fee` and balances in lamports, in the order of the
-    addresses.
-    """
+    """The runtime's result: `err` is None for success; `fee` and balances are lamports, in address order."""
 
     err: TransactionErrorJson | None
     fee: int
@@ -66,8 +62,8 @@ class TransactionRecord:
 
 
 class History:
-    """Every transaction since the first slot or, with bounded history, the recent ones; minus those that a fork took
-    back.
+    """Every transaction since the first slot, or the recent ones with bounded history, without those that a fork
+    removed.
     """
 
     def __init__(self) -> None:
@@ -84,11 +80,11 @@ class History:
             self._by_address.setdefault(address, deque()).append(record)
 
     def get(self, signature: str) -> TransactionRecord | None:
-        """The transaction, or None where it is in no block."""
+        """The transaction, None where it is in no block."""
         return self._by_signature.get(signature)
 
     def count(self) -> int:
-        """How many transactions there are, the forgotten old ones among them."""
+        """How many transactions there are, forgotten old ones included."""
         return self._pruned + len(self._by_signature)
 
     def everything(self) -> Iterator[TransactionRecord]:
@@ -96,7 +92,7 @@ class History:
         return (record for block in self._by_slot.values() for record in block)
 
     def continue_after(self, forgotten: int) -> None:
-        """Counts transactions of before that are not kept here."""
+        """Counts earlier transactions that are not kept here."""
         self._pruned += forgotten
 
     def block(self, slot: int) -> list[TransactionRecord]:
@@ -117,7 +113,7 @@ class History:
         return reversed(found)
 
     def forget_above(self, slot: int) -> list[TransactionRecord]:
-        """Takes out every transaction above `slot` and tells which they were, oldest first."""
+        """Removes every transaction above `slot` and returns them, oldest first."""
         forgotten = [record for _, block in self.recent_blocks(slot + 1) for record in block]
         for record in reversed(forgotten):
             del self._by_signature[record.signature]

@@ -1,8 +1,7 @@
 """Runs programs in a thread of their own, since LiteSVM leaves that thread's x87 registers full.
 
 Its compiled programs do not clear them. In the same thread SQLite, which reads decimals through `long double`, would
-then store NULL for `0.1` (seen with solders 0.29 and SQLite 3.40 on x86-64). Registers belong to a thread, so a thread
-of its own keeps it from everybody else.
+then store NULL for `0.1` (seen with solders 0.29 and SQLite 3.40 on x86-64). Each thread has its own registers.
 """
 
 import threading
@@ -28,25 +27,25 @@ class Programs:
         self._lent: set[int] = set()
 
     def lend_this_thread(self) -> None:
-        """Lets programs run in the calling thread whenever it asks for one, which saves two switches a call. Only for
-        a thread that does nothing else with floating point, such as a server's.
+        """Lets programs run in the calling thread when it asks for one, which saves two switches a call. Only for a
+        thread that does nothing else with floating point, such as a server's.
         """
         self._lent.add(threading.get_ident())
 
     def take_back_this_thread(self) -> None:
-        """Ends the loan: a later thread may get the same identifier."""
+        """Ends that: a later thread may get the same identifier."""
         self._lent.discard(threading.get_ident())
 
     def load(self, program: Pubkey, path: Path) -> None:
-        """Deploys an ELF file; ValueError where it is none. OSError where it cannot be read."""
+        """Deploys an ELF file; ValueError where it is not one, OSError where it cannot be read."""
         elf = path.read_bytes()
         if not elf.startswith(b"\x7fELF"):
-            raise ValueError(f"{path} is no program: it does not begin like an ELF file")
+            raise ValueError(f"{path} is not a program: it does not begin like an ELF file")
         try:
             self._thread.submit(self._svm.add_program, program, elf).result()
         except Exception as error:
-            # solders raises an error here that it exports no name for.
-            raise ValueError(f"{path} is no program that runs: {error}") from error
+            # solders raises an error here that has no public name.
+            raise ValueError(f"{path} is not a program that runs: {error}") from error
 
     def send(self, transaction: VersionedTransaction) -> TransactionMetadata | FailedTransactionMetadata:
         """Execute and keep the effects."""

@@ -1,9 +1,9 @@
-"""LiteSVM with what it leaves out: the configuration of version-1 transactions (priority fee, compute unit limit)
-and the limit on loaded account bytes.
+"""LiteSVM with what it lacks: the configuration of version 1 transactions (priority fee, compute unit limit) and the
+limit on loaded account bytes.
 
-LiteSVM runs a version-1 message but reads no configuration in it. So such a message runs as its version-0 twin
-with a compute unit limit in front, whose traces are taken out of the result; the priority fee is taken from the
-payer before. Signatures are not LiteSVM's business here, so the twin needs none of its own.
+LiteSVM runs a version 1 message but ignores its configuration. So such a message runs as its version 0 twin with a
+compute unit limit in front, whose traces are removed from the result; the priority fee is charged before. LiteSVM
+checks no signatures here, so the twin needs none of its own.
 """
 
 import json
@@ -27,7 +27,7 @@ from solpay_pipeline.localnet.chain.programs import Programs
 from solpay_pipeline.localnet.chain.transactions import Decoded
 
 _ACCOUNT_OVERHEAD_BYTES = 64
-"""Counted for each loaded account beside its data (SIMD-0186)."""
+"""Counted for each loaded account besides its data (SIMD-0186)."""
 
 _UPGRADEABLE_LOADER = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
 _LIMIT_INSTRUCTION_UNITS = 150
@@ -36,7 +36,7 @@ _LIMIT_INSTRUCTION_LOGS = 2
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What running a transaction gave: `fee` in lamports; `accounts` after it, of a successful simulation only."""
+    """The result of a transaction: `fee` in lamports; `accounts` after it, for a successful simulation only."""
 
     err: TransactionErrorJson | None
     fee: int
@@ -48,15 +48,15 @@ class Outcome:
 
 
 class Runtime:
-    """Runs transactions on a LiteSVM, for good or to see."""
+    """Runs or simulates transactions on a LiteSVM."""
 
     def __init__(self, svm: LiteSVM) -> None:
         self._svm = svm
         self.programs = Programs(svm)
 
     def run(self, decoded: Decoded) -> Outcome:
-        """Executes. With an error, the fee is gone from the payer where a block would take the transaction, and
-        nothing has changed where none would.
+        """Executes. After an error the payer has paid the fee where a block would take the transaction; else nothing
+        has changed.
         """
         refused = self._refusal(decoded)
         if refused == "MaxLoadedAccountsDataSizeExceeded":
@@ -67,7 +67,7 @@ class Runtime:
             return self._outcome(decoded, self.programs.send(_runnable(decoded)))
 
     def simulate(self, decoded: Decoded) -> Outcome:
-        """Executes and takes everything back."""
+        """Executes and undoes everything."""
         refused = self._refusal(decoded)
         if refused is not None:
             return Outcome(refused, decoded.fee)
@@ -88,7 +88,7 @@ class Runtime:
         return Outcome(err, fee, tuple(seen.logs()), seen.compute_units_consumed())
 
     def loaded_bytes(self, decoded: Decoded) -> int:
-        """Bytes of account data that the transaction loads, counted as its limit counts them."""
+        """Bytes of account data that the transaction loads, as its limit counts them."""
         total = 0
         for key in decoded.keys:
             account = self._svm.get_account(key)
@@ -110,14 +110,14 @@ class Runtime:
 
     @contextmanager
     def _surcharged(self, decoded: Decoded, keep: bool) -> Iterator[None]:
-        """Takes the priority fee that LiteSVM would not take; gives it back unless the transaction lands."""
+        """Charges the priority fee, which LiteSVM does not; returns it unless the transaction lands."""
         message = decoded.transaction.message
         config = message.config if isinstance(message, MessageV1) else None
         payer = self._svm.get_account(decoded.fee_payer)
         if config is None or not config.priority_fee or payer is None:
             yield
             return
-        # A payer that cannot pay the surcharge must not pay the rest either: LiteSVM then says so itself.
+        # A payer that cannot pay the surcharge must not pay the rest either: LiteSVM then refuses by itself.
         charged = _less(payer, min(config.priority_fee, payer.lamports - 1))
         self._svm.set_account(decoded.fee_payer, charged)
         try:
@@ -157,8 +157,8 @@ class Runtime:
 
 
 def _has_twin(decoded: Decoded) -> bool:
-    # Compute budget instructions have no effect in version 1. With them in it the message runs as it is, since a
-    # second limit would be refused: the one case where the configuration is not enforced.
+    # Compute budget instructions have no effect in version 1. A message with some runs as it is, since a second limit
+    # would be refused: the one case where the configuration is not enforced.
     return decoded.version == 1 and COMPUTE_BUDGET not in decoded.static_keys
 
 

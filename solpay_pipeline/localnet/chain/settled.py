@@ -1,7 +1,7 @@
-"""The JSON of accounts that have not changed lately, ready to be put into an answer.
+"""The JSON of accounts that have not changed lately, ready for an answer.
 
-Most reads ask again and again for the same accounts. An account that is the same at all commitment levels is
-encoded once; whoever writes it says so here.
+Most reads ask repeatedly for the same accounts. An account that is the same at all commitment levels is encoded once; a
+write is reported here by `changed`.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ import orjson
 from solders.pubkey import Pubkey
 
 _MOST_BYTES = 64 * 1024 * 1024
-"""When there is more, all is dropped: simpler than to know what is used, and it costs each account one slow answer."""
+"""Above this everything is dropped: simpler than tracking use, at the price of one slow answer an account."""
 
 _MOST_SHAPES = 32
-"""Each costs a look at every write."""
+"""Each costs a lookup at every write."""
 
 Shape = tuple[str, tuple[int, int] | None]
 """Encoding and data slice: what a client asked for."""

@@ -1,4 +1,4 @@
-"""All that a chain is, as one JSON object, so that it can be put away and taken up again."""
+"""A whole chain as one JSON object, to save and resume it."""
 
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
@@ -14,13 +14,13 @@ from solpay_pipeline.localnet.chain.history import Executed, TokenBalance, Trans
 from solpay_pipeline.localnet.chain.transactions import decoded_with, parse
 
 FORMAT = 1
-"""Of the JSON object; a chain of another one is not read."""
+"""Version of the JSON object; no other is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A chain at rest. `anchors` are slots and the unix times they began at, the last one's that of the snapshot, taken
-    at `taken_at`; `late` are transactions on their way with the slots that they land in.
+    """A chain at rest. `anchors` are slots and the unix times they began at; the last is the snapshot's own, taken at
+    `taken_at`. `late` are transactions on their way, with the slots that they land in.
     """
 
     config: ChainConfig

@@ -1,5 +1,4 @@
-"""The fixed part of SPL Token and Token-2022 accounts and mints, read straight from the bytes, with
-Token-2022's TLV tail.
+"""The fixed part of SPL Token and Token-2022 accounts and mints, read from the bytes, with Token-2022's TLV tail.
 
 Layouts: solana-program/token `interface/src/state.rs`; solana-program/token-2022
 `interface/src/extension/mod.rs` (the account type at byte 165, then type u16, length u16, value).
@@ -51,9 +50,7 @@ class MintState:
 
 
 def read_token_account(program: Pubkey, raw: bytes) -> TokenAccount | None:
-    """The token account in `raw`, or None where these bytes are none (a mint, uninitialized, another
-    program's).
-    """
+    """The token account in `raw`, None where there is none (a mint, uninitialized, another program's)."""
     if (
         program not in TOKEN_PROGRAMS
         or not _has_type(raw, ACCOUNT_SIZE, _ACCOUNT_TYPE_ACCOUNT)
@@ -76,7 +73,7 @@ def read_token_account(program: Pubkey, raw: bytes) -> TokenAccount | None:
 
 
 def read_mint(program: Pubkey, raw: bytes) -> MintState | None:
-    """The mint in `raw`, or None where these bytes are none."""
+    """The mint in `raw`, None where there is none."""
     if program not in TOKEN_PROGRAMS or not _has_type(raw, MINT_SIZE, _ACCOUNT_TYPE_MINT) or raw[45] == 0:
         return None
     (supply,) = struct.unpack_from("<Q", raw, 36)
@@ -96,8 +93,7 @@ def native_mint_bytes() -> bytes:
 def _has_type(raw: bytes, bare_size: int, account_type: int) -> bool:
     if len(raw) == bare_size:
         return True
-    # A Token-2022 mint with extensions is padded to 165 bytes; 355 bytes are a multisig, which has no account
-    # type.
+    # A Token-2022 mint with extensions is padded to 165 bytes. 355 bytes are a multisig, which has no account type.
     return len(raw) > ACCOUNT_SIZE and len(raw) != 355 and raw[ACCOUNT_SIZE] == account_type
 
 

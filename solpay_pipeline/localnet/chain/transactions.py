@@ -1,4 +1,4 @@
-"""A transaction from the wire: decoded, its limits checked, its addresses resolved, its fee worked out."""
+"""A transaction from the wire: decoded, its limits checked, its addresses resolved, its fee computed."""
 
 import struct
 from collections.abc import Callable
@@ -55,9 +55,9 @@ AnyMessage = Message | MessageV0 | MessageV1
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A transaction and its addresses: the message's own first, then what lookup tables add, writable before
-    readonly. `signature` is its id, the first one, in base58; `fee` lamports; `loaded_bytes_limit` what it allows
-    itself, None where it names no limit. All is worked out once, as solders copies what it is asked for.
+    """A transaction and its addresses: the message's own first, then what lookup tables add, writable before readonly.
+    `signature` is its id, the first one, in base58; `fee` is in lamports; `loaded_bytes_limit` is its own limit, None
+    without one. Everything is computed once: solders copies what it is asked for.
     """
 
     transaction: VersionedTransaction
@@ -89,9 +89,7 @@ def size_limit(wire: bytes) -> int:
 
 
 def parse(wire: bytes) -> VersionedTransaction:
-    """A transaction that a node would take into its hands; -32602 where it is too large, malformed or badly
-    indexed.
-    """
+    """A transaction that a node would accept; -32602 where it is too large, malformed or badly indexed."""
     limit = size_limit(wire)
     if len(wire) > limit:
         raise invalid_params(
@@ -140,7 +138,7 @@ def decoded_with(
     loaded_writable: list[Pubkey],
     loaded_readonly: list[Pubkey],
 ) -> Decoded:
-    """A transaction with what its lookup tables held when it was looked up."""
+    """A transaction with the given addresses from its lookup tables."""
     message = transaction.message
     static_keys = tuple(message.account_keys)
     header = message.header
@@ -175,9 +173,7 @@ def message_version(message: AnyMessage) -> int | None:
 
 
 def fee_of(message: AnyMessage) -> int:
-    """Lamports that the message costs: its signatures, and the priority fee (v1: a total; before: price x unit
-    limit).
-    """
+    """Lamports that the message costs: its signatures, and the priority fee (v1: a total; else price x unit limit)."""
     keys, instructions = message.account_keys, message.instructions
     signatures = message.header.num_required_signatures
     for instruction in instructions:
@@ -191,7 +187,7 @@ def fee_of(message: AnyMessage) -> int:
 
 
 def _loaded_bytes_limit(message: AnyMessage) -> int | None:
-    # Where none is named the runtime's own (64 MiB) holds. Version 1 has no such default: unnamed is 0, and invalid.
+    # Without a limit the runtime's own (64 MiB) holds. Version 1 has no such default: no limit is 0, and invalid.
     if isinstance(message, MessageV1):
         return message.config.loaded_accounts_data_size_limit or 0
     keys = message.account_keys

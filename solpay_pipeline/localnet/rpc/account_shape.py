@@ -1,4 +1,4 @@
-"""How a client wants to see accounts, and accounts shown so. Every answer names the slot that it was read at."""
+"""The form in which a client asks for accounts, and accounts in it. Every answer names the slot it was read at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from solpay_pipeline.localnet.rpc.encoding import ACCOUNT_ENCODINGS, DataSlice, 
 from solpay_pipeline.localnet.rpc.params import Call, Options
 
 API_VERSION = "4.3.0"
-"""The Agave release whose answers these are like."""
+"""The Agave release whose answers these equal."""
 
 
 def with_context(slot: int, value: object) -> dict[str, Any]:
@@ -28,18 +28,19 @@ class AccountShape:
     encoding: str
     data_slice: DataSlice | None
     ready_key: tuple[str, DataSlice | None] | None
-    """What accounts of this shape are kept ready by. Parsed token accounts depend on their mint too: they are not."""
+    """The key under which encoded accounts of this shape are kept. Parsed token accounts depend on their mint too and
+    are not kept."""
 
     @classmethod
     def asked(cls, call: Call, options: Options, default_encoding: str) -> "AccountShape":
-        """What the configuration object says; -32602 where it says nonsense, -32016 where the slot is too old."""
+        """The shape in a configuration object; -32602 where it is invalid, -32016 where the slot is too old."""
         encoding = options.one_of("encoding", default_encoding, ACCOUNT_ENCODINGS)
         data_slice = options.data_slice()
         return cls.of_slot(call, options.bank_slot(), encoding, data_slice)
 
     @classmethod
     def of_slot(cls, call: Call, slot: int, encoding: str, data_slice: DataSlice | None) -> "AccountShape":
-        """What has been checked already."""
+        """A shape that has been checked already."""
         return cls(
             call, slot, encoding, data_slice, None if encoding == "jsonParsed" else (encoding, data_slice)
         )

@@ -1,4 +1,4 @@
-"""The RPC methods about the node and the cluster, which here is one validator that leads every slot."""
+"""The RPC methods about the node and the cluster: here one validator that leads every slot."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def get_cluster_nodes(call: Call) -> list[dict[str, Any]]:
 
 
 def get_vote_accounts(call: Call) -> dict[str, list[Any]]:
-    """Answers getVoteAccounts: nobody needs to vote here."""
+    """Answers getVoteAccounts: there are no votes here."""
     call.options(0).commitment()
     return {"current": [], "delinquent": []}
 
@@ -75,7 +75,7 @@ def get_slot_leaders(call: Call) -> list[str]:
 
 
 def get_recent_performance_samples(call: Call) -> list[dict[str, int]]:
-    """Answers getRecentPerformanceSamples: one of the last minute, counted."""
+    """Answers getRecentPerformanceSamples: one, of the last minute."""
     limit = call.params[0] if call.params else None
     if limit is not None and call.integer(0, "limit") > MAX_PERFORMANCE_SAMPLES:
         raise invalid_params(f"Invalid limit; max {MAX_PERFORMANCE_SAMPLES}")
@@ -97,10 +97,10 @@ def get_recent_performance_samples(call: Call) -> list[dict[str, int]]:
 
 
 def get_highest_snapshot_slot(call: Call) -> Any:
-    """Answers getHighestSnapshotSlot: -32008, as on a node that has not made one yet."""
+    """Answers getHighestSnapshotSlot: -32008, as on a node without a snapshot."""
     raise RpcError(NO_SNAPSHOT, "No snapshot")
 
 
 def get_ag_genesis_cert(call: Call) -> None:
-    """Answers getAgGenesisCert: null, as before Alpenglow has begun."""
+    """Answers getAgGenesisCert: null, as before Alpenglow."""
     return

@@ -1,5 +1,5 @@
-"""Accounts as JSON: base64 (also as Zstandard), base58, or jsonParsed for token accounts and mints (everything
-else falls back on base64, as on a validator). Field names: agave `account-decoder/src/parse_token.rs`,
+"""Accounts as JSON: base64, also with Zstandard, base58, or jsonParsed for token accounts and mints. jsonParsed falls
+back to base64 for others, as on a validator. Field names: agave `account-decoder/src/parse_token.rs`,
 `parse_token_extension.rs`.
 """
 
@@ -98,14 +98,14 @@ def encoded_bytes(raw: bytes, encoding: str) -> list[str] | str:
 
 
 def ui_amount(amount: int, decimals: int) -> dict[str, Any]:
-    """UiTokenAmount: `amount` is exact base units as text; the other two are for eyes only."""
+    """UiTokenAmount: `amount` is exact base units as text; the other two are for display."""
     digits = str(amount).rjust(decimals + 1, "0")
     text = digits if decimals == 0 else f"{digits[:-decimals]}.{digits[-decimals:]}".rstrip("0").rstrip(".")
     return {"amount": str(amount), "decimals": decimals, "uiAmount": float(text), "uiAmountString": text}
 
 
 def parsed_account(account: Account, read: ReadAccount | None) -> dict[str, Any] | None:
-    """A token account or mint as jsonParsed; None for what no parser knows."""
+    """A token account or mint as jsonParsed; None for other accounts."""
     raw = account.data
     token_account = read_token_account(account.owner, raw)
     if token_account is not None:

@@ -64,7 +64,7 @@ def get_fee_for_message(call: Call) -> dict[str, Any]:
 
 
 def get_recent_prioritization_fees(call: Call) -> list[dict[str, int]]:
-    """Answers getRecentPrioritizationFees: nobody competes here, so 150 slots of 0."""
+    """Answers getRecentPrioritizationFees: no competition here, so 150 slots of 0."""
     if call.params and call.params[0] is not None:
         for text in call.texts(0, "addresses", _MAX_FEE_ADDRESSES, "Too many inputs provided"):
             address(text)

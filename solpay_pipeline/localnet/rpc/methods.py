@@ -1,4 +1,4 @@
-"""The table of RPC methods, and how one call or one batch becomes an answer."""
+"""The table of RPC methods."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,4 @@
-"""The parameters of one call, checked as they are taken: what is absent or of the wrong type ends the call
-with -32602.
-"""
+"""The parameters of one call, checked as they are read: one that is absent or of the wrong type ends it with -32602."""
 
 from base64 import b64decode
 from dataclasses import dataclass
@@ -26,13 +24,13 @@ from solpay_pipeline.localnet.rpc.view import View
 _U64_MAX = 2**64 - 1
 _LONGEST_HASH_TEXT = 44
 _KNOWN_ADDRESSES = 100_000
-"""Parsed once: clients ask for the same ones again and again."""
+"""Parsed once: clients ask repeatedly for the same ones."""
 
 _COMMITMENTS = {
     "processed": "processed",
     "confirmed": "confirmed",
     "finalized": "finalized",
-    # The names of before 2021, which clients may still send.
+    # The names used before 2021, which clients may still send.
     "recent": "processed",
     "single": "confirmed",
     "singleGossip": "confirmed",
@@ -43,14 +41,14 @@ _COMMITMENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a fault makes of a sendTransaction that passed preflight: it lands, is swallowed, fails on chain,
-    lands late, or lands and is not told of for a while.
+    """What a fault does to a sendTransaction that passed preflight: it lands, is swallowed, fails on chain, lands late,
+    or lands and stays hidden for a while.
     """
 
     swallow: bool = False
     forced_err: TransactionErrorJson | None = None
     late_slots: int = 0
-    untold_slots: int = 0
+    hidden_slots: int = 0
 
 
 NO_FAULT = Delivery()
@@ -77,7 +75,7 @@ class Call:
         return self.params[index]
 
     def options(self, index: int) -> "Options":
-        """The configuration object at `index`, empty where it is absent."""
+        """The configuration object at `index`, empty without one."""
         found = self.params[index] if index < len(self.params) else None
         if found is None:
             found = {}
@@ -145,21 +143,21 @@ class Options:
         return found
 
     def commitment(self, name: str = "commitment") -> CommitmentName:
-        """The level asked for; `finalized` where none is, as on a validator."""
+        """The level asked for, by default `finalized`, as on a validator."""
         asked = self.text(name, "finalized")
         if asked not in _COMMITMENTS:
             raise invalid_params(f"Invalid params: unknown commitment `{asked}`")
         return cast(CommitmentName, _COMMITMENTS[asked])
 
     def confirmed_commitment(self) -> CommitmentName:
-        """For methods on history, which know no `processed`."""
+        """For methods on history, which do not know `processed`."""
         commitment = self.commitment()
         if commitment == "processed":
             raise invalid_params("Method does not support commitment below `confirmed`")
         return commitment
 
     def bank_slot(self, commitment: CommitmentName | None = None) -> int:
-        """The slot to read at; -32016 where the client has already seen a newer one."""
+        """The slot to read at; -32016 where the client asks for a newer one."""
         slot = self.view.slot_at(commitment or self.commitment())
         wanted = self.integer("minContextSlot")
         if wanted is not None and slot < wanted:
@@ -190,7 +188,7 @@ class Options:
 
 
 def address(text: object) -> Pubkey:
-    """A base58 address; -32602 where it is none."""
+    """A base58 address; -32602 where it is invalid."""
     try:
         return _address(cast(str, text))
     except (ValueError, TypeError):
@@ -198,7 +196,7 @@ def address(text: object) -> Pubkey:
 
 
 def signature(text: object) -> str:
-    """A base58 signature in its one right spelling; -32602 where it is none."""
+    """A base58 signature in its normal spelling; -32602 where it is invalid."""
     try:
         return str(Signature.from_string(cast(str, text)))
     except (ValueError, TypeError):
@@ -206,7 +204,7 @@ def signature(text: object) -> str:
 
 
 def blockhash(text: object) -> Hash:
-    """A base58 blockhash; -32602 where it is none."""
+    """A base58 blockhash; -32602 where it is invalid."""
     try:
         raw = b58decode(text) if isinstance(text, str) and len(text) <= _LONGEST_HASH_TEXT else b""
     except ValueError:
@@ -217,7 +215,7 @@ def blockhash(text: object) -> Hash:
 
 
 def wire_bytes(text: str, encoding: str) -> bytes:
-    """Decodes base64 or base58; -32602 where the text is neither what it says nor of that alphabet."""
+    """Decodes base64 or base58; -32602 where the text is invalid or the encoding is another one."""
     try:
         if encoding == "base64":
             return b64decode(text, validate=True)

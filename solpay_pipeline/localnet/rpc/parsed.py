@@ -1,6 +1,5 @@
-"""Instructions as jsonParsed shows them: system, SPL Token, Token-2022, ATA and memo. What no parser knows is
-shown partially decoded, as on a validator. Names: agave
-`transaction-status/src/parse_{system,token,associated_token}.rs`.
+"""Instructions as jsonParsed shows them: system, SPL Token, Token-2022, ATA and memo. Others are shown partially
+decoded, as on a validator. Names: agave `transaction-status/src/parse_{system,token,associated_token}.rs`.
 """
 
 import struct
@@ -59,7 +58,7 @@ def parsed_instruction(
     try:
         known = _parse(program, accounts, raw)
     except (IndexError, struct.error):
-        # Too few accounts or bytes for what the first byte says: the validator shows it undecoded, too.
+        # Too few accounts or bytes for the instruction: a validator shows it undecoded, too.
         known = None
     if known is None:
         return {

@@ -1,5 +1,5 @@
-"""Subscriptions of one WebSocket: slots, signatures, accounts and logs. What is new since the last look is told in the
-order of slots; between two looks at one account its newest state counts, as between two frozen banks.
+"""Subscriptions of one WebSocket: slots, signatures, accounts and logs. Each look reports what is new since the last
+one, in the order of slots. Of an account it reports the newest state, as between two frozen banks.
 
 Methods and notifications: https://solana.com/docs/rpc/websocket.
 """
@@ -22,16 +22,16 @@ from solpay_pipeline.localnet.rpc.view import View
 MAX_SUBSCRIPTIONS = 1_000
 """On one connection; a real node has a limit for all of them together."""
 
-_MAX_SLOTS_TOLD = 64
-"""After a jump of the chain only the last slots are told one by one."""
+_MAX_SLOTS_REPORTED = 64
+"""After a jump of the chain only the last slots are reported one by one."""
 
 _TOO_LONG = "error: data too large for bs58 encoding"
-"""What a subscriber is told in place of the data (agave, account-decoder, `encode_bs58`)."""
+"""What a subscriber gets in place of the data (agave, account-decoder, `encode_bs58`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One look at one subscription: what to tell, and whether that was the last."""
+    """One look at one subscription: the notifications, and whether these were the last."""
 
     results: list[Any]
     over: bool = False
@@ -55,11 +55,11 @@ class Subscriptions:
         }
 
     def methods(self) -> list[str]:
-        """What can be subscribed with."""
+        """The methods that subscribe."""
         return list(self._subscribing)
 
     def answer(self, method: str, params: list[Any]) -> int | bool:
-        """Subscribes (the subscription's number) or unsubscribes (true); RpcError where it cannot."""
+        """Subscribes (returns the subscription's number) or unsubscribes (true); RpcError where it cannot."""
         subscribing = self._subscribing.get(method)
         with self._view.chain.lock:
             self._view.chain.tick()
@@ -94,13 +94,13 @@ class Subscriptions:
                     yield {"jsonrpc": "2.0", "method": f"{topic}Notification", "params": params}
 
     def _slots(self, call: Call) -> Look:
-        view, told = self._view, self._view.slot_at("processed")
+        view, reported = self._view, self._view.slot_at("processed")
 
         def look() -> News:
-            nonlocal told
+            nonlocal reported
             newest, root = view.slot_at("processed"), view.slot_at("finalized")
-            first = max(told + 1, newest - _MAX_SLOTS_TOLD + 1)
-            told = max(told, newest)
+            first = max(reported + 1, newest - _MAX_SLOTS_REPORTED + 1)
+            reported = max(reported, newest)
             behind = newest - root
             return News(
                 [
@@ -136,18 +136,18 @@ class Subscriptions:
         view, wanted, options = self._view, call.address(0), call.options(1)
         encoding = options.one_of("encoding", "binary", ACCOUNT_ENCODINGS)
         data_slice, commitment = options.data_slice(), options.commitment()
-        told = view.chain.accounts.at(wanted, view.slot_at(commitment))
+        reported = view.chain.accounts.at(wanted, view.slot_at(commitment))
 
         def look() -> News:
-            nonlocal told
+            nonlocal reported
             slot = view.slot_at(commitment)
             account = view.chain.accounts.at(wanted, slot)
-            if account == told:
+            if account == reported:
                 return News([])
-            told = account
+            reported = account
             shape = AccountShape.of_slot(call, slot, encoding, data_slice)
-            told_of = _closed(shape) if account is None else _open(shape, account, encoding)
-            return News([with_context(slot, told_of)])
+            value = _closed(shape) if account is None else _open(shape, account, encoding)
+            return News([with_context(slot, value)])
 
         return look
 
@@ -182,18 +182,18 @@ class _Seen:
         self._view = view
         self._commitment = commitment
         self._slot = view.slot_at(commitment)
-        self._told = {record.signature for record in view.chain.history.block(self._slot)}
+        self._reported = {record.signature for record in view.chain.history.block(self._slot)}
 
     def new(self) -> list[TransactionRecord]:
         newest = self._view.slot_at(self._commitment)
         found = []
         for slot, records in self._view.chain.history.recent_blocks(self._slot):
             if slot <= newest:
-                found += [record for record in records if record.signature not in self._told]
-        # The newest block may still grow: what was told of it is remembered until it is over.
+                found += [record for record in records if record.signature not in self._reported]
+        # The newest block may still grow: its reported transactions are remembered until it is complete.
         if newest != self._slot:
-            self._told.clear()
-        self._told.update(record.signature for record in found if record.slot == newest)
+            self._reported.clear()
+        self._reported.update(record.signature for record in found if record.slot == newest)
         self._slot = newest
         return found
 
@@ -209,7 +209,7 @@ def _mentions(call: Call) -> Pubkey | None:
 
 
 def _open(shape: AccountShape, account: Account, encoding: str) -> dict[str, Any]:
-    """An account as a subscriber is told of it: too long for base 58, which a request is refused for, stands in it."""
+    """An account as a subscriber gets it: where it is too long for base58, a text says so."""
     try:
         return shape.of(account)
     except RpcError:

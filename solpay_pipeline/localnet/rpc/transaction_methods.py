@@ -1,7 +1,7 @@
 """The RPC methods that send, simulate and look up transactions.
 
-sendTransaction answers when the node has taken a transaction, not when it has landed: one that no block can
-take any more is answered with its signature and never seen again, unless preflight saw it coming.
+sendTransaction answers when the node has taken a transaction, not when it has landed. One that no block can take is
+answered with its signature and never seen again, unless preflight refused it.
 """
 
 from typing import Any
@@ -53,9 +53,9 @@ def send_transaction(call: Call) -> str:
             bank_slot = options.bank_slot(commitment)
             call.view.check_health()
             _check_signatures(call, decoded)
-            if delivery is NO_FAULT or delivery.untold_slots:
+            if delivery is NO_FAULT or delivery.hidden_slots:
                 _refuse(call.chain.land_checked(decoded, bank_slot), decoded)
-                _tell_later(call, decoded)
+                _hide(call, decoded)
                 return decoded.signature
             simulation = call.chain.simulate(decoded, bank_slot)
             _refuse(simulation if simulation.err is not None else None, decoded)
@@ -65,9 +65,9 @@ def send_transaction(call: Call) -> str:
             call.chain.submit_late(wire, delivery.late_slots)
             return decoded.signature
         call.chain.land(decoded, delivery.forced_err)
-        _tell_later(call, decoded)
+        _hide(call, decoded)
     except Rejected:
-        # The node forwards it all the same and no block takes it: only the status, which stays null, tells.
+        # The node forwards it all the same and no block takes it: only its status, which stays null, shows that.
         return decoded.signature
     return decoded.signature
 
@@ -186,9 +186,9 @@ def _check_signatures(call: Call, decoded: Decoded) -> None:
         ) from rejected
 
 
-def _tell_later(call: Call, decoded: Decoded) -> None:
-    if call.delivery.untold_slots:
-        call.view.tell_later(decoded.signature, call.delivery.untold_slots)
+def _hide(call: Call, decoded: Decoded) -> None:
+    if call.delivery.hidden_slots:
+        call.view.hide(decoded.signature, call.delivery.hidden_slots)
 
 
 def _refuse(simulation: Simulation | None, decoded: Decoded) -> None:

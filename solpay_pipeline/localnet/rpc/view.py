@@ -1,7 +1,7 @@
-"""What one endpoint knows of the chain: all of it, or what was there some slots ago, or no history.
+"""What one endpoint knows about the chain: everything, or its state some slots ago, or no history.
 
-Endpoints of one cluster differ by this and by nothing else. Reads go through here; transactions go straight to the
-chain, as they go straight to the leader on a real cluster.
+Endpoints of one cluster differ only in this. Reads go through here; transactions go to the chain directly, as they go
+to the leader on a real cluster.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from solpay_pipeline.localnet.chain.errors import NODE_UNHEALTHY, TRANSACTION_HI
 from solpay_pipeline.localnet.chain.history import TransactionRecord
 
 MAX_LAG_SLOTS = 300
-"""Further back no blockhash is kept."""
+"""Older blockhashes are not kept."""
 
 UNHEALTHY_LAG_SLOTS = 128
-"""From here on a validator calls itself unhealthy (agave's HEALTH_CHECK_SLOT_DISTANCE)."""
+"""From this lag on a validator says that it is unhealthy (agave's HEALTH_CHECK_SLOT_DISTANCE)."""
 
 
 class View:
@@ -30,7 +30,7 @@ class View:
         self.chain = chain
         self.history_slots = history_slots
         self._lag = 0
-        self._untold: dict[str, int] = {}
+        self._hidden_until: dict[str, int] = {}
         self.set_lag(lag)
 
     @property
@@ -39,8 +39,8 @@ class View:
         return self._lag
 
     def set_lag(self, slots: int) -> None:
-        """Falls back or catches up. States of before the first call with that many slots are not there any more, so
-        what was finalized then is read instead.
+        """Falls behind or catches up. States from before the first call with that many slots are gone: what was
+        finalized then is read instead.
         """
         most = MAX_LAG_SLOTS - self.chain.config.finalized_lag
         if not 0 <= slots <= most:
@@ -53,7 +53,7 @@ class View:
         return max(self.chain.slot_at(commitment) - self._lag, 0)
 
     def latest_blockhash(self, commitment: CommitmentName) -> tuple[Hash, int]:
-        """As the chain's own, at the endpoint's slot."""
+        """As `Chain.latest_blockhash`, at the endpoint's slot."""
         slot = self.slot_at(commitment)
         blockhash = self.chain.blockhash_at(slot)
         if blockhash is None:
@@ -105,14 +105,14 @@ class View:
             return "finalized"
         return "confirmed" if record.slot <= self.slot_at("confirmed") else "processed"
 
-    def tell_later(self, signature: str, slots: int) -> None:
-        """Knows nothing of a transaction for that many slots, whatever it has done by then."""
+    def hide(self, signature: str, slots: int) -> None:
+        """Hides a transaction for that many slots, landed or not."""
         now = self.chain.tick()
-        self._untold = {known: until for known, until in self._untold.items() if until > now}
-        self._untold[signature] = now + slots
+        self._hidden_until = {known: until for known, until in self._hidden_until.items() if until > now}
+        self._hidden_until[signature] = now + slots
 
     def _known(self, record: TransactionRecord | None, oldest: int) -> TransactionRecord | None:
         if record is None or not oldest <= record.slot <= self.slot_at("processed"):
             return None
-        until = self._untold.get(record.signature)
+        until = self._hidden_until.get(record.signature)
         return None if until is not None and until > self.chain.slot_at("processed") else record

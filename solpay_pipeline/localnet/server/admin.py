@@ -1,5 +1,5 @@
-"""JSON-RPC methods that no validator has: what tests in other processes need to move the chain and to break
-the node. They are neither counted nor hit by faults.
+"""JSON-RPC methods that no validator has: with them tests in other processes move the chain and break the node. They
+are neither counted nor hit by faults.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def advance_slots(node: "Node", slots: int = 1) -> int:
-    """localnet_advanceSlots [slots]: the slot that is being built then."""
+    """localnet_advanceSlots [slots]: the slot that is then being built."""
     return node.chain.advance(slots)
 
 
@@ -31,7 +31,7 @@ def set_rent(node: "Node", lamports_per_byte: int) -> None:
 
 
 def fork(node: "Node", back_to: Any = "finalized", keep_blockhashes: bool = True) -> list[str]:
-    """localnet_fork [back to, keep blockhashes]: the signatures taken back."""
+    """localnet_fork [back to, keep blockhashes]: the removed signatures."""
     return node.chain.fork(back_to, keep_blockhashes)
 
 
@@ -62,7 +62,7 @@ def set_account(node: "Node", account: Any) -> None:
 
 
 def close_account(node: "Node", address: str) -> None:
-    """localnet_closeAccount [address]: takes an account away."""
+    """localnet_closeAccount [address]: removes an account."""
     node.chain.put_account(Pubkey.from_string(address), None)
 
 

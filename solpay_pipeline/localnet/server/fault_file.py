@@ -7,13 +7,13 @@ from solpay_pipeline.localnet.server.faults import Faults, faults_from_json
 
 
 def load_faults(path: Path, seed: int = 0) -> Faults:
-    """The faults in a file; OSError where it cannot be read, ValueError that names the file where it is wrong.
-    `seed` is for a file without one.
+    """The faults in a file; OSError where it cannot be read, ValueError that names it where it is wrong. `seed`: if it
+    has none.
     """
     try:
         return _faults(json.loads(path.read_text()), seed)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no file of faults: {error}") from error
+        raise ValueError(f"{path} is not a file of faults: {error}") from error
 
 
 def _faults(content: object, seed: int) -> Faults:

@@ -1,8 +1,7 @@
-"""Faults that a node can have, thrown with a seeded die: each hits some methods, with a probability or a
-number of times.
+"""Faults of a node, drawn with a seeded die: each hits some methods, with a probability or a number of times.
 
-What a fault does to a request: refuse it (rate limits, node behind, server errors), slow it down, lose it
-before or after it took effect, repeat it, garble its answer, or play with a transaction's fate after a good answer.
+What a fault does to a request: refuse it (rate limits, node behind, server errors), slow it down, lose it before or
+after it took effect, repeat it, garble its answer, or change how a transaction ends after a good answer.
 """
 
 import random
@@ -35,21 +34,21 @@ FaultKind = Literal[
     "land_late",
     "status_late",
 ]
-"""rate_limit: HTTP 429, with Retry-After where `retry_after` is set. rate_limit_body: HTTP 200 with error
-`code` (default -32429). request_limit: HTTP 429 with Retry-After for all above `requests` in `window_seconds`, counted
+"""rate_limit: HTTP 429, with Retry-After where `retry_after` is set. rate_limit_body: HTTP 200 with error `code`
+(default -32429). request_limit: HTTP 429 with Retry-After for all above `requests` in `window_seconds`, counted
 together or, with `per_method`, for each method. connection_limit: HTTP 429 on every connection above `requests` open
 ones. node_behind: -32005, with data.numSlotsBehind where `slots` is set. server_error: HTTP `status` (default 502) with
 an HTML body. rpc_error: HTTP 200 with error `code` and `message`. latency: `seconds` more, by `distribution`.
 slow_body: the answer drips in over `seconds`. drop_before: connection closed, no effect. drop_after: the effect
-happens, the connection is closed without an answer. truncate: the effect happens, half of the answer arrives.
-wrong_id: answer to another request's id. duplicate_request: the request is carried out twice, the second answer is
-given. duplicate_rows: every row of getSignaturesForAddress comes twice. swallow: sendTransaction answers well, nothing
-lands. land_failed: passes preflight, lands with `err`, only the fee is taken. land_late: answers well, lands `slots`
-later. status_late: lands at once, and for `slots` slots this endpoint's history does not tell."""
+happens, the connection is closed without an answer. truncate: the effect happens, half of the answer arrives. wrong_id:
+answer to another request's id. duplicate_request: the request is carried out twice, the second answer is given.
+duplicate_rows: every row of getSignaturesForAddress comes twice. swallow: sendTransaction answers well, nothing lands.
+land_failed: passes preflight, lands with `err`, only the fee is taken. land_late: answers well, lands `slots` later.
+status_late: lands at once, and is hidden in this endpoint's history for `slots` slots."""
 
 Distribution = Literal["fixed", "uniform", "exponential", "lognormal"]
-"""fixed: `seconds`. uniform: from 0 to twice `seconds`. exponential: `seconds` on average. lognormal: `seconds` in the
-middle, with `spread` (sigma) for the long tail."""
+"""fixed: `seconds`. uniform: from 0 to twice `seconds`. exponential: `seconds` on average. lognormal: `seconds` as
+median, with `spread` (sigma) for the long tail."""
 
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
     # https://solana.com/docs/references/clusters: the limits of api.mainnet-beta.solana.com for one IP.
@@ -69,14 +68,14 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {"kind": "land_late", "probability": 0.02, "slots": 20},
     ),
 }
-"""Faults that belong together, by a name that stands for them in lists of faults."""
+"""Groups of faults, by a name that can be used in lists of faults."""
 
 _TRANSACTION_KINDS = frozenset({"swallow", "land_failed", "land_late", "status_late"})
 
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. `methods` None: all of them. `times` None: without end; it counts down as it strikes."""
+    """One fault. `methods` None: all. `times` None: without end; it counts down with each hit."""
 
     kind: FaultKind
     methods: frozenset[str] | set[str] | None = None
@@ -132,9 +131,7 @@ def faults_from_json(listed: object) -> list[Fault]:
 
 
 class Faults:
-    """The faults that are switched on. Of several that strike one request, all take effect, in the order of
-    adding.
-    """
+    """The faults that are switched on. Where several hit one request, all take effect, in the order of adding."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)  # noqa: S311 a die that must fall the same way again
@@ -150,7 +147,7 @@ class Faults:
         return fault
 
     def remove(self, fault: Fault) -> None:
-        """Switches one fault off; nothing happens where it was off."""
+        """Switches one fault off, if it is on."""
         with self._lock:
             self._active = [other for other in self._active if other is not fault]
             self._windows.pop(id(fault), None)
@@ -166,8 +163,8 @@ class Faults:
         self.replace([])
 
     def strike(self, methods: Iterable[str], connection: int = 0) -> list[Fault]:
-        """Throws the die for one HTTP request that calls these methods: the faults that hit it. `connection`: how many
-        connections were open when the request's own was made, with itself.
+        """Draws the faults that hit one HTTP request with these methods. `connection`: how many connections were open
+        when the request's own was made, itself included.
         """
         if not self._active:
             return []
@@ -194,7 +191,7 @@ class Faults:
         return hits
 
     def delay(self, fault: Fault) -> float:
-        """Seconds that this request has to wait, drawn from the fault's distribution."""
+        """Seconds for this request to wait, drawn from the fault's distribution."""
         with self._lock:
             match fault.distribution:
                 case "uniform":
@@ -206,7 +203,7 @@ class Faults:
         return fault.seconds
 
     def retry_after(self, fault: Fault) -> float | None:
-        """Seconds that a refused client is told to wait; None where it is told nothing."""
+        """Seconds that a refused client is asked to wait; None where it is not asked to."""
         if fault.kind != "request_limit" or fault.retry_after is not None:
             return fault.retry_after
         with self._lock:

@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP as ASGI: single calls and batches, and those faults that HTTP itself can show."""
+"""JSON-RPC over HTTP as ASGI: single calls and batches, and the faults that concern HTTP."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from solpay_pipeline.localnet.server.node import Node, parsed
 
 TRANSPORT = "solpay.transport"
 PLACE = "solpay.place"
-"""Members of the ASGI scope: the connection, and how many were open when it came."""
+"""Members of the ASGI scope: the connection, and how many were open when it was made."""
 
 _JSON = (b"content-type", b"application/json")
 _HTML = (b"content-type", b"text/html")
@@ -105,7 +105,7 @@ async def _too_many_requests(node: Node, fault: Fault, send: Any) -> None:
 async def _hang_up(scope: dict[str, Any]) -> None:
     transport: asyncio.Transport = scope[TRANSPORT]
     transport.abort()
-    # The protocol learns of the lost connection in the next turns of the loop, and misses no answer then.
+    # The protocol notices the lost connection in the next two iterations of the event loop, and then expects no answer.
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""What `solpay localnet` starts: a chain, new or out of its file, with accounts and programs put in, and its faults."""
+"""What `solpay localnet` starts: a chain, new or from a file, with accounts, programs and faults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class Launch:
     faults: Path | None = None
 
     def chain(self, config: ChainConfig) -> Chain:
-        """The chain with everything in it; OSError where a file cannot be read, ValueError that names what is wrong."""
+        """The complete chain; OSError where a file cannot be read, ValueError that names what is wrong."""
         chain = Chain(config) if self.state is None else state_file.load(self.state, config)
         for program in self.programs:
             address, separator, file = program.partition("=")
             if not separator:
                 raise ValueError(f"a program is given as ADDRESS=FILE, not {program}")
             chain.load_program(_address(address), Path(file))
-        # What an account points at, such as a program's code, comes before the account itself.
+        # What an account points at, such as a program's code, comes first.
         loaded = [load_account(file) for path in self.accounts for file in _files(path)]
         for account_address, account in sorted(loaded, key=lambda entry: entry[1].executable):
             chain.put_account(account_address, account)
@@ -43,7 +43,7 @@ class Launch:
 
 
 def second_endpoint(text: str) -> tuple[int, int]:
-    """Port and lag of a second endpoint from PORT:SLOTS; ValueError where it is not of that form."""
+    """Port and lag of a second endpoint, from PORT:SLOTS; ValueError for another form."""
     port, separator, slots = text.partition(":")
     if not separator or not port.isdigit() or not slots.isdigit():
         raise ValueError(f"a lagging endpoint is given as PORT:SLOTS, not {text}")
@@ -58,4 +58,4 @@ def _address(text: str) -> Pubkey:
     try:
         return Pubkey.from_string(text)
     except ValueError as error:
-        raise ValueError(f"{text} is no address: {error}") from error
+        raise ValueError(f"{text} is not an address: {error}") from error

@@ -1,6 +1,4 @@
-"""A node in front of a chain: JSON-RPC bodies in, answers out, with its call counter and its faults. It knows
-no HTTP.
-"""
+"""A node in front of a chain: JSON-RPC bodies in, answers out, with a call counter and faults. No HTTP."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -24,15 +22,15 @@ from solpay_pipeline.localnet.server.admin import ADMIN_METHODS
 from solpay_pipeline.localnet.server.faults import Fault, Faults
 
 UNREADABLE = object()
-"""A body that is no JSON."""
+"""A body that is not JSON."""
 
 
 @dataclass(slots=True)
 class Node:
-    """One RPC node. `calls` counts requests by JSON-RPC method, whatever their fate; `requests` the HTTP requests, of
-    which one may carry several calls; `connections` the TCP connections accepted. `lag`: slots that it is behind at
-    first (`view.set_lag` changes it); `history_slots`: how far its history goes back, None for all, 0 for a node
-    without history. `save` writes the chain to its file, where it has one.
+    """One RPC node. `calls` counts calls by method, however they end; `requests` the HTTP requests, which may carry
+    several calls; `connections` the accepted TCP connections. `lag`: slots that it is behind at first (`view.set_lag`
+    changes it). `history_slots`: how far its history goes back, None for all, 0 for none. `save` writes the chain to
+    its file, if it has one.
     """
 
     chain: Chain
@@ -51,7 +49,7 @@ class Node:
 
     @property
     def lock(self) -> Any:
-        """The chain's lock (re-entrant): held, nothing on the chain moves and no request is answered."""
+        """The chain's re-entrant lock: while it is held, the chain does not move and no request is answered."""
         return self.chain.lock
 
     @property
@@ -60,7 +58,7 @@ class Node:
         return self.url.replace("http", "ws", 1)
 
     def methods_of(self, body: object) -> list[str]:
-        """The methods that a request body calls, malformed members left out."""
+        """The methods that a request body calls, without malformed members."""
         members = body if isinstance(body, list) else [body]
         return [
             member["method"]
@@ -69,13 +67,13 @@ class Node:
         ]
 
     def count(self, methods: list[str]) -> None:
-        """Notes the calls of one request; those of the localnet itself are not counted."""
+        """Counts the calls of one request, without localnet's own methods."""
         counted = [method for method in methods if method not in ADMIN_METHODS]
         self.requests += bool(counted)
         self.calls.update(counted)
 
     def strike(self, methods: list[str], connection: int = 0) -> list[Fault]:
-        """The faults that hit a request with these methods; those of the localnet itself are never hit."""
+        """The faults that hit a request with these methods; localnet's own are never hit."""
         return self.faults.strike((method for method in methods if method not in ADMIN_METHODS), connection)
 
     def answer(self, raw: bytes, hits: list[Fault]) -> bytes:
@@ -134,7 +132,7 @@ class Node:
 
 
 def parsed(raw: bytes | str) -> object:
-    """A request body; `UNREADABLE` where it is no JSON."""
+    """A request body; `UNREADABLE` where it is not JSON."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -142,7 +140,7 @@ def parsed(raw: bytes | str) -> object:
 
 
 def refuse(fault: Fault) -> None:
-    """RpcError where the fault is one that answers with an error inside a good HTTP answer."""
+    """RpcError for a fault that puts an error into a good HTTP answer."""
     match fault.kind:
         case "rate_limit_body" | "rpc_error":
             raise RpcError(fault.code, fault.message)
@@ -175,7 +173,7 @@ def _delivery(hits: list[Fault]) -> Delivery:
             case "land_late":
                 delivery = Delivery(late_slots=fault.slots or 1)
             case "status_late":
-                delivery = Delivery(untold_slots=fault.slots or 1)
+                delivery = Delivery(hidden_slots=fault.slots or 1)
     return delivery
 
 

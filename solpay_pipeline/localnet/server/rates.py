@@ -5,7 +5,7 @@ from collections import Counter
 
 
 class Window:
-    """Counts by key and begins anew when its time is over."""
+    """Counts by key and starts again when its time is over."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

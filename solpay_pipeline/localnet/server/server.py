@@ -1,7 +1,6 @@
 """A node on a port: JSON-RPC over HTTP and subscriptions over WebSocket.
 
-`running` serves from a thread, for tests; `serve` blocks, for the command line. Connections are kept alive and
-counted.
+`running` serves from a thread, for tests; `serve` blocks, for the command line. Connections are kept alive and counted.
 """
 
 import asyncio
@@ -45,12 +44,11 @@ def running(
     lag: int = 0,
     history_slots: int | None = None,
 ) -> Iterator[Node]:
-    """Serves the chain from a thread until the block ends. Any process may talk to `node.url`; port 0
-    picks a free one. Several endpoints may serve one chain: with `lag` slots behind it, or with a history of
-    `history_slots` only (0: none).
+    """Serves the chain from a thread until the block ends. Any process may use `node.url`; port 0 picks a free one.
+    Several endpoints may serve one chain: `lag` slots behind it, or with a history of `history_slots` only (0: none).
 
-    WebSockets are taken on the same port, and on the next one where the port was named and the next is free.
-    Raises OSError where the port is taken, RuntimeError where the server does not come up.
+    WebSockets are served on the same port, and on the next one where a port was given and the next is free. Raises
+    OSError where the port is taken, RuntimeError where the server does not start.
     """
     node = Node(chain, faults or Faults(chain.config.seed), lag=lag, history_slots=history_slots)
     listeners = _listen(host, port)
@@ -122,7 +120,7 @@ def _wait(stop: threading.Event, node: Node, chain: Chain) -> None:
 @contextmanager
 def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread hears signals: whoever serves from another one ends the process.
+        # Only the main thread gets signals. Serving from another one ends with the process.
         yield
         return
     before = {each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGINT, signal.SIGTERM)}
@@ -149,7 +147,7 @@ def _config(node: Node) -> uvicorn.Config:
     open_connections = 0
 
     class CountingProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-        """Counts connections; tells the application which one a request came by, so that it can be cut."""
+        """Counts connections and puts a request's own into its scope, so that it can be cut."""
 
         app: Any
 

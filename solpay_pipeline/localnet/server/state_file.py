@@ -1,4 +1,4 @@
-"""A chain that survives a restart: written to a file when it stops, taken up from it when it starts."""
+"""A chain that survives a restart: written to a file when it stops, read from it when it starts."""
 
 import os
 import time
@@ -13,7 +13,7 @@ from solpay_pipeline.localnet.chain.snapshot import Snapshot
 
 
 def save(chain: Chain, path: Path) -> None:
-    """Writes the chain; the old file is there until the new one is whole. OSError where it cannot be written."""
+    """Writes the chain; the old file stays until the new one is complete. OSError where it cannot be written."""
     content = orjson.dumps(chain.snapshot().to_json())
     new = path.with_name(path.name + ".new")
     with new.open("wb") as file:
@@ -24,11 +24,11 @@ def save(chain: Chain, path: Path) -> None:
 
 
 def load(path: Path, config: ChainConfig) -> Chain:
-    """The chain in a file, or a new one of `config` where there is no file.
+    """The chain in a file, or a new one by `config` where there is no file.
 
-    The chain goes on as what it is: of `config` only the clock, the slot time and the history setting hold. By the wall
-    clock, the time that passed in between has passed on the chain too. Raises ValueError that names the file where it
-    holds no chain.
+    A chain in a file keeps its settings, except for the clock, the slot time and the history setting of `config`. With
+    the wall clock, the time since it was written has passed on the chain too. Raises ValueError that names the file
+    where it holds no chain.
     """
     if not path.exists():
         return Chain(config)

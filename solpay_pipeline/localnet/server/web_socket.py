@@ -1,5 +1,5 @@
-"""Subscriptions over one WebSocket as ASGI. The chain has no thread of its own that could tell of news, so each
-socket with subscriptions looks for them, several times a slot.
+"""Subscriptions over one WebSocket as ASGI. The chain has no thread that could push news, so each socket with
+subscriptions polls for them, several times a slot.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ async def serve(node: Node, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     subscriptions = Subscriptions(node.view)
-    teller = asyncio.create_task(_tell(node, subscriptions, send))
+    pusher = asyncio.create_task(_push(node, subscriptions, send))
     try:
         while (message := await receive())["type"] == "websocket.receive":
             answer = _answer(node, subscriptions, message.get("text") or message.get("bytes") or b"")
@@ -35,12 +35,12 @@ async def serve(node: Node, receive: Any, send: Any) -> None:
                 return
             await send({"type": "websocket.send", "text": answer.decode()})
     finally:
-        teller.cancel()
+        pusher.cancel()
         with suppress(asyncio.CancelledError):
-            await teller
+            await pusher
 
 
-async def _tell(node: Node, subscriptions: Subscriptions, send: Any) -> None:
+async def _push(node: Node, subscriptions: Subscriptions, send: Any) -> None:
     pause = node.chain.config.slot_seconds / _LOOKS_PER_SLOT
     pause = min(max(pause, _FASTEST_LOOK_SECONDS), _SLOWEST_LOOK_SECONDS)
     while True:
@@ -50,7 +50,7 @@ async def _tell(node: Node, subscriptions: Subscriptions, send: Any) -> None:
 
 
 def _answer(node: Node, subscriptions: Subscriptions, raw: str | bytes) -> bytes | None:
-    """None where nothing is to be said (a notification, such as kit's ping), empty where the connection is to end."""
+    """None where there is no answer (a notification, such as kit's ping), empty where the connection must end."""
     body = parsed(raw)
     if body is UNREADABLE:
         return orjson.dumps(failure(None, RpcError(PARSE_ERROR, "Parse error")))

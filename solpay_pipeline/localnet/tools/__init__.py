@@ -1,1 +1,1 @@
-"""What tests and demos fill the embedded chain with."""
+"""What tests and demos put on the embedded chain."""

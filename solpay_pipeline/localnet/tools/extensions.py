@@ -1,4 +1,4 @@
-"""What Token-2022 wants to hear before a mint with extensions is initialized, and how many bytes each takes.
+"""Token-2022's instructions that put extensions on a mint before it is initialized, and the bytes each takes.
 
 Numbers and sizes: spl-token-2022-interface `extension/mod.rs` and the `instruction.rs` of each extension.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from solders.pubkey import Pubkey
 
 _BASE_BYTES = 166
-"""An account, padded, and the byte that tells accounts from mints: what the extensions of a mint come after."""
+"""A padded account and the account type byte: a mint's extensions come after these."""
 
 _BARE_MINT_BYTES = 82
 _HEADER_BYTES = 4
@@ -26,7 +26,7 @@ _SIZES = {
 
 
 def check(names: Sequence[str]) -> None:
-    """Raises ValueError for a name that is no extension made here."""
+    """Raises ValueError for an unknown name."""
     unknown = [name for name in names if name not in _SIZES]
     if unknown:
         raise ValueError(f"unknown extensions {unknown}; there are {sorted(_SIZES)}")
@@ -40,9 +40,7 @@ def mint_bytes(names: Sequence[str]) -> int:
 
 
 def initialization(name: str, authority: Pubkey, fee: tuple[int, int], hook_program: Pubkey | None) -> bytes:
-    """The content of the instruction that puts an extension on a mint; `fee` is basis points and the most base
-    units.
-    """
+    """The data of the instruction that puts an extension on a mint; `fee` is basis points and highest base units."""
     key = bytes(authority)
     match name:
         case "transfer_fee":

@@ -1,4 +1,4 @@
-"""One running chain with everything that a test of a Solana program or client needs at hand."""
+"""One running chain with everything that a test of a Solana program or client needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ SLOT_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Localnet:
-    """A chain (`chain`), the node in front of it (`node`) and someone who mints and pays (`seed`)."""
+    """A chain (`chain`), the node in front of it (`node`) and a customer who mints and pays (`seed`)."""
 
     chain: Chain
     node: Node
@@ -58,7 +58,7 @@ class Localnet:
         return self.seed.lamports(address)
 
     def advance(self, slots: int = 1) -> int:
-        """Moves the chain on; the slot that is being built then."""
+        """Moves the chain on; the slot that is then being built."""
         return self.chain.advance(slots)
 
     def finalize(self) -> int:
@@ -68,7 +68,7 @@ class Localnet:
 
 @contextmanager
 def localnet(lag: int = 0, history_slots: int | None = None, **settings: Any) -> Iterator[Localnet]:
-    """Runs a chain until the block ends; `settings` are fields of ChainConfig. `lag` and `history_slots` are the
+    """Runs a chain until the block ends. `settings` are fields of ChainConfig, `lag` and `history_slots` the
     endpoint's.
     """
     chain = Chain(ChainConfig(**({"slot_seconds": SLOT_SECONDS} | settings)))

@@ -1,6 +1,6 @@
 """The pytest fixture `solana_localnet`: a chain of its own for each test, with a node in front of it.
 
-Nothing of the chain is imported before a test asks for it, so that the plugin costs others nothing.
+The chain is imported when a test asks for it, so that the plugin costs other tests nothing.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tells pytest of the marker."""
+    """Registers the marker."""
     config.addinivalue_line(
         "markers",
         "solana_localnet(**settings): how the chain of `solana_localnet` is made: fields of ChainConfig, and "

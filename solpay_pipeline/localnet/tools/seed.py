@@ -1,7 +1,6 @@
-"""Customers, mints and payments for a chain: real transactions, sent in process, so that history is what it
-would be.
+"""Customers, mints and payments for a chain: real transactions, sent in process, with a real history.
 
-Every call lands at once in the current block; RuntimeError with the logs where the chain refuses it.
+Each call lands at once in the current block; RuntimeError with the logs where the chain refuses it.
 """
 
 import hashlib
@@ -41,7 +40,7 @@ _NO_MAXIMUM = 2**64 - 1
 
 
 class Seed:
-    """A rich customer who is also the authority over the mints that it makes."""
+    """A rich customer, who is also the authority of the mints it makes."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
@@ -92,7 +91,7 @@ class Seed:
         return mint.pubkey()
 
     def set_transfer_fee(self, mint: Pubkey, basis_points: int, max_fee: int = _NO_MAXIMUM) -> str:
-        """Changes a mint's transfer fee; it holds from the second epoch after this one (`Chain.advance` goes there)."""
+        """Changes a mint's transfer fee, from the second epoch after this one (`Chain.advance` goes there)."""
         content = b"\x1a\x05" + struct.pack("<HQ", basis_points, max_fee)
         return self.send([_on(TOKEN_2022, content, [_writable(mint), self._authority()])])
 
@@ -106,7 +105,7 @@ class Seed:
         return account
 
     def create_atas(self, owner: Pubkey, mints: Sequence[Pubkey]) -> list[Pubkey]:
-        """The owner's associated token accounts, those that are missing made by one transaction, as the peer does."""
+        """The owner's associated token accounts, the missing ones made in one transaction, as the peer does."""
         accounts = [self.ata(owner, mint) for mint in mints]
         missing = [
             self._create_ata(owner, mint)
@@ -142,9 +141,7 @@ class Seed:
         return self.send([_on(self._program_of(mint), content, keys)], [owner])
 
     def mint_to(self, owner_or_account: Pubkey, mint: Pubkey, amount: int) -> Pubkey:
-        """Mints base units to a token account, or to the ATA of an owner; wrapped SOL is wrapped. Returns the
-        token account.
-        """
+        """Mints base units (wraps SOL) to a token account, or to the ATA of an owner. Returns the token account."""
         program = self._program_of(mint)
         account = self._token_account(owner_or_account, mint)
         if mint == NATIVE_MINT:
@@ -164,11 +161,11 @@ class Seed:
         return self._freeze_or_thaw(11, account, mint)
 
     def pause(self, mint: Pubkey) -> str:
-        """Stops all movements of a pausable mint."""
+        """Pauses a pausable mint."""
         return self.send([_on(TOKEN_2022, b"\x2c\x01", [_writable(mint), self._authority()])])
 
     def resume(self, mint: Pubkey) -> str:
-        """Lets a paused mint move again."""
+        """Resumes a paused mint."""
         return self.send([_on(TOKEN_2022, b"\x2c\x02", [_writable(mint), self._authority()])])
 
     def pay_sol(self, to: Pubkey, lamports: int, version: int = 0) -> str:
@@ -177,9 +174,7 @@ class Seed:
         return self.send([transfer(moved)], version=version)
 
     def pay_token(self, to_owner: Pubkey, mint: Pubkey, amount: int, version: int = 0) -> str:
-        """A customer's TransferChecked of base units to the owner's ATA (made where it is missing); the
-        signature.
-        """
+        """A customer's TransferChecked to the owner's ATA, made where it is missing. Returns the signature."""
         program = self._program_of(mint)
         source = self.create_ata(self.customer.pubkey(), mint)
         if self.token_balance(source) < amount:
@@ -190,9 +185,7 @@ class Seed:
         return self.send([_on(program, content, keys)], version=version)
 
     def close_ata(self, owner: Keypair, mint: Pubkey, rent_to: Pubkey | None = None) -> str:
-        """Closes an owner's empty ATA, as the peer or the owner's hand would; rent goes to `rent_to` or the
-        customer.
-        """
+        """Closes an owner's empty ATA, as the peer or the owner would; rent goes to `rent_to` or the customer."""
         account = self.ata(owner.pubkey(), mint)
         destination = rent_to or self.customer.pubkey()
         keys = [_writable(account), _writable(destination), AccountMeta(owner.pubkey(), True, False)]
@@ -224,8 +217,7 @@ class Seed:
         return record.signature
 
     def _wire(self, instructions: Sequence[Instruction], signers: Sequence[Keypair], version: int) -> bytes:
-        # A unit limit of its own makes each transaction's bytes, and so its signature, unique within one
-        # blockhash.
+        # A different unit limit makes each transaction's bytes, and so its signature, unique within one blockhash.
         self._sent += 1
         units = _UNITS + self._sent % 900_000
         blockhash, _ = self.chain.latest_blockhash()
@@ -259,7 +251,7 @@ class Seed:
             made = Keypair.from_seed(
                 hashlib.sha256(bytes(self.customer) + self._sent.to_bytes(8, "little")).digest()
             )
-            # On a chain out of a file an earlier seed has been here.
+            # On a chain from a file an earlier seed may have made it.
             if self.chain.accounts.newest(made.pubkey()) is None:
                 return made
 
