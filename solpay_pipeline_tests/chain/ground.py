@@ -1,4 +1,4 @@
-"""A local chain to try things on: mints of every kind, wallets with money, each made by real transactions."""
+"""A local chain to try things on: `localnet`'s `Seed` with fixed keys, a slot for each transaction, and our own types."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,7 @@ from itertools import count
 from solders.account import Account
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
-from solders.message import MessageV0
 from solders.pubkey import Pubkey
-from solders.system_program import CreateAccountParams, TransferParams, create_account, transfer
-from solders.transaction import VersionedTransaction
 from spl.token import instructions as token
 from spl.token import models
 
@@ -22,20 +19,18 @@ from solpay_pipeline.chain.reading.addresses import (
     associated_token_address,
 )
 from solpay_pipeline.chain.reading.token_state import parse_mint
-from solpay_pipeline.chain.sending.instructions import create_ata_idempotent
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.chain.history import TransactionRecord
+from solpay_pipeline.localnet.tools.seed import Seed
 
-TRANSFER_FEE = 1
-MINT_CLOSE_AUTHORITY = 3
-DEFAULT_STATE = 6
-NON_TRANSFERABLE = 9
-PERMANENT_DELEGATE = 12
-TRANSFER_HOOK = 14
-PAUSABLE = 26
-# Bytes of value of the mint extensions above.
-MINT_VALUE_BYTES = {1: 108, 3: 32, 6: 1, 9: 0, 12: 32, 14: 64, 26: 33}
+TRANSFER_FEE = "transfer_fee"
+MINT_CLOSE_AUTHORITY = "mint_close_authority"
+DEFAULT_STATE = "default_frozen"
+NON_TRANSFERABLE = "non_transferable"
+PERMANENT_DELEGATE = "permanent_delegate"
+TRANSFER_HOOK = "transfer_hook"
+PAUSABLE = "pausable"
 
 
 @dataclass
@@ -50,6 +45,14 @@ class Ground:
     def __post_init__(self) -> None:
         self.chain.airdrop(self.fee_payer.pubkey(), 10**12)
         self.chain.airdrop(self.receiver, 10**9)
+        self._seed = Seed(self.chain)
+        self._seed.customer = self.fee_payer
+
+    @property
+    def seed(self) -> Seed:
+        """What makes transactions, in a slot of its own."""
+        self.chain.advance(1)
+        return self._seed
 
     def keypair(self) -> Keypair:
         """A fresh key, the same in every run."""
@@ -57,13 +60,7 @@ class Ground:
 
     def run(self, instructions: Sequence[Instruction], *signers: Keypair) -> TransactionRecord:
         """Land a transaction paid by the fee payer."""
-        self.chain.advance(1)
-        message = MessageV0.try_compile(
-            self.fee_payer.pubkey(), list(instructions), [], self.chain.latest_blockhash()[0]
-        )
-        record = self.chain.submit(bytes(VersionedTransaction(message, [self.fee_payer, *signers])))
-        assert record.err is None, (record.err, record.executed.logs)
-        return record
+        return self._landed(self.seed.send(instructions, signers))
 
     def account(self, address: Pubkey) -> Account | None:
         """The newest state of an account."""
@@ -71,47 +68,23 @@ class Ground:
 
     def lamports(self, address: Pubkey) -> int:
         """Lamports of an account, 0 without one."""
-        account = self.account(address)
-        return 0 if account is None else account.lamports
+        return self._seed.lamports(address)
 
     def tokens(self, address: Pubkey) -> int:
         """Base units in a token account."""
-        return int.from_bytes(self.account(address).data[64:72], "little")
+        return self._seed.token_balance(address)
 
     def pay(self, to: Pubkey, lamports: int) -> TransactionRecord:
         """Send lamports from the fee payer."""
-        payer = self.fee_payer.pubkey()
-        return self.run([transfer(TransferParams(from_pubkey=payer, to_pubkey=to, lamports=lamports))])
+        return self._landed(self.seed.pay_sol(to, lamports))
 
-    def mint(self, program: Pubkey = TOKEN_PROGRAM_ID, *extensions: int, hook: Pubkey | None = None) -> Mint:
+    def mint(self, program: Pubkey = TOKEN_PROGRAM_ID, *extensions: str, hook: Pubkey | None = None) -> Mint:
         """A mint of six decimals; a transfer fee is 1 percent, a default state is frozen."""
-        key, authority = self.keypair(), self.fee_payer.pubkey()
-        size = 166 + sum(4 + MINT_VALUE_BYTES[each] for each in extensions) if extensions else 82
-        self.run(
-            [
-                create_account(
-                    CreateAccountParams(
-                        from_pubkey=authority,
-                        to_pubkey=key.pubkey(),
-                        lamports=self.chain.minimum_balance(size),
-                        space=size,
-                        owner=program,
-                    )
-                ),
-                *(self._initialize(each, key.pubkey(), hook) for each in extensions),
-                token.initialize_mint2(
-                    models.InitializeMint2Params(
-                        decimals=6,
-                        program_id=program,
-                        mint=key.pubkey(),
-                        mint_authority=authority,
-                        freeze_authority=authority,
-                    )
-                ),
-            ],
-            key,
+        fee = 100 if TRANSFER_FEE in extensions else None
+        others = [each for each in extensions if each != TRANSFER_FEE]
+        return self.read_mint(
+            self.seed.create_mint(6, program, fee, 10**12, extensions=others, hook_program=hook)
         )
-        return self.read_mint(key.pubkey())
 
     def read_mint(self, address: Pubkey) -> Mint:
         """The mint as it is now."""
@@ -119,8 +92,7 @@ class Ground:
 
     def ata(self, owner: Pubkey, mint: Mint) -> Pubkey:
         """The ATA of `owner`, created where it is missing."""
-        self.run([create_ata_idempotent(self.fee_payer.pubkey(), owner, mint.address, mint.program)])
-        return associated_token_address(owner, mint.address, mint.program)
+        return self.seed.create_ata(owner, mint.address)
 
     def issue(self, owner: Pubkey, mint: Mint, amount: int) -> Pubkey:
         """Mint `amount` to the ATA of `owner`."""
@@ -130,19 +102,7 @@ class Ground:
 
     def mint_to(self, account: Pubkey, mint: Mint, amount: int) -> None:
         """Mint `amount` into a token account."""
-        self.run(
-            [
-                token.mint_to(
-                    models.MintToParams(
-                        program_id=mint.program,
-                        mint=mint.address,
-                        dest=account,
-                        mint_authority=self.fee_payer.pubkey(),
-                        amount=amount,
-                    )
-                )
-            ]
-        )
+        self.seed.mint_to(account, mint.address, amount)
 
     def send_tokens(self, source_owner: Keypair, to: Pubkey, mint: Mint, amount: int) -> TransactionRecord:
         """TransferChecked between two ATAs, as a customer does."""
@@ -174,22 +134,11 @@ class Ground:
 
     def freeze(self, account: Pubkey, mint: Mint) -> None:
         """Freeze a token account by the mint's authority."""
-        self.run(
-            [
-                token.freeze_account(
-                    models.FreezeAccountParams(
-                        program_id=mint.program,
-                        account=account,
-                        mint=mint.address,
-                        authority=self.fee_payer.pubkey(),
-                    )
-                )
-            ]
-        )
+        self.seed.freeze(account, mint.address)
 
     def pause(self, mint: Mint) -> Mint:
         """Pause a pausable mint; returns it as it is then."""
-        self.run([self._by_authority(mint.address, bytes([44, 1]))])
+        self.seed.pause(mint.address)
         return self.read_mint(mint.address)
 
     def set_authority(self, account: Pubkey, owner: Keypair, kind: int, to: Pubkey, program: Pubkey) -> None:
@@ -207,46 +156,15 @@ class Ground:
         self._enable(account, owner, extension=11, instruction=34)
 
     def _enable(self, account: Pubkey, owner: Keypair, extension: int, instruction: int) -> None:
-        reallocate = Instruction(
-            TOKEN_2022_PROGRAM_ID,
-            bytes([29]) + extension.to_bytes(2, "little"),
-            [
-                AccountMeta(account, False, True),
-                AccountMeta(self.fee_payer.pubkey(), True, True),
-                AccountMeta(SYSTEM_PROGRAM_ID, False, False),
-                AccountMeta(owner.pubkey(), True, False),
-            ],
-        )
-        enable = Instruction(
-            TOKEN_2022_PROGRAM_ID,
-            bytes([instruction, 0]),
-            [AccountMeta(account, False, True), AccountMeta(owner.pubkey(), True, False)],
-        )
+        written, signer = AccountMeta(account, False, True), AccountMeta(owner.pubkey(), True, False)
+        payer = AccountMeta(self.fee_payer.pubkey(), True, True)
+        system = AccountMeta(SYSTEM_PROGRAM_ID, False, False)
+        content = bytes([29]) + extension.to_bytes(2, "little")
+        reallocate = Instruction(TOKEN_2022_PROGRAM_ID, content, [written, payer, system, signer])
+        enable = Instruction(TOKEN_2022_PROGRAM_ID, bytes([instruction, 0]), [written, signer])
         self.run([reallocate, enable], owner)
 
-    def _initialize(self, extension: int, mint: Pubkey, hook: Pubkey | None) -> Instruction:
-        authority = bytes(self.fee_payer.pubkey())
-        if extension == TRANSFER_FEE:
-            return token.initialize_transfer_fee_config(
-                models.InitializeTransferFeeConfigParams(
-                    program_id=TOKEN_2022_PROGRAM_ID,
-                    mint=mint,
-                    transfer_fee_config_authority=self.fee_payer.pubkey(),
-                    withdraw_withheld_authority=self.fee_payer.pubkey(),
-                    transfer_fee_basis_points=100,
-                    maximum_fee=10**12,
-                )
-            )
-        content = {
-            MINT_CLOSE_AUTHORITY: bytes([25, 1]) + authority,
-            DEFAULT_STATE: bytes([28, 0, 2]),
-            NON_TRANSFERABLE: bytes([32]),
-            PERMANENT_DELEGATE: bytes([35]) + authority,
-            TRANSFER_HOOK: bytes([36, 0]) + authority + (bytes(hook) if hook else bytes(32)),
-            PAUSABLE: bytes([44, 0]) + authority,
-        }[extension]
-        return Instruction(TOKEN_2022_PROGRAM_ID, content, [AccountMeta(mint, False, True)])
-
-    def _by_authority(self, mint: Pubkey, content: bytes) -> Instruction:
-        metas = [AccountMeta(mint, False, True), AccountMeta(self.fee_payer.pubkey(), True, False)]
-        return Instruction(TOKEN_2022_PROGRAM_ID, content, metas)
+    def _landed(self, signature: str) -> TransactionRecord:
+        record = self.chain.history.get(signature)
+        assert record is not None
+        return record

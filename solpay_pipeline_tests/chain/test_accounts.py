@@ -355,7 +355,11 @@ async def destination(ground: Ground, node: Node, mint: Mint):
 
 @pytest.mark.parametrize(
     ("program", "extensions", "size"),
-    [(TOKEN_PROGRAM_ID, (), 165), (TOKEN_2022_PROGRAM_ID, (), 170), (TOKEN_2022_PROGRAM_ID, (1,), 182)],
+    [
+        (TOKEN_PROGRAM_ID, (), 165),
+        (TOKEN_2022_PROGRAM_ID, (), 170),
+        (TOKEN_2022_PROGRAM_ID, (at.TRANSFER_FEE,), 182),
+    ],
 )
 async def test_a_missing_destination_tells_what_its_rent_will_be_for(ground, node, program, extensions, size):
     mint = ground.mint(program, *extensions)
@@ -379,7 +383,11 @@ async def test_a_destination_that_demands_a_memo_says_so(ground, node):
 async def test_a_destination_that_cannot_take_money_says_why(ground, node):
     receiver, thief = ground.keypair(), wallet(ground)
     ground.receiver = receiver.pubkey()
-    frozen, given, default_frozen = ground.mint(), ground.mint(), ground.mint(TOKEN_2022_PROGRAM_ID, 6)
+    frozen, given, default_frozen = (
+        ground.mint(),
+        ground.mint(),
+        ground.mint(TOKEN_2022_PROGRAM_ID, at.DEFAULT_STATE),
+    )
     ground.freeze(ground.ata(receiver.pubkey(), frozen), frozen)
     ground.set_authority(ground.ata(receiver.pubkey(), given), receiver, 2, thief, TOKEN_PROGRAM_ID)
     assert (await destination(ground, node, frozen)).obstacle == "it is frozen"

@@ -172,7 +172,7 @@ async def test_failed_transactions_moved_nothing_and_are_not_read(ground, node):
     wallet = Wallet(ground)
     ground.pay(wallet.owner, 900_000)
     stranger = Keypair()
-    with pytest.raises(AssertionError):
+    with pytest.raises(RuntimeError, match="insufficient lamports"):
         ground.run(
             [transfer(TransferParams(from_pubkey=stranger.pubkey(), to_pubkey=wallet.owner, lamports=7))],
             stranger,
