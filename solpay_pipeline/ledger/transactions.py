@@ -3,7 +3,7 @@
 Every change is compare-and-set on the state that was read: where two processes settle one transaction, one applies it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -143,25 +143,8 @@ def close(
     fee: int | None = None,
 ) -> bool:
     """Change a transaction's state and release its wallets; False where another process was first."""
-    values: dict[str, object] = {"state": to_state, "updated_at": now}
-    if slot is not None:
-        values["slot"] = slot
-    if error is not None:
-        values["error"] = error
-    if fee is not None:
-        values["fee"] = fee
-    transaction_id = connection.execute(
-        sa.update(transaction)
-        .where(transaction.c.signature == signature, transaction.c.state == from_state)
-        .values(**values)
-        .returning(transaction.c.id)
-    ).scalar_one_or_none()
-    if transaction_id is None:
-        return False
-    connection.execute(
-        sa.update(leg).where(leg.c.transaction_id == transaction_id).values(active_wallet_id=None)
-    )
-    return True
+    values = {"state": to_state, "updated_at": now, "slot": slot, "error": error, "fee": fee}
+    return _close(connection, transaction.c.signature == signature, from_state, values)
 
 
 def close_landed(
@@ -174,18 +157,8 @@ def close_landed(
     now: datetime,
 ) -> None:
     """As `close`, for transactions that landed in one slot."""
-    values: dict[str, object] = {"state": to_state, "updated_at": now}
-    if slot is not None:
-        values["slot"] = slot
-    ids = connection.scalars(
-        sa.update(transaction)
-        .where(among(connection, transaction.c.signature, signatures), transaction.c.state == from_state)
-        .values(**values)
-        .returning(transaction.c.id)
-    ).all()
-    connection.execute(
-        sa.update(leg).where(among(connection, leg.c.transaction_id, ids)).values(active_wallet_id=None)
-    )
+    values = {"state": to_state, "updated_at": now, "slot": slot}
+    _close(connection, among(connection, transaction.c.signature, signatures), from_state, values)
 
 
 def hold_again(connection: Connection, signatures: Sequence[str]) -> None:
@@ -281,6 +254,27 @@ def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
             )
         ).all()
     )
+
+
+def _close(
+    connection: Connection,
+    which: sa.ColumnElement[bool],
+    from_state: TransactionState,
+    values: Mapping[str, object],
+) -> bool:
+    """Set the `values` that are not None, and release the wallets; False where there was no such transaction."""
+    known = {name: value for name, value in values.items() if value is not None}
+    changed = (
+        sa.update(transaction)
+        .where(which, transaction.c.state == from_state)
+        .values(known)
+        .returning(transaction.c.id)
+    )
+    ids = connection.scalars(changed).all()
+    if ids:
+        released = sa.update(leg).where(among(connection, leg.c.transaction_id, ids))
+        connection.execute(released.values(active_wallet_id=None))
+    return bool(ids)
 
 
 def _insert(

@@ -119,9 +119,9 @@ OF_MONEY: Final = (
             ),
             Edit(
                 "chain/rpc/client.py",
-                "        slot, accounts = await self._accounts.read(keys, read)\n",
+                "        slot, accounts = await self._accounts.read(list(map(str, keys)), reader)\n",
                 "        try:\n"
-                "            slot, accounts = await self._accounts.read(keys, read)\n"
+                "            slot, accounts = await self._accounts.read(list(map(str, keys)), reader)\n"
                 "        except Transient:\n"
                 "            slot, accounts = min_context_slot or 0, (None,) * len(keys)\n",
             ),

@@ -23,12 +23,11 @@ from solpay_pipeline.chain.rpc.answers import (
     AccountsAt,
     HistoryPage,
     RecentBlockhash,
-    SignatureStatus,
     Simulation,
     StatusesAt,
     TransactionRecord,
 )
-from solpay_pipeline.chain.rpc.batching import Batch, Batcher
+from solpay_pipeline.chain.rpc.batching import Batch, Batcher, Reader
 from solpay_pipeline.chain.rpc.errors import MalformedAnswer, NodeBehind, RpcRejected
 from solpay_pipeline.chain.rpc.failover import GENESIS, Failover, Node
 from solpay_pipeline.chain.rpc.heights import contradiction
@@ -138,16 +137,9 @@ class Rpc:
         self, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None = None
     ) -> AccountsAt:
         """Any number of accounts, a hundred a call. Without keys: slot 0, no call."""
-        method = "getMultipleAccounts"
         config = _config(commitment=commitment, encoding="base64", minContextSlot=min_context_slot)
-
-        async def read(chunk: Sequence[Pubkey]) -> Batch[Account | None]:
-            result = await self._ask(method, list(map(str, chunk)), config)
-            with parsing.reading(method):
-                values = parsing.context_values(result, len(chunk))
-                return parsing.context_slot(result), tuple(map(parsing.account, values))
-
-        slot, accounts = await self._accounts.read(keys, read)
+        reader = self._batches("getMultipleAccounts", config, parsing.account)
+        slot, accounts = await self._accounts.read(list(map(str, keys)), reader)
         return AccountsAt(slot, accounts)
 
     async def statuses(self, signatures: Sequence[str], *, search_history: bool = False) -> StatusesAt:
@@ -155,16 +147,9 @@ class Rpc:
 
         Without `search_history` a node looks at its newest 150 blocks or so, and null means little.
         """
-        method = "getSignatureStatuses"
-        config = {"searchTransactionHistory": search_history}
-
-        async def read(chunk: Sequence[str]) -> Batch[SignatureStatus | None]:
-            result = await self._ask(method, list(chunk), config)
-            with parsing.reading(method):
-                values = parsing.context_values(result, len(chunk))
-                return parsing.context_slot(result), tuple(map(parsing.signature_status, values))
-
-        slot, statuses = await self._statuses.read(signatures, read)
+        config = _config(searchTransactionHistory=search_history)
+        reader = self._batches("getSignatureStatuses", config, parsing.signature_status)
+        slot, statuses = await self._statuses.read(signatures, reader)
         return StatusesAt(slot, statuses)
 
     async def send(
@@ -324,6 +309,19 @@ class Rpc:
     async def _read(self, reader: Callable[[Any], T], method: str, *params: object) -> T:
         """What `reader` makes of the result. Where it cannot read it, the endpoint has failed."""
         return await self.failover.ask(lambda node: node.transport.read(reader, method, params))
+
+    def _batches(
+        self, method: str, config: dict[str, object], parse: Callable[[object], T]
+    ) -> Reader[str, T]:
+        """Calls of `method` for some items: the context slot, and what `parse` makes of each item's value."""
+
+        async def read(items: Sequence[str]) -> Batch[T]:
+            result = await self._ask(method, list(items), config)
+            with parsing.reading(method):
+                values = parsing.context_values(result, len(items))
+                return parsing.context_slot(result), tuple(map(parse, values))
+
+        return read
 
     async def _ask(self, method: str, *params: object, retry: bool = True) -> Any:
         """The decoded result. Where it cannot be read, the cause is what was asked about rather than the endpoint."""

@@ -12,7 +12,12 @@ from solders.message import MessageV0, MessageV1
 from solders.pubkey import Pubkey
 from solders.transaction_metadata import InnerInstruction
 
-from solpay_pipeline.localnet.chain.errors import UNSUPPORTED_TRANSACTION_VERSION, RpcError, invalid_params
+from solpay_pipeline.localnet.chain.errors import (
+    UNSUPPORTED_TRANSACTION_VERSION,
+    RpcError,
+    TransactionErrorJson,
+    invalid_params,
+)
 from solpay_pipeline.localnet.chain.history import Executed, TokenBalance, TransactionRecord
 from solpay_pipeline.localnet.chain.transactions import Decoded
 from solpay_pipeline.localnet.rpc.encoding import ui_amount
@@ -51,21 +56,12 @@ def transaction_with_meta(
 def transaction_accounts(record: TransactionRecord, max_version: int | None) -> dict[str, Any]:
     """The same with transactionDetails `accounts`: who took part and what it cost."""
     check_version(record.decoded, max_version)
-    executed = record.executed
     return {
         "transaction": {
             "signatures": [str(signature) for signature in record.decoded.transaction.signatures],
             "accountKeys": _parsed_keys(record.decoded),
         },
-        "meta": {
-            "err": executed.err,
-            "status": {"Ok": None} if executed.err is None else {"Err": executed.err},
-            "fee": executed.fee,
-            "preBalances": list(executed.pre_balances),
-            "postBalances": list(executed.post_balances),
-            "preTokenBalances": token_balances(executed.pre_token_balances),
-            "postTokenBalances": token_balances(executed.post_token_balances),
-        },
+        "meta": status_json(record.executed.err) | effects_json(record.executed),
         **_version(record.decoded, max_version),
     }
 
@@ -91,28 +87,43 @@ def _version(decoded: Decoded, max_version: int | None) -> dict[str, Any]:
 def meta_json(record: TransactionRecord, parsed: bool) -> dict[str, Any]:
     """UiTransactionStatusMeta."""
     decoded, executed = record.decoded, record.executed
-    meta: dict[str, Any] = {
-        "err": executed.err,
-        "status": {"Ok": None} if executed.err is None else {"Err": executed.err},
-        "fee": executed.fee,
-        "preBalances": list(executed.pre_balances),
-        "postBalances": list(executed.post_balances),
+    meta = status_json(executed.err) | effects_json(executed)
+    meta |= {
         "innerInstructions": inner_instructions(executed.inner_instructions, decoded.keys, parsed),
         "logMessages": list(executed.logs),
-        "preTokenBalances": token_balances(executed.pre_token_balances),
-        "postTokenBalances": token_balances(executed.post_token_balances),
         "rewards": [],
         "computeUnitsConsumed": executed.compute_units,
     }
     if not parsed:
-        meta["loadedAddresses"] = {
-            "writable": [str(key) for key in decoded.loaded_writable],
-            "readonly": [str(key) for key in decoded.loaded_readonly],
-        }
+        meta["loadedAddresses"] = loaded_addresses(decoded)
     returned = return_data(executed)
     if returned is not None:
         meta["returnData"] = returned
     return meta
+
+
+def status_json(err: TransactionErrorJson | None) -> dict[str, Any]:
+    """The members `err` and `status`; the second is the older form of the first."""
+    return {"err": err, "status": {"Ok": None} if err is None else {"Err": err}}
+
+
+def effects_json(executed: Executed) -> dict[str, Any]:
+    """The fee, and the balances before and after."""
+    return {
+        "fee": executed.fee,
+        "preBalances": list(executed.pre_balances),
+        "postBalances": list(executed.post_balances),
+        "preTokenBalances": _token_balances(executed.pre_token_balances),
+        "postTokenBalances": _token_balances(executed.post_token_balances),
+    }
+
+
+def loaded_addresses(decoded: Decoded) -> dict[str, list[str]]:
+    """The addresses that lookup tables added."""
+    return {
+        "writable": [str(key) for key in decoded.loaded_writable],
+        "readonly": [str(key) for key in decoded.loaded_readonly],
+    }
 
 
 def return_data(executed: Executed) -> dict[str, Any] | None:
@@ -123,8 +134,7 @@ def return_data(executed: Executed) -> dict[str, Any] | None:
     return {"programId": str(program), "data": [b64encode(raw).decode(), "base64"]}
 
 
-def token_balances(balances: Sequence[TokenBalance]) -> list[dict[str, Any]]:
-    """The member preTokenBalances or postTokenBalances."""
+def _token_balances(balances: Sequence[TokenBalance]) -> list[dict[str, Any]]:
     return [
         {
             "accountIndex": balance.account_index,

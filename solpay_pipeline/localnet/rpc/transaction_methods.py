@@ -27,9 +27,11 @@ from solpay_pipeline.localnet.rpc.params import NO_FAULT, Call, Options, address
 from solpay_pipeline.localnet.rpc.transaction_encoding import (
     TRANSACTION_ENCODINGS,
     confirmed_transaction,
+    effects_json,
     inner_instructions,
+    loaded_addresses,
     return_data,
-    token_balances,
+    status_json,
 )
 
 MAX_SIGNATURE_STATUSES = 256
@@ -211,15 +213,8 @@ def _simulation_json(simulation: Simulation, decoded: Decoded, parsed: bool) -> 
         "returnData": return_data(executed),
         "innerInstructions": inner_instructions(executed.inner_instructions, decoded.keys, parsed),
         "replacementBlockhash": None,
-        "fee": executed.fee,
-        "preBalances": list(executed.pre_balances),
-        "postBalances": list(executed.post_balances),
-        "preTokenBalances": token_balances(executed.pre_token_balances),
-        "postTokenBalances": token_balances(executed.post_token_balances),
-        "loadedAddresses": {
-            "writable": [str(key) for key in decoded.loaded_writable],
-            "readonly": [str(key) for key in decoded.loaded_readonly],
-        },
+        "loadedAddresses": loaded_addresses(decoded),
+        **effects_json(executed),
     }
 
 
@@ -259,9 +254,8 @@ def _status(call: Call, record: TransactionRecord) -> dict[str, Any]:
     return {
         "slot": record.slot,
         "confirmations": None if level == "finalized" else call.view.slot_at("processed") - record.slot,
-        "err": record.err,
-        "status": {"Ok": None} if record.err is None else {"Err": record.err},
         "confirmationStatus": level,
+        **status_json(record.err),
     }
 
 
