@@ -11,10 +11,10 @@ import time
 import uuid
 
 from benchmarks.processes import own_cpu_seconds, own_peak_memory
-from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline.settings.model import Settings
+from solpay_pipeline.wiring.deployment import deployment_of
 
 
 def main() -> None:

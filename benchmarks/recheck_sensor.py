@@ -75,7 +75,7 @@ def main() -> None:
         paid = fill(shop, count)
         os.environ |= shop.environment()
         from solpay_pipeline.definitions import defs
-        from solpay_pipeline.defs.sensors import recheck_sensor
+        from solpay_pipeline.defs.recheck_sensor import recheck_sensor
 
         seconds, cursor, found, calls = [], None, 0, 0
         with dg.DagsterInstance.ephemeral() as instance:
@@ -92,8 +92,7 @@ def main() -> None:
                 seconds.append(time.monotonic() - started)
                 calls += shop.node.calls.total() - before
                 found += sum(
-                    len(one.run_config["ops"]["recheck"]["config"]["payment_ids"])
-                    for one in tick.run_requests or ()
+                    len(one.run_config["ops"]["config"]["payment_ids"]) for one in tick.run_requests or ()
                 )
                 print(f"tick {len(seconds)}: {seconds[-1]:.1f} s, cursor {cursor}", flush=True)
     print(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -12,50 +13,74 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from solpay_pipeline.base.errors import SolpayError
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.definitions import defs
+from solpay_pipeline.defs.config import run_config
 from solpay_pipeline.defs.jobs import OPERATION_JOBS
 from solpay_pipeline.defs.metadata import TERMINAL
-from solpay_pipeline.defs.ops import JsonOutcome
-from solpay_pipeline.operations.context.options import Options, parse_tolerance
+from solpay_pipeline.events.relay import DeliveryOutcome
+from solpay_pipeline.operations.context.outcome import Outcome
+from solpay_pipeline.wiring.choices import DeliverChoices, OperationChoices
 
-DELIVERY = "deliver_events"
-"""The last step of every job."""
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-_CHECKED = ("sleep", "max_runtime_seconds", "limit", "watch_days")
+_DELIVERY = "deliver_events"
+_OPERATIONS = {"maintain": ("expire", "sweep", "reclaim"), _DELIVERY: ()}
+"""Of a command that is not one operation."""
 
 
 class CommandFailed(SolpayError):
     """The run ended before its operations did; the text says which one, and why."""
 
 
-def check_options(ops: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises `BadOption` before a run is made of what cannot be meant."""
-    for config in ops.values():
-        told = _without_none(config)
-        parse_tolerance(str(told.get("underpayment_tolerance") or "0"))
-        Options(**{name: told[name] for name in _CHECKED if name in told})
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a command's operations did, in order, and what became of their events."""
+
+    outcomes: tuple[Outcome, ...]
+    delivery: DeliveryOutcome
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing was set aside."""
+        return not (self.delivery.set_aside or any(one.set_aside for one in self.outcomes))
+
+    @property
+    def is_delivery_worth_showing(self) -> bool:
+        """An operation of a shop without events shows as if there were none."""
+        return bool(self.delivery.sinks) or not self.outcomes
+
+    def as_json(self) -> list[dict[str, object]]:
+        """Plain JSON, that of the delivery last."""
+        delivery = [self.delivery.as_json()] if self.is_delivery_worth_showing else []
+        return [*(one.as_json() for one in self.outcomes), *delivery]
 
 
-def execute(command: str, ops: Mapping[str, Mapping[str, Any]], *, show_progress: bool) -> list[JsonOutcome]:
-    """Run the command's job and return the outcomes of its operations, in order, that of the delivery of events last.
+def execute(
+    command: str,
+    choices: OperationChoices | DeliverChoices,
+    *,
+    resources: Mapping[str, object] | None = None,
+    show_progress: bool = False,
+) -> Finished:
+    """Run the command's job to its end, with these resources in place of those of the code location.
 
     Raises `CommandFailed`.
     """
     job = defs.resolve_job_def(OPERATION_JOBS[command].name)
-    run_config = {
-        "ops": {name: {"config": _without_none(config)} for name, config in ops.items()},
-        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-    }
     with _instance() as instance, _progress(show_progress):
-        result = job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=False)
-        steps = [*dict.fromkeys([*ops, DELIVERY])]
+        result = job.execute_in_process(
+            run_config=run_config(choices) | _QUIET,
+            instance=instance,
+            resources=resources,
+            raise_on_error=False,
+        )
+        operations = _OPERATIONS.get(command, (command,))
+        steps = (*operations, _DELIVERY)
         failures = [event for event in result.all_events if event.is_step_failure and event.step_key in steps]
         if failures:
             raise CommandFailed(_explain(failures[0]))
-        return [result.output_for_node(name) for name in steps]
-
-
-def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if value is not None}
+        return Finished(
+            tuple(result.output_for_node(name) for name in operations), result.output_for_node(_DELIVERY)
+        )
 
 
 def _explain(event: dg.DagsterEvent) -> str:

@@ -1,15 +1,19 @@
 """What all commands of `solpay` share: exit codes, the settings or one line that names the bad one, a job's run."""
 
 import json
-import os
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
 
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.settings.model import BadSetting, Settings
+from solpay_pipeline.wiring.choices import DeliverChoices, Judging, OperationChoices
+from solpay_pipeline.wiring.environment import signing_settings, timetable
+
+if TYPE_CHECKING:
+    from solpay_pipeline.in_process import Finished
 
 DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 
@@ -17,7 +21,8 @@ DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 def settings_or_exit() -> Settings:
     """The settings of the environment; exits where some are missing or bad."""
     try:
-        return Settings.from_environment(os.environ)
+        timetable()
+        return signing_settings()
     except BadSetting as bad:
         refuse(str(bad))
 
@@ -28,30 +33,39 @@ def refuse(reason: str) -> NoReturn:
     raise typer.Exit(BAD_USAGE)
 
 
-def run_job(command: str, ops: dict[str, dict[str, Any]], as_json: bool) -> NoReturn:
-    """Check the settings and options, run the job, print its outcomes, exit."""
-    settings_or_exit()
+def run_job(
+    command: str,
+    choices: OperationChoices | DeliverChoices,
+    settings: Settings,
+    judging: Judging,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    """Run the command's job with these settings, payments judged as said here; print its outcomes, exit."""
     with importing():
-        from solpay_pipeline.cli.render import show, show_delivery
-        from solpay_pipeline.in_process import DELIVERY, CommandFailed, check_options, execute
-        from solpay_pipeline.operations.context.options import BadOption
-
+        from solpay_pipeline.defs.resources import lending
+        from solpay_pipeline.in_process import CommandFailed, execute
     try:
-        check_options({name: config for name, config in ops.items() if name != DELIVERY})
-    except BadOption as bad:
-        refuse(str(bad))
-    try:
-        *outcomes, told = execute(command, ops, show_progress=sys.stderr.isatty() and not as_json)
+        finished = execute(
+            command,
+            choices,
+            resources=lending(settings, judging),
+            show_progress=sys.stderr.isatty() and not as_json,
+        )
     except CommandFailed as failed:
         Console(stderr=True).print(str(failed), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(NOT_ALL_DONE) from None
-    # An operation of a shop without events shows as if there were none.
-    shown = [*outcomes, told] if told["sinks"] or not outcomes else outcomes
     if as_json:
-        typer.echo(json.dumps(shown, indent=2))
+        typer.echo(json.dumps(finished.as_json(), indent=2))
     else:
-        if outcomes:
-            show(outcomes, Console())
-        if told in shown:
-            show_delivery(told, Console())
-    raise typer.Exit(NOT_ALL_DONE if any(outcome["set_aside"] for outcome in shown) else DONE)
+        _show(finished, Console())
+    raise typer.Exit(DONE if finished.is_clean else NOT_ALL_DONE)
+
+
+def _show(finished: "Finished", console: Console) -> None:
+    from solpay_pipeline.cli.render import show, show_delivery
+
+    if finished.outcomes:
+        show(finished.outcomes, console)
+    if finished.is_delivery_worth_showing:
+        show_delivery(finished.delivery, console)

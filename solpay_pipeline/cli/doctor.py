@@ -13,7 +13,6 @@ from solpay_pipeline.base.database import DatabaseProblem, reading
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.signing import SignerRefused
-from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.operations.context.deployment import Deployment
@@ -24,6 +23,7 @@ from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 from solpay_pipeline.settings.model import SETTINGS, Settings, bad_settings, read_timetable
+from solpay_pipeline.wiring.deployment import deployment_of
 from solpay_pipeline.wiring.sinks import look_at_sinks
 
 _KEYS_TRIED = 20

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from solpay_pipeline.cli.common import DONE, NOT_ALL_DONE, refuse, run_job, settings_or_exit
 from solpay_pipeline.ledger.event_log import EventRecord, EventState
 from solpay_pipeline.settings.model import Settings
+from solpay_pipeline.wiring.choices import DeliverChoices, judging_of
 
 events_app = typer.Typer(
     help="Events on their way to the webhook, the handlers and Django.", no_args_is_help=True
@@ -29,7 +30,9 @@ def deliver(
     as_json: AsJson = False,
 ) -> None:
     """Deliver what is due, as the last step of every operation does."""
-    run_job("deliver_events", {"deliver_events": {"max_runtime_seconds": max_runtime}}, as_json)
+    settings = settings_or_exit()
+    choices = DeliverChoices() if max_runtime is None else DeliverChoices(max_runtime_seconds=max_runtime)
+    run_job("deliver_events", choices, settings, judging_of(settings), as_json=as_json)
 
 
 @events_app.command("list")
@@ -109,22 +112,21 @@ def replay(
 
 @contextmanager
 def _database() -> Iterator[tuple[Engine, Settings]]:
-    from solpay_pipeline.base.database import DatabaseProblem, open_engine, reading
+    from solpay_pipeline.base.database import DatabaseProblem, reading
     from solpay_pipeline.ledger import migrate
+    from solpay_pipeline.wiring.database import open_database
 
     settings = settings_or_exit()
     try:
-        engine = open_engine(settings.database_url.get_secret_value())
+        database = open_database(settings)
     except DatabaseProblem as problem:
         refuse(f"SOLPAY_DATABASE_URL: {problem}")
-    try:
-        with reading(engine) as connection:
+    with closing(database):
+        with reading(database.engine) as connection:
             is_current = migrate.is_current(connection)
         if not is_current:
             refuse("the pipeline's tables are missing or of another version: run `solpay init`")
-        yield engine, settings
-    finally:
-        engine.dispose()
+        yield database.engine, settings
 
 
 def _aware(moment: datetime) -> datetime:

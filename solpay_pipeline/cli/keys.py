@@ -14,8 +14,8 @@ def rotate_keys(
 ) -> None:
     """Seal every wallet's keypair under the first of SOLPAY_WALLET_KEYS. May be stopped and run again at any time."""
     from solpay_pipeline.base.database import DatabaseProblem
-    from solpay_pipeline.defs.resources import deployment_of
     from solpay_pipeline.operations.rotate import rotate_keys as rotate
+    from solpay_pipeline.wiring.deployment import deployment_of
 
     settings = settings_or_exit()
     if not settings.wallet_keys:

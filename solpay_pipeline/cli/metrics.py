@@ -37,8 +37,8 @@ def metrics(
 
 
 def _read(settings: Settings) -> str:
-    from solpay_pipeline.defs.resources import deployment_of
     from solpay_pipeline.reports.metrics import exposition
+    from solpay_pipeline.wiring.deployment import deployment_of
 
     deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
     try:

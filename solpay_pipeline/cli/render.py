@@ -1,16 +1,18 @@
 """Outcomes as a person reads them in a terminal."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+
+from solpay_pipeline.events.relay import DeliveryOutcome
+from solpay_pipeline.operations.context.outcome import Outcome
 
 _LABELS = {
     "looked_at": "looked at",
     "accepted": "accepted",
     "expired": "expired",
-    "held": "held",
+    "held_count": "held",
     "swept": "swept",
     "closed": "closed",
     "returned": "put back",
@@ -24,60 +26,59 @@ _LABELS = {
 }
 
 
-def show(outcomes: Sequence[Mapping[str, Any]], console: Console) -> None:
+def show(outcomes: Sequence[Outcome], console: Console) -> None:
     """Print one table of counts, then what moved, then what needs a person."""
-    if not any(_count(outcome, name) for outcome in outcomes for name in _LABELS):
+    counts = [outcome.counts() for outcome in outcomes]
+    if not any(count[name] for count in counts for name in _LABELS):
         console.print("nothing to do")
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for outcome in outcomes:
-        table.add_column(outcome["operation"] + (" (dry run)" if outcome["dry_run"] else ""), justify="right")
+        table.add_column(outcome.operation + (" (dry run)" if outcome.dry_run else ""), justify="right")
     for name, label in _LABELS.items():
-        values = [_count(outcome, name) for outcome in outcomes]
+        values = [count[name] for count in counts]
         if any(values):
             table.add_row(label, *(str(value) for value in values))
-    if not all(outcome["dry_run"] for outcome in outcomes):
-        table.add_row("fees, lamports", *(outcome["fee_lamports"] for outcome in outcomes))
-        table.add_row("rent back, lamports", *(outcome["rent_lamports"] for outcome in outcomes))
+    if not all(outcome.dry_run for outcome in outcomes):
+        table.add_row("fees, lamports", *(str(outcome.fees) for outcome in outcomes))
+        table.add_row("rent back, lamports", *(str(outcome.rent) for outcome in outcomes))
     console.print(table)
     for outcome in outcomes:
-        for mint, amount in outcome["amounts"].items():
-            unit = "lamports" if mint == "SOL" else f"base units of {mint}"
-            verb = "would move" if outcome["dry_run"] else "moved"
-            console.print(f"{outcome['operation']}: {verb} {amount} {unit}", highlight=False, soft_wrap=True)
-        if outcome["stopped_reason"] != "done":
-            console.print(f"{outcome['operation']}: stopped early: {outcome['stopped_reason']}")
-        _show_findings(outcome, console)
+        _show_outcome(outcome, console)
 
 
-def show_delivery(told: Mapping[str, Any], console: Console) -> None:
+def show_delivery(delivery: DeliveryOutcome, console: Console) -> None:
     """Print a line for each place that events go to, then what was given up."""
-    if not told["sinks"]:
+    if not delivery.sinks:
         console.print("events: no sink is configured; they wait")
-    for name, sink in told["sinks"].items():
-        line = f"events: {name}: {sink['delivered']} delivered, {sink['waiting']} waiting"
-        if sink["given_up"]:
-            line += f", {sink['given_up']} given up"
-        if sink["last_error"]:
-            line += f"; last trouble: {sink['last_error']}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    for one in told["set_aside"]:
-        console.print(one["explanation"], markup=False, highlight=False, soft_wrap=True)
+    for name, sink in delivery.sinks.items():
+        line = f"events: {name}: {sink.delivered} delivered, {sink.waiting} waiting"
+        if sink.given_up:
+            line += f", {len(sink.given_up)} given up"
+        if sink.last_error:
+            line += f"; last trouble: {sink.last_error}"
+        _print_line(line, console)
+    for one in delivery.set_aside:
+        _print_line(one.explanation, console)
 
 
-def _count(outcome: Mapping[str, Any], name: str) -> int:
-    value = outcome[f"{name}_count"] if name == "held" else outcome[name]
-    return int(value)
-
-
-def _show_findings(outcome: Mapping[str, Any], console: Console) -> None:
-    for heading in ("set_aside", "held", "told"):
-        for one in outcome[heading]:
-            console.print(
-                f"{outcome['operation']}: {heading.replace('_', ' ')}: wallet {one['wallet_id']}, payment "
-                f"{one['payment_id']}: {one['explanation']} ({one['code']})",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
+def _show_outcome(outcome: Outcome, console: Console) -> None:
+    operation, verb = outcome.operation, "would move" if outcome.dry_run else "moved"
+    for mint, amount in outcome.amounts.items():
+        unit = "lamports" if mint == "SOL" else f"base units of {mint}"
+        _print_line(f"{operation}: {verb} {amount} {unit}", console)
+    if outcome.stopped_reason != "done":
+        console.print(f"{operation}: stopped early: {outcome.stopped_reason}")
+    headings = {"set aside": outcome.set_aside, "held": outcome.held_findings, "notices": outcome.notices}
+    for heading, findings in headings.items():
+        for one in findings:
+            _print_line(
+                f"{operation}: {heading}: wallet {one.wallet_id}, payment {one.payment_id}: {one.explanation} "
+                f"({one.code.value})",
+                console,
             )
+
+
+def _print_line(line: str, console: Console) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

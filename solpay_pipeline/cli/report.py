@@ -46,8 +46,14 @@ def report(
     settings = settings_or_exit()
     from solpay_pipeline.base.database import DatabaseProblem
     from solpay_pipeline.chain.rpc.errors import ChainError
-    from solpay_pipeline.reports.report import REPORTS
+    from solpay_pipeline.reports.extra import ReportsNotInstalled, needing_reports
     from solpay_pipeline.reports.window import BadDay, window_of
+
+    try:
+        with needing_reports():
+            from solpay_pipeline.reports.report import REPORTS
+    except ReportsNotInstalled as missing:
+        refuse(str(missing))
 
     if name not in REPORTS:
         refuse(f"--report: {name!r} is none of {', '.join(REPORTS)}")
@@ -85,16 +91,16 @@ _TITLES = {
 
 def _read(settings: Settings, window: "Window") -> "Report":
     from solpay_pipeline.base.database import reading
-    from solpay_pipeline.defs.assets import decimals_of
-    from solpay_pipeline.defs.resources import deployment_of
+    from solpay_pipeline.reports.decimals import decimals_of
     from solpay_pipeline.reports.report import build_report
     from solpay_pipeline.reports.settlements import known_mints
+    from solpay_pipeline.wiring.deployment import deployment_of
 
     deployment = deployment_of(settings)
     try:
         with reading(deployment.engine) as connection:
             mints = known_mints(connection, deployment.tables)
-        decimals = asyncio.run(decimals_of(deployment, mints)) if mints else {}
+        decimals = asyncio.run(decimals_of(deployment, mints))
         with reading(deployment.engine) as connection:
             return build_report(connection, deployment.tables, window, decimals, datetime.now(UTC))
     finally:

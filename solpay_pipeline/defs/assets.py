@@ -1,25 +1,26 @@
 """Reports as assets, one partition for each UTC day: numbers that Dagster plots over time, a table, and a picture.
 
 They read the tables, and of the chain the mints' decimals alone; making one again changes nothing but the report.
-Pandas and matplotlib are imported when a report is made, since every command of the shell loads this file.
+Pandas and matplotlib are imported when a report is made: they are an extra, and take a second that no command of the
+shell should wait for.
 """
 
 import asyncio
 import base64
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 
 import dagster as dg
-from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.chain.reading.accounts import read_mints
-from solpay_pipeline.defs.failures import RETRIES
+from solpay_pipeline.defs.failures import NO_RERUN, RETRIES, failing_well
 from solpay_pipeline.defs.jobs import by_day
-from solpay_pipeline.defs.opening import opened_deployment
-from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
-from solpay_pipeline.lifecycle.holdings import Mint
-from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource
+from solpay_pipeline.operations.context.deployment import WatchedShop
+from solpay_pipeline.reports.decimals import decimals_of
+from solpay_pipeline.reports.extra import needing_reports
+from solpay_pipeline.wiring.deployment import watched
 
 GROUP = "reports"
 
@@ -31,16 +32,16 @@ def _declared(name: str, description: str) -> dg.AssetsDefinition:
         kinds={"pandas"},
         partitions_def=by_day,
         retry_policy=RETRIES,
+        config_schema={},
         description=description,
     )
     def report(
         context: dg.AssetExecutionContext,
         database: DatabaseResource,
         rpc: SolanaRpcResource,
-        vault: WalletVaultResource,
     ) -> dg.MaterializeResult[None]:
-        with opened_deployment(database, rpc, vault) as deployment:
-            return _report(deployment, name, context.partition_key)
+        with failing_well(), needing_reports(), closing(database.lend()) as opened:
+            return _report(watched(opened, rpc.lend()), name, context.partition_key)
 
     return report
 
@@ -69,21 +70,12 @@ reports_job = dg.define_asset_job(
     "reports_job",
     selection=dg.AssetSelection.groups(GROUP),
     executor_def=dg.in_process_executor,
-    tags={"dagster/retry_on_asset_or_op_failure": "false"},
+    tags=NO_RERUN,
     description="Make a day's reports and run their checks. Reads only: no key is used, no row of the shop changed.",
 )
 
 
-async def decimals_of(deployment: Deployment, mints: Sequence[str]) -> dict[str, int]:
-    """Decimals by mint, read from the chain; a mint that is none is left out. Raises the chain's errors."""
-    async with deployment.open_rpc(0.0) as client:
-        await client.check_cluster(deployment.cluster)
-        wanted = [Pubkey.from_string(mint) for mint in mints]
-        found = await read_mints(client, wanted, commitment=deployment.commitment)
-    return {str(address): mint.decimals for address, mint in found.items() if isinstance(mint, Mint)}
-
-
-def _report(deployment: Deployment, name: str, day: str) -> dg.MaterializeResult[None]:
+def _report(shop: WatchedShop, name: str, day: str) -> dg.MaterializeResult[None]:
     from solpay_pipeline.reports import plots
     from solpay_pipeline.reports.report import build_frame, records_of, shown_rows, totals_of
     from solpay_pipeline.reports.settlements import known_mints
@@ -95,11 +87,11 @@ def _report(deployment: Deployment, name: str, day: str) -> dg.MaterializeResult
         "wallet_states": plots.plot_wallet_states,
         "operation_costs": plots.plot_operation_costs,
     }[name]
-    with reading(deployment.engine) as connection:
-        mints = known_mints(connection, deployment.tables) if name == "settlements" else []
-    decimals = asyncio.run(decimals_of(deployment, mints)) if mints else {}
-    with reading(deployment.engine) as connection:
-        frame = build_frame(name, connection, deployment.tables, window_of(day), decimals, datetime.now(UTC))
+    with reading(shop.engine) as connection:
+        mints = known_mints(connection, shop.tables) if name == "settlements" else []
+    decimals = asyncio.run(decimals_of(shop, mints))
+    with reading(shop.engine) as connection:
+        frame = build_frame(name, connection, shop.tables, window_of(day), decimals, datetime.now(UTC))
     key = str(frame.columns[0])
     return dg.MaterializeResult(
         metadata={

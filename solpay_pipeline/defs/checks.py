@@ -6,6 +6,7 @@ step instead of passing.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -13,7 +14,7 @@ import dagster as dg
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.defs.assets import open_payments, operation_costs, settlements, wallet_states
-from solpay_pipeline.defs.opening import opened_deployment
+from solpay_pipeline.defs.failures import failing_well
 from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource, WalletVaultResource
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.operations.context.deployment import Deployment
@@ -21,6 +22,7 @@ from solpay_pipeline.operations.context.options import WATCH_DAYS
 from solpay_pipeline.reports import audits
 from solpay_pipeline.reports.audits import Audit
 from solpay_pipeline.reports.window import window_of
+from solpay_pipeline.wiring.deployment import put_together
 
 # Maintenance runs every quarter of an hour by default: whatever still waits then, has been passed over many times.
 _LONGEST_WAIT = timedelta(hours=6)
@@ -37,7 +39,7 @@ def _check(asset: dg.AssetsDefinition, description: str) -> Callable[[Look], dg.
     """A check of the asset under the look's own name."""
 
     def declared(look: Look) -> dg.AssetChecksDefinition:
-        @dg.asset_check(asset=asset, name=look.__name__, description=description)
+        @dg.asset_check(asset=asset, name=look.__name__, description=description, config_schema={})
         def check(
             context: dg.AssetCheckExecutionContext,
             database: DatabaseResource,
@@ -45,7 +47,8 @@ def _check(asset: dg.AssetsDefinition, description: str) -> Callable[[Look], dg.
             vault: WalletVaultResource,
         ) -> dg.AssetCheckResult:
             day = context.partition_key if context.has_partition_key else f"{datetime.now(UTC):%Y-%m-%d}"
-            with opened_deployment(database, rpc, vault) as deployment:
+            with failing_well(), closing(database.lend()) as opened:
+                deployment = put_together(opened, rpc.lend(), vault.lend())
                 return _result(asyncio.run(_audit(deployment, look, day)))
 
         return check

@@ -1,8 +1,20 @@
-"""Which runs are under way, as the instance knows them: what schedules and sensors look at before they ask for more."""
+"""Which jobs keep others waiting, and which runs are under way.
+
+Schedules and sensors look here before they ask for more.
+The instance's tag limits (`dagster.yaml`) hold back a run that carries `EXCLUSIVE` beside another of its kind.
+"""
+
+from typing import Final
 
 import dagster as dg
 
-UNDER_WAY = [
+EXCLUSIVE: Final = "solpay/exclusive"
+"""The tag of jobs that do not run beside another of their kind."""
+
+MAINTENANCE: Final = {EXCLUSIVE: "maintenance"}
+RECHECK: Final = {EXCLUSIVE: "recheck"}
+
+UNDER_WAY: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,

@@ -4,8 +4,21 @@ All run in one process: an operation on a hundred wallets takes less time than s
 in `dagster.yaml` keep two of a kind apart; the ledger makes an overlap harmless all the same.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
+from solpay_pipeline.defs.concurrency import MAINTENANCE, RECHECK
+from solpay_pipeline.defs.config import (
+    DeliverConfig,
+    ExpireConfig,
+    MaintainConfig,
+    OperationConfig,
+    RecheckConfig,
+    SweepConfig,
+    one_config,
+)
+from solpay_pipeline.defs.failures import NO_RERUN, RETRIES
 from solpay_pipeline.defs.ops import deliver_events, expire, recheck, reclaim, sweep, verdict
 
 # Payments can be older than the pipeline: a backfill may reach back to before the peer's first release.
@@ -14,75 +27,80 @@ FIRST_DAY = "2025-01-01"
 by_day = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
 """The UTC day on which a payment was created; today is one of them."""
 
-# Op failures are judged by the ops themselves; a second run would only say the same.
-_NO_RERUN = {"dagster/retry_on_asset_or_op_failure": "false"}
-_EXCLUSIVE = {"solpay/exclusive": "maintenance", **_NO_RERUN}
-_RECHECK = {"solpay/exclusive": "recheck", **_NO_RERUN}
 
-
-@dg.job(
-    tags=_EXCLUSIVE,
-    executor_def=dg.in_process_executor,
+@dg.graph(
+    name="maintenance_job",
+    config=one_config(MaintainConfig, expire=ExpireConfig, sweep=SweepConfig, reclaim=OperationConfig),
     description="Regular maintenance: expire unpaid payments, sweep money home, reclaim rent, in that order.",
 )
-def maintenance_job() -> None:
-    """Expire, then sweep, then reclaim."""
+def _maintenance() -> None:
     expired = expire()
     swept = sweep(after=expired)
     reclaimed = reclaim(after=swept)
-    told = deliver_events([expired, swept, reclaimed])
-    verdict([expired, swept, reclaimed, told])
+    done = [expired, swept, reclaimed]
+    verdict(done, deliver_events(done))
 
 
-@dg.job(tags=_EXCLUSIVE, executor_def=dg.in_process_executor, description="Expire alone.")
-def expire_job() -> None:
-    """Expire."""
-    expired = expire()
-    verdict([expired, deliver_events([expired])])
+def _alone(operation: dg.OpDefinition, config: type[dg.Config], description: str) -> dg.GraphDefinition:
+    """One operation, the delivery of its events, and the verdict."""
+
+    @dg.graph(
+        name=f"{operation.name}_job",
+        config=one_config(config, **{operation.name: config}),
+        description=description,
+    )
+    def alone() -> None:
+        done = [operation()]
+        verdict(done, deliver_events(done))
+
+    return alone
 
 
-@dg.job(tags=_EXCLUSIVE, executor_def=dg.in_process_executor, description="Sweep alone.")
-def sweep_job() -> None:
-    """Sweep."""
-    swept = sweep()
-    verdict([swept, deliver_events([swept])])
-
-
-@dg.job(tags=_EXCLUSIVE, executor_def=dg.in_process_executor, description="Reclaim alone.")
-def reclaim_job() -> None:
-    """Reclaim."""
-    reclaimed = reclaim()
-    verdict([reclaimed, deliver_events([reclaimed])])
-
-
-@dg.job(
-    partitions_def=by_day,
-    tags=_RECHECK,
-    executor_def=dg.in_process_executor,
-    description="Find payments that were made but never noticed. Without a partition: those unseen for longest. "
-    "With one: all payments created on that UTC day, by their whole history; a range of days is a backfill.",
-)
-def recheck_job() -> None:
-    """Recheck."""
-    rechecked = recheck()
-    verdict([rechecked, deliver_events([rechecked])])
-
-
-@dg.job(
-    tags=_NO_RERUN,
-    executor_def=dg.in_process_executor,
+@dg.graph(
+    name="deliver_events_job",
+    config=one_config(DeliverConfig, deliver_events=DeliverConfig),
     description="Deliver the events that wait: at least once, in order per payment, with stable ids.",
 )
-def deliver_events_job() -> None:
-    """Deliver."""
-    verdict([deliver_events()])
+def _delivery() -> None:
+    verdict(delivery=deliver_events())
 
 
-OPERATION_JOBS = {
-    "expire": expire_job,
-    "sweep": sweep_job,
-    "reclaim": reclaim_job,
-    "recheck": recheck_job,
-    "maintain": maintenance_job,
-    "deliver_events": deliver_events_job,
-}
+_EXPIRE = _alone(expire, ExpireConfig, "Expire alone.")
+_SWEEP = _alone(sweep, SweepConfig, "Sweep alone.")
+_RECLAIM = _alone(reclaim, OperationConfig, "Reclaim alone.")
+_RECHECK = _alone(
+    recheck,
+    RecheckConfig,
+    "Find payments that were made but never noticed. Without a partition: those unseen for longest. With one: all "
+    "payments created on that UTC day, by their whole history; a range of days is a backfill.",
+)
+
+
+def operation_jobs(retries: dg.RetryPolicy = RETRIES) -> dict[str, dg.JobDefinition]:
+    """All jobs that do something, by command; their ops are retried by this policy."""
+
+    def job(
+        graph: dg.GraphDefinition,
+        exclusive: Mapping[str, str],
+        days: dg.DailyPartitionsDefinition | None = None,
+    ) -> dg.JobDefinition:
+        return graph.to_job(
+            description=graph.description,
+            tags={**exclusive, **NO_RERUN},
+            executor_def=dg.in_process_executor,
+            op_retry_policy=retries,
+            partitions_def=days,
+        )
+
+    return {
+        "expire": job(_EXPIRE, MAINTENANCE),
+        "sweep": job(_SWEEP, MAINTENANCE),
+        "reclaim": job(_RECLAIM, MAINTENANCE),
+        "recheck": job(_RECHECK, RECHECK, by_day),
+        "maintain": job(_maintenance, MAINTENANCE),
+        "deliver_events": job(_delivery, {}),
+    }
+
+
+OPERATION_JOBS = operation_jobs()
+"""Those of the code location."""

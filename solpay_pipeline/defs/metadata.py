@@ -6,6 +6,7 @@ from typing import Final
 
 import dagster as dg
 
+from solpay_pipeline.events.relay import DeliveryOutcome
 from solpay_pipeline.operations.context.outcome import Outcome
 
 # A run page slows down with more; the ledger has them all.
@@ -15,8 +16,10 @@ _MOST_ROWS = 200
 _LOG_EVERY = 1_000
 
 TERMINAL: Final[ContextVar[Callable[[str, str, int], None] | None]] = ContextVar("TERMINAL", default=None)
-"""Where a terminal watches: told operation, stage and wallets done. Without one, progress goes to the run's log."""
+"""Where a terminal watches: called with operation, stage, wallets done. Without one, progress goes to the run's log."""
 
+DRY_RUN: Final = {"solpay/dry_run": "true"}
+"""The tag of a run that signs and writes nothing."""
 
 _EXPLORERS = {"mainnet-beta": "", "devnet": "?cluster=devnet", "testnet": "?cluster=testnet"}
 
@@ -41,7 +44,7 @@ def metadata_of(outcome: Outcome, cluster: str) -> dict[str, dg.MetadataValue]:
 
 
 def progress_for(context: dg.OpExecutionContext) -> Callable[[str, int], None]:
-    """What an operation tells its progress to."""
+    """What an operation reports its progress to."""
     operation, terminal = context.op.name, TERMINAL.get()
     if terminal is not None:
         return lambda stage, count: terminal(operation, stage, count)
@@ -56,10 +59,27 @@ def progress_for(context: dg.OpExecutionContext) -> Callable[[str, int], None]:
     return log
 
 
+def metadata_of_delivery(delivery: DeliveryOutcome) -> dict[str, dg.MetadataValue]:
+    """What was delivered and what waits, over all sinks and by sink."""
+    shown = delivery.as_json()
+    return {
+        "delivered": dg.MetadataValue.int(delivery.delivered),
+        "waiting": dg.MetadataValue.int(delivery.waiting),
+        "stopped_reason": dg.MetadataValue.text(delivery.stopped_reason),
+        "sinks": dg.MetadataValue.json({"sinks": shown["sinks"]}),
+    }
+
+
 def tags_of(outcome: Outcome, cluster: str) -> dict[str, str]:
-    """What a run can be found by: its cluster, and what each of its operations did."""
+    """What a run can be found by: its cluster, and what each of its operations did.
+
+    Of a dry run no counts: in a list of runs they would look as if it had happened.
+    """
+    where = {"solpay/cluster": cluster}
+    if outcome.dry_run:
+        return where | DRY_RUN
     counts = ", ".join(f"{name} {count}" for name, count in outcome.counts().items() if count)
-    return {"solpay/cluster": cluster, f"solpay/{outcome.operation}": counts or "nothing to do"}
+    return where | {f"solpay/{outcome.operation}": counts or "nothing to do"}
 
 
 def _signatures(signatures: Sequence[str], cluster: str) -> dg.MetadataValue:

@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
 from solpay_pipeline.defs.concurrency import UNDER_WAY
+from solpay_pipeline.defs.config import chosen, run_config
 from solpay_pipeline.operations.balance_scan import FundedPayment
+from solpay_pipeline.wiring.choices import RecheckChoices
 
 FINGERPRINT = "solpay/finding"
 
@@ -79,7 +80,7 @@ def _request(
     ids = [one.payment_id for one in part]
     return dg.RunRequest(
         run_key=f"{fingerprint}:{len(runs)}",
-        run_config={"ops": {"recheck": {"config": {"payment_ids": ids, "limit": len(ids)}}}},
+        run_config=run_config(RecheckChoices(payment_ids=ids, limit=len(ids))),
         tags={FINGERPRINT: fingerprint, "solpay/payments": str(len(ids))},
     )
 
@@ -92,10 +93,4 @@ def _fingerprint(part: Sequence[FundedPayment]) -> str:
 def _under_way(instance: dg.DagsterInstance) -> set[int]:
     """Payments that are named by a recheck which is queued or running."""
     runs = instance.get_runs(dg.RunsFilter(job_name="recheck_job", statuses=UNDER_WAY))
-    named: set[int] = set()
-    for run in runs:
-        config: Any = run.run_config
-        for part in ("ops", "recheck", "config"):
-            config = config.get(part, {})
-        named.update(config.get("payment_ids", ()))
-    return named
+    return {payment_id for run in runs for payment_id in chosen(run.run_config).get("payment_ids") or ()}

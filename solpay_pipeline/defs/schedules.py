@@ -1,19 +1,16 @@
 """What runs by the clock. All of it ships stopped; the operator turns it on in the UI, or by a setting."""
 
-import os
 from datetime import datetime, timedelta
 
 import dagster as dg
 
 from solpay_pipeline.defs.assets import reports_job, settlements
-from solpay_pipeline.defs.concurrency import named, runs_under_way
-from solpay_pipeline.defs.jobs import maintenance_job
-from solpay_pipeline.settings.model import read_timetable
+from solpay_pipeline.defs.concurrency import MAINTENANCE, named, runs_under_way
+from solpay_pipeline.wiring.environment import timetable
 
-_TIMETABLE = read_timetable(os.environ)
+_TIMETABLE = timetable()
 _STATUS = dg.DefaultScheduleStatus.RUNNING if _TIMETABLE.is_running else dg.DefaultScheduleStatus.STOPPED
 
-_EXCLUSIVE = {"solpay/exclusive": "maintenance"}
 _DAY = timedelta(days=1)
 
 # A daemon that was away longer has its days made by hand, as a backfill.
@@ -21,7 +18,7 @@ _DAYS_LOOKED_BACK = 7
 
 
 @dg.schedule(
-    job=maintenance_job,
+    job_name="maintenance_job",
     cron_schedule=_TIMETABLE.cron,
     execution_timezone=_TIMETABLE.timezone,
     default_status=_STATUS,
@@ -29,7 +26,7 @@ _DAYS_LOOKED_BACK = 7
 )
 def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One run at a time; a tick that finds one under way is dropped, since the next comes soon."""
-    busy = runs_under_way(context.instance, _EXCLUSIVE)
+    busy = runs_under_way(context.instance, MAINTENANCE)
     if busy:
         return dg.SkipReason(f"still under way: {named(busy)}")
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())

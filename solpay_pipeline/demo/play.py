@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -24,7 +23,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from solpay_pipeline.defs.ops import JsonOutcome
 from solpay_pipeline.demo.books import keep_books
 from solpay_pipeline.demo.folder import CHAIN_FILE, dagster_home, fresh_folder, only_with, write_environment
 from solpay_pipeline.demo.population import GENESIS_AGO, populate
@@ -38,19 +36,12 @@ from solpay_pipeline.in_process import execute
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.server import state_file
 from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.wiring.choices import MaintainChoices, RecheckChoices
 
 # Short enough that nobody waits for confirmations, long enough for two cores to keep up.
 _SLOT_SECONDS = 0.05
 
 _WIDTH = 160
-
-_COMMON: Mapping[str, Any] = {
-    "sleep": 0.0,
-    "dry_run": False,
-    "payment_ids": [],
-    "discover_accounts": False,
-    "underpayment_tolerance": "0",
-}
 
 
 def play(folder: Path, seed: int, *, as_json: bool, situations: Sequence[Situation] = SITUATIONS) -> bool:
@@ -98,18 +89,14 @@ def play(folder: Path, seed: int, *, as_json: bool, situations: Sequence[Situati
     return story.is_good
 
 
-def _run_jobs(watched: bool) -> list[JsonOutcome]:
-    recheck = dict(_COMMON) | {"limit": 1_000, "forward_funds": True}
-    discovering = dict(_COMMON) | {"discover_accounts": True}
-    maintain = {
-        "expire": discovering | {"close_wallets": True},
-        "sweep": discovering | {"sweep_held_funds": False},
-        "reclaim": discovering,
-    }
-    outcomes = execute("recheck", {"recheck": recheck}, show_progress=watched)
-    for _ in range(2):
-        outcomes += execute("maintain", maintain, show_progress=watched)
-    return [outcome for outcome in outcomes if outcome["operation"] in ("recheck", *maintain)]
+def _run_jobs(watched: bool) -> list[dict[str, object]]:
+    maintain = ("maintain", MaintainChoices(discover_accounts=True))
+    commands = [("recheck", RecheckChoices(limit=1_000)), maintain, maintain]
+    return [
+        outcome.as_json()
+        for command, choices in commands
+        for outcome in execute(command, choices, show_progress=watched).outcomes
+    ]
 
 
 @contextmanager

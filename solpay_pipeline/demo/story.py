@@ -1,12 +1,11 @@
 """What a demo has come to: rows before and after, the outcomes of its runs, its books, and what is not as expected."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from solpay_pipeline.defs.ops import JsonOutcome
 from solpay_pipeline.demo.books import Books
 from solpay_pipeline.demo.shop import Case
 from solpay_pipeline.demo.situation import Situation
@@ -24,7 +23,7 @@ class Story:
     cases: Sequence[Case]
     before: Rows
     after: Rows
-    outcomes: Sequence[JsonOutcome]
+    outcomes: Sequence[Mapping[str, object]]
     books: Books
     differences: Sequence[Difference]
     seconds_to_populate: float

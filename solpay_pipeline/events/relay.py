@@ -44,16 +44,48 @@ class DeliveryOptions:
     max_runtime_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """An event that was given up for one sink in this run."""
+
+    wallet_id: object
+    payment_id: int | None
+    explanation: str
+
+    def as_json(self) -> dict[str, object]:
+        """As findings are shown."""
+        return {
+            "code": "event_undelivered",
+            "wallet_id": self.wallet_id,
+            "payment_id": self.payment_id,
+            "mint": None,
+            "amount": "0",
+            "explanation": self.explanation,
+        }
+
+
 @dataclass(slots=True)
 class SinkTally:
     """What became of the events at one sink; `waiting` are those that it has still to take."""
 
+    name: str
     delivered: int = 0
     failed_tries: int = 0
-    dead: list[Claimed] = field(default_factory=list)
+    given_up: list[GivenUp] = field(default_factory=list)
     waiting: int = 0
     last_error: str | None = None
     is_resting: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON."""
+        return {
+            "delivered": self.delivered,
+            "failed_tries": self.failed_tries,
+            "given_up": len(self.given_up),
+            "waiting": self.waiting,
+            "last_error": self.last_error,
+            "is_resting": self.is_resting,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +95,33 @@ class DeliveryOutcome:
     run_id: str
     sinks: Mapping[str, SinkTally]
     stopped_reason: str
+    operation: str = "deliver_events"
+
+    @property
+    def delivered(self) -> int:
+        """Events taken, once for each sink."""
+        return sum(one.delivered for one in self.sinks.values())
+
+    @property
+    def waiting(self) -> int:
+        """Events still to be taken, once for each sink."""
+        return sum(one.waiting for one in self.sinks.values())
+
+    @property
+    def set_aside(self) -> tuple[GivenUp, ...]:
+        """The events given up in this run, as other operations show what they left."""
+        return tuple(given_up for one in self.sinks.values() for given_up in one.given_up)
 
     def as_json(self) -> dict[str, object]:
-        """Plain JSON; `set_aside` are the events given up in this run, as other operations show what they left."""
+        """Plain JSON."""
         return {
-            "operation": "deliver_events",
+            "operation": self.operation,
             "run_id": self.run_id,
             "stopped_reason": self.stopped_reason,
-            "delivered": sum(one.delivered for one in self.sinks.values()),
-            "waiting": sum(one.waiting for one in self.sinks.values()),
-            "sinks": {
-                name: {
-                    "delivered": one.delivered,
-                    "failed_tries": one.failed_tries,
-                    "given_up": len(one.dead),
-                    "waiting": one.waiting,
-                    "last_error": one.last_error,
-                    "is_resting": one.is_resting,
-                }
-                for name, one in self.sinks.items()
-            },
-            "set_aside": [
-                {
-                    "code": "event_undelivered",
-                    "wallet_id": dead.body.get("wallet_id"),
-                    "payment_id": dead.payment_id,
-                    "mint": None,
-                    "amount": "0",
-                    "explanation": f"{dead.kind} {dead.event_id} was given up for {name} after "
-                    f"{dead.attempts + 1} tries; `solpay events retry {dead.event_id}` tries again",
-                }
-                for name, one in self.sinks.items()
-                for dead in one.dead
-            ],
+            "delivered": self.delivered,
+            "waiting": self.waiting,
+            "sinks": {name: one.as_json() for name, one in self.sinks.items()},
+            "set_aside": [one.as_json() for one in self.set_aside],
         }
 
 
@@ -111,7 +137,7 @@ def deliver_events(
 
     Raises `Blocked` where the pipeline's tables are not those of this version.
     """
-    tallies = {sink.name: SinkTally() for sink in sinks}
+    tallies = {sink.name: SinkTally(sink.name) for sink in sinks}
     if not sinks:
         return DeliveryOutcome(run_id, tallies, "no_sink")
     with reading(engine) as connection:
@@ -205,7 +231,16 @@ class _Courier:
         tally.failed_tries += 1
         tally.last_error = str(trouble)
         if trouble.is_final or tries >= self._options.tries:
-            tally.dead.append(one)
+            tally.given_up.append(_given_up(one, tries, tally.name))
+
+
+def _given_up(one: Claimed, tries: int, sink: str) -> GivenUp:
+    return GivenUp(
+        wallet_id=one.body.get("wallet_id"),
+        payment_id=one.payment_id,
+        explanation=f"{one.kind} {one.event_id} was given up for {sink} after {tries} tries; "
+        f"`solpay events retry {one.event_id}` tries again",
+    )
 
 
 def _delay(tries: int, trouble: Undelivered) -> float:

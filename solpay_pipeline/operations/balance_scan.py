@@ -20,7 +20,7 @@ from solpay_pipeline.ledger import findings, migrate
 from solpay_pipeline.lifecycle.holdings import Mint, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.deployment import WatchedShop
 from solpay_pipeline.operations.context.options import WATCH_DAYS
 from solpay_pipeline.records.queries import watched_page
 
@@ -61,7 +61,7 @@ class ScanResult:
 
 
 async def scan_balances(
-    deployment: Deployment,
+    shop: WatchedShop,
     *,
     after: int,
     page: int,
@@ -77,14 +77,14 @@ async def scan_balances(
     Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them, and `Blocked`
     where our own tables are missing.
     """
-    with reading(deployment.engine) as connection:
+    with reading(shop.engine) as connection:
         migrate.require_current(connection)
     seen = ScanResult(after)
-    async with deployment.open_rpc(0.0) as rpc:
+    async with shop.open_rpc(0.0) as rpc:
         try:
             async with asyncio.timeout(seconds):
-                await rpc.check_cluster(deployment.cluster)
-                await _look(deployment, rpc, seen, page, watch_days, tolerance)
+                await rpc.check_cluster(shop.cluster)
+                await _look(shop, rpc, seen, page, watch_days, tolerance)
         except TimeoutError:
             seen.is_out_of_time = True
         except Transient as error:
@@ -96,11 +96,11 @@ async def scan_balances(
 
 
 async def _look(
-    deployment: Deployment, rpc: Rpc, seen: ScanResult, page: int, watch_days: int, tolerance: Tolerance
+    shop: WatchedShop, rpc: Rpc, seen: ScanResult, page: int, watch_days: int, tolerance: Tolerance
 ) -> None:
     mints: dict[Pubkey, Mint | UnreadableMint] = {}
-    for last, wallets, count in _pages(deployment, seen.after, page, watch_days):
-        seen.funded += await _funded_among(deployment, rpc, wallets, mints, tolerance)
+    for last, wallets, count in _pages(shop, seen.after, page, watch_days):
+        seen.funded += await _funded_among(shop, rpc, wallets, mints, tolerance)
         seen.looked_at += count
         seen.after = last
         if len(seen.funded) >= MOST_FUNDED:
@@ -109,14 +109,14 @@ async def _look(
 
 
 def _pages(
-    deployment: Deployment, after: int, page: int, watch_days: int
+    shop: WatchedShop, after: int, page: int, watch_days: int
 ) -> Iterator[tuple[int, list[Wallet], int]]:
     """The last payment's id, the wallets worth reading, and how many payments the page had."""
-    since = deployment.clock() - timedelta(days=watch_days)
+    since = shop.clock() - timedelta(days=watch_days)
     while True:
-        with reading(deployment.engine) as connection:
+        with reading(shop.engine) as connection:
             rows = watched_page(
-                connection, deployment.tables, after_payment_id=after, limit=page, expired_since=since
+                connection, shop.tables, after_payment_id=after, limit=page, expired_since=since
             )
         if not rows:
             return
@@ -137,7 +137,7 @@ def _pages(
 
 
 async def _funded_among(
-    deployment: Deployment,
+    shop: WatchedShop,
     rpc: Rpc,
     wallets: Sequence[Wallet],
     mints: dict[Pubkey, Mint | UnreadableMint],
@@ -146,12 +146,12 @@ async def _funded_among(
     wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
     payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
     unread = {mint for payment in payments for mint in payment.mints if mint not in mints}
-    mints.update(await accounts.read_mints(rpc, unread, commitment=deployment.acceptance))
+    mints.update(await accounts.read_mints(rpc, unread, commitment=shop.acceptance))
     holdings = await accounts.read_holdings(
         rpc,
         [(payment.address, payment.mints) for payment in payments],
         mints,
-        commitment=deployment.acceptance,
+        commitment=shop.acceptance,
     )
     decimals = {address: mint.decimals for address, mint in mints.items() if isinstance(mint, Mint)}
     covered = [
@@ -161,7 +161,7 @@ async def _funded_among(
     ]
     if not covered:
         return []
-    with reading(deployment.engine) as connection:
+    with reading(shop.engine) as connection:
         aside = findings.set_aside_among(connection, [wallet_of[payment_id] for payment_id, _ in covered])
     return [
         FundedPayment(payment_id, _named(balances), wallet_of[payment_id] in aside)

@@ -1,1 +1,1 @@
-"""Settings become objects here, without Dagster."""
+"""Settings become objects here, without Dagster: the database, the way to the chain, the keys, where events go."""

@@ -1,16 +1,29 @@
 """The places that events are delivered to, as the settings name them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
-from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.events.message import BadSink, Sink, Undelivered
-from solpay_pipeline.events.relay import DeliveryOptions, DeliveryOutcome, deliver_events
 from solpay_pipeline.events.sinks.callables import CallableSink
 from solpay_pipeline.events.sinks.django_signals import DjangoSink
 from solpay_pipeline.events.sinks.webhook import WebhookSink
 from solpay_pipeline.settings.model import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """`names` are those of the ledger, `tries` is how often an event is tried at each; `open` raises `BadSink`."""
+
+    names: tuple[str, ...]
+    tries: int
+    open: Callable[[], AbstractContextManager[list[Sink]]]
+
+
+def sinks_of(settings: Settings) -> Sinks:
+    """Nothing is imported or opened yet."""
+    return Sinks(tuple(sink_names(settings)), settings.event_tries, partial(open_sinks, settings))
 
 
 def sink_names(settings: Settings) -> list[str]:
@@ -64,19 +77,3 @@ def _complaint(made: Callable[[], Sink]) -> str:
     except BadSink as bad:
         return str(bad)
     return ""
-
-
-def deliver_now(
-    settings: Settings, run_id: str, max_runtime_seconds: float | None, *, dry_run: bool
-) -> DeliveryOutcome:
-    """Deliver what waits, or in a dry run only open what it would take.
-
-    Raises `BadSink`, `DatabaseProblem`.
-    """
-    engine = open_engine(settings.database_url.get_secret_value())
-    options = DeliveryOptions(tries=settings.event_tries, max_runtime_seconds=max_runtime_seconds)
-    try:
-        with open_sinks(settings) as sinks:
-            return deliver_events(engine, [] if dry_run else sinks, options, run_id)
-    finally:
-        engine.dispose()

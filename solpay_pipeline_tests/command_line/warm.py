@@ -170,10 +170,10 @@ def _serve() -> None:
 
 
 def _hurry() -> None:
-    from solpay_pipeline.defs import resources
+    from solpay_pipeline.wiring import chain
 
     dg.RetryPolicy.calculate_delay = lambda _self, _attempt: 0.1  # type: ignore[method-assign]
-    resources.RETRY_WINDOW_SECONDS = 0.5
+    chain.RETRY_WINDOW_SECONDS = 0.5
 
 
 def _arm(death: Death) -> None:

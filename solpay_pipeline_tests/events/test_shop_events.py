@@ -8,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from solpay_pipeline.defs.sensors import deliver_events_sensor
+from solpay_pipeline.defs.event_sensors import deliver_events_sensor
+from solpay_pipeline.defs.resources import RESOURCES
 from solpay_pipeline_tests.command_line.warm import Death, Warm, warm_solpay
 from solpay_pipeline_tests.events.ground import SECRET, Receiver
 from solpay_pipeline_tests.shop import Shop, open_shop
@@ -135,7 +136,7 @@ def test_the_sensor_asks_for_a_delivery_only_when_something_is_due(
         monkeypatch.setenv(name, value)
     assert deliver_events_sensor.default_status is dg.DefaultSensorStatus.STOPPED
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance=instance)
+        context = dg.build_sensor_context(instance=instance, resources=dict(RESOURCES))
         assert isinstance(deliver_events_sensor(context), dg.SkipReason)
         shop.pay_sol(shop.new_payment())
         shop.settle_chain()

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from solpay_pipeline.base.clock import utc_now
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.definitions import defs
 from solpay_pipeline.ledger.tables import leg, transaction
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.command_line.warm import Warm, warm_solpay
@@ -23,12 +22,10 @@ from solpay_pipeline_tests.faults.ground import Database, landed_for
 from solpay_pipeline_tests.peer.kit import EXPIRE, RECHECK, RECLAIM, SWEEP
 from solpay_pipeline_tests.peer.test_handover import change_of_hands
 from solpay_pipeline_tests.peer_rows.books import LANDED, assert_nothing_more_happens
-from solpay_pipeline_tests.pipeline.conftest import QUIET, hurried, settle_in
+from solpay_pipeline_tests.pipeline.conftest import QUIET, hurried_location, settle_in
 from solpay_pipeline_tests.shop import SOL, Shop, weather
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["hurried"]
 
 
 @pytest.fixture(scope="module")
@@ -151,11 +148,11 @@ def test_f22_a_clock_ten_minutes_off_and_running_backwards_expires_nothing_early
 
 def maintenance() -> dg.JobDefinition:
     """The job, as Dagster makes it anew in whatever process executes it."""
-    return defs.resolve_job_def("maintenance_job")
+    return hurried_location().resolve_job_def("maintenance_job")
 
 
 def test_f22_a_run_that_is_retried_and_executed_again_from_its_failure_duplicates_nothing(
-    database: Database, monkeypatch: pytest.MonkeyPatch, hurried: None
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with database.shop() as shop, dg.DagsterInstance.local_temp(str(database.folder)) as instance:
         settle_in(shop, monkeypatch)

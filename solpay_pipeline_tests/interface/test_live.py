@@ -84,7 +84,7 @@ def swept_by(engine: sa.Engine, payment_id: int) -> set[str]:
 
 def recheck_of(served: Webserver, payment_id: int) -> str | None:
     for run in remote.runs(served, pipelineName="recheck_job"):
-        config = yaml.safe_load(run["runConfigYaml"])["ops"]["recheck"]["config"]
+        config = yaml.safe_load(run["runConfigYaml"])["ops"]["config"]
         if payment_id in config["payment_ids"]:
             return str(run["runId"])
     return None

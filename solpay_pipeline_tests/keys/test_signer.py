@@ -23,8 +23,8 @@ from solpay_pipeline.chain.sending.signing import (
     WrongSignature,
     sign_for,
 )
-from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.settings.model import Settings, bad_settings
+from solpay_pipeline.wiring.deployment import deployment_of
 from solpay_pipeline_tests.keys.vault_server import KEY, TOKEN, Vault, running_vault
 from solpay_pipeline_tests.shop import SOL, Shop, open_shop
 

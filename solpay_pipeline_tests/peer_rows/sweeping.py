@@ -4,10 +4,10 @@ import asyncio
 import os
 import sys
 
-from solpay_pipeline.defs.resources import deployment_of
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.run import run_operation
 from solpay_pipeline.settings.model import Settings
+from solpay_pipeline.wiring.deployment import deployment_of
 
 if __name__ == "__main__":
     deployment = deployment_of(Settings.from_environment(os.environ))

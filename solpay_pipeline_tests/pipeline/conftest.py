@@ -1,14 +1,19 @@
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from solpay_pipeline.definitions import defs
-from solpay_pipeline.defs import resources
+from solpay_pipeline.defs.jobs import operation_jobs
+from solpay_pipeline.defs.resources import RESOURCES, Lending, SolanaRpcResource
+from solpay_pipeline.wiring.chain import ChainAccess
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+AT_ONCE = dg.RetryPolicy(max_retries=4, delay=0.1)
 
 Launch = Callable[..., dg.ExecuteInProcessResult]
 
@@ -33,22 +38,44 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def launch(instance: dg.DagsterInstance) -> Launch:
-    """Run a job of the code location; `config` is by op."""
+def location() -> dg.Definitions:
+    """The code location whose jobs `launch` runs."""
+    return defs
 
-    def run(job: str, partition: str | None = None, **config: dict[str, object]) -> dg.ExecuteInProcessResult:
-        return defs.resolve_job_def(job).execute_in_process(
-            run_config={"ops": {op: {"config": given} for op, given in config.items()}, **QUIET},
-            instance=instance,
-            partition_key=partition,
-            raise_on_error=False,
-        )
+
+@pytest.fixture
+def launch(instance: dg.DagsterInstance, location: dg.Definitions) -> Launch:
+    """Run a job of the code location; `config` is its run config."""
+
+    def run(job: str, partition: str | None = None, **config: object) -> dg.ExecuteInProcessResult:
+        return run_job(location, instance, job, partition, **config)
 
     return run
 
 
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would be waited half a minute for, is waited half a second for."""
-    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda _self, _attempt: 0.1)
-    monkeypatch.setattr(resources, "RETRY_WINDOW_SECONDS", 0.5)
+def run_job(
+    location: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    partition: str | None = None,
+    **config: object,
+) -> dg.ExecuteInProcessResult:
+    return location.resolve_job_def(job).execute_in_process(
+        run_config={"ops": {"config": config}, **QUIET},
+        instance=instance,
+        partition_key=partition,
+        raise_on_error=False,
+    )
+
+
+def hurried_location(retries: dg.RetryPolicy = AT_ONCE, **resources: object) -> dg.Definitions:
+    """Our jobs where what is waited half a minute for is waited half a second for; `resources` take the place of ours."""
+    return dg.Definitions(
+        jobs=[*operation_jobs(retries).values()],
+        resources={**RESOURCES, "rpc": Lending(_hurried_chain), **resources},
+    )
+
+
+def _hurried_chain() -> ChainAccess:
+    chain = SolanaRpcResource().lend()
+    return replace(chain, options=replace(chain.options, retry_window_seconds=0.5))

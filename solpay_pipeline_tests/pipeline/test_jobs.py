@@ -91,25 +91,25 @@ def test_options_in_the_launchpad_are_those_of_the_command_line(shop: Shop, laun
     for customer in (first, second):
         shop.pay_token(customer, mint)
     shop.settle_chain()
-    dry = launch("sweep_job", sweep={"dry_run": True})
+    dry = launch("sweep_job", dry_run=True)
     assert metadata_of(dry, "sweep")["dry_run"] is True
     assert shop.transactions() == []
-    launch("sweep_job", sweep={"payment_ids": [second.payment_id]})
+    launch("sweep_job", payment_ids=[second.payment_id])
     assert (shop.state(first), shop.state(second)) == ("processing_payment", "sent_funds")
 
 
-def test_a_run_that_is_told_nothing_takes_tolerance_and_watch_days_from_the_settings(
+def test_tolerance_and_watch_days_come_from_the_settings(
     shop: Shop, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.accept_sol()
     short, late = shop.new_payment(), shop.new_payment()
     shop.pay_sol(short, "0.0996")
     shop.settle_chain()
+    assert launch("recheck_job").success
+    assert shop.status(short) == "initiated"
     monkeypatch.setenv("SOLPAY_UNDERPAYMENT_TOLERANCE", "0.5%")
     monkeypatch.setenv("SOLPAY_WATCH_DAYS", "0")
-    assert launch("recheck_job", recheck={"underpayment_tolerance": "0"}).success
-    assert shop.status(short) == "initiated", "what is told stands above the setting"
-    assert launch("recheck_job", recheck={"underpayment_tolerance": ""}).success
+    assert launch("recheck_job").success
     assert shop.status(short) == "confirmed"
 
     shop.wait(hours=1)
@@ -118,7 +118,8 @@ def test_a_run_that_is_told_nothing_takes_tolerance_and_watch_days_from_the_sett
     shop.settle_chain()
     assert launch("expire_job").success
     assert shop.state(late) == "payment_expired_and_wallet_closed", "nobody watches it"
-    assert launch("expire_job", expire={"watch_days": 1}).success
+    monkeypatch.setenv("SOLPAY_WATCH_DAYS", "1")
+    assert launch("expire_job").success
     assert shop.state(late) == "received_funds"
 
 
@@ -177,7 +178,7 @@ def test_what_only_a_person_can_mend_fails_at_once_and_says_how(
 
 
 def test_a_bad_option_fails_at_once(shop: Shop, launch: Launch) -> None:
-    result = launch("recheck_job", recheck={"limit": 0})
+    result = launch("recheck_job", limit=0)
     assert not result.success
     assert "limit" in failure_of(result, "recheck")
     assert retries_of(result, "recheck") == []

@@ -77,7 +77,7 @@ def test_a_day_is_looked_at_whole_whatever_the_limit(
 ) -> None:
     shop, _, (today, new) = two_days
     other = shop.new_payment()
-    result = launch("recheck_job", partition=today, recheck={"limit": 1, "forward_funds": False})
+    result = launch("recheck_job", partition=today, limit=1, forward_funds=False)
     assert metadata_of(result, "recheck")["looked_at"] == 2
     assert (shop.status(new), shop.status(other)) == ("confirmed", "initiated")
 
@@ -86,7 +86,7 @@ def test_recheck_runs_without_a_partition_too(
     two_days: tuple[Shop, tuple[str, Customer], tuple[str, Customer]], launch: Launch
 ) -> None:
     shop, _, (_, new) = two_days
-    result = launch("recheck_job", recheck={"forward_funds": False})
+    result = launch("recheck_job", forward_funds=False)
     assert metadata_of(result, "recheck")["looked_at"] == 2
     assert (shop.status(new), shop.state(new)) == ("confirmed", "processing_payment")
 

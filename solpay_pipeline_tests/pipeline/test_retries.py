@@ -1,6 +1,7 @@
 """A provider's rate limit is waited out by the op's retry policy, and nothing is done or counted twice."""
 
 import json
+import pickle
 from typing import Any
 
 import dagster as dg
@@ -10,11 +11,16 @@ from solpay_pipeline.defs.failures import RETRIES
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline_tests.crashes.ground import assert_ledger_complete, assert_told_once, our_transactions
-from solpay_pipeline_tests.pipeline.conftest import Launch
+from solpay_pipeline_tests.pipeline.conftest import Launch, hurried_location, run_job
 from solpay_pipeline_tests.pipeline.reading import metadata_of, retries_of
 from solpay_pipeline_tests.shop import Shop
 
-pytestmark = pytest.mark.usefixtures("hurried")
+
+@pytest.fixture
+def location() -> dg.Definitions:
+    """What would be waited half a minute for, is waited half a second for."""
+    return hurried_location()
+
 
 RETRY_AFTER = 0.6
 """Longer than the client waits by itself here."""
@@ -77,18 +83,18 @@ def test_a_rate_limit_without_end_fails_the_op_after_its_retries_and_stops_the_c
     "fault", [Fault("rate_limit"), Fault("server_error"), Fault("node_behind"), Fault("drop_before")]
 )
 def test_trouble_that_passes_is_retried_by_the_policy_of_the_op(
-    shop: Shop, launch: Launch, monkeypatch: pytest.MonkeyPatch, fault: Fault
+    shop: Shop, instance: dg.DagsterInstance, fault: Fault
 ) -> None:
     """The node mends while the op waits for its first retry."""
     shop.accept_mint()
 
-    def mend(_policy: dg.RetryPolicy, _attempt: int) -> float:
-        shop.node.faults.clear()
-        return 0.05
+    class Mending(dg.RetryPolicy):
+        def calculate_delay(self, attempt_num: int) -> float:
+            shop.node.faults.clear()
+            return 0.05
 
-    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", mend)
     shop.node.faults.add(fault)
-    result = launch("sweep_job")
+    result = run_job(hurried_location(Mending(max_retries=4)), instance, "sweep_job")
     assert result.success
     assert len(retries_of(result, "sweep")) == 1
 
@@ -106,7 +112,11 @@ def test_the_policy_waits_longer_each_time_and_scatters_its_waits() -> None:
     assert RETRIES.max_retries >= 3
 
 
-def test_a_run_that_was_retried_stores_an_outcome_that_is_plain_json(shop: Shop, launch: Launch) -> None:
-    shop.accept_mint()
-    result = launch("sweep_job")
-    assert json.loads(json.dumps(result.output_for_node("sweep"))) == result.output_for_node("sweep")
+def test_what_an_op_hands_on_is_kept_and_is_plain_json_at_the_edge(shop: Shop, launch: Launch) -> None:
+    """A run that goes on from its failure, in another process, reads what the ops before it handed on."""
+    mint = shop.accept_mint()
+    shop.accepted_and_paid(mint)
+    outcome = launch("sweep_job").output_for_node("sweep")
+    assert pickle.loads(pickle.dumps(outcome)) == outcome
+    assert outcome.swept == 1
+    assert json.loads(json.dumps(outcome.as_json())) == outcome.as_json()

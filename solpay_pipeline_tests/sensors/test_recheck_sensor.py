@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from solders.account import Account
 
 from solpay_pipeline.chain.reading.addresses import SYSTEM_PROGRAM_ID
-from solpay_pipeline.defs import recheck_requests, sensors
+from solpay_pipeline.defs import recheck_requests
+from solpay_pipeline.defs.recheck_sensor import make_recheck_sensor
 from solpay_pipeline.ledger.migrate import VERSION_TABLE
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
@@ -158,7 +159,7 @@ def test_a_payment_that_a_run_is_rechecking_is_not_requested(
     create_run_for_test(
         instance,
         job_name="recheck_job",
-        run_config={"ops": {"recheck": {"config": {"payment_ids": [first]}}}},
+        run_config={"ops": {"config": {"payment_ids": [first]}}},
         status=dg.DagsterRunStatus.STARTED,
     )
     assert requested(tick(instance)) == [second]
@@ -180,17 +181,16 @@ def test_an_expired_payment_within_the_watch_window_is_watched_and_a_held_one_is
 
 
 def test_a_tick_that_runs_out_of_time_goes_on_at_the_next_one(
-    shop: Shop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, instance: dg.DagsterInstance
 ) -> None:
-    monkeypatch.setattr(sensors, "TIMETABLE", Timetable(page=2))
-    monkeypatch.setattr(sensors, "_LOOK_SECONDS", 1.0)
+    hasty = make_recheck_sensor(Timetable(page=2), look_seconds=1.0)
     shop.accept_sol()
     paid = pay(shop, 7)
     shop.node.faults.add(Fault("latency", methods={"getMultipleAccounts"}, seconds=0.3))
-    data = tick(instance)
+    data = tick(instance, sensor=hasty)
     seen, ticks = requested(data), 1
     while after_of(data):
-        data = tick(instance, data.cursor)
+        data = tick(instance, data.cursor, sensor=hasty)
         seen += requested(data)
         ticks += 1
         assert ticks < 10
@@ -199,13 +199,13 @@ def test_a_tick_that_runs_out_of_time_goes_on_at_the_next_one(
 
 
 def test_an_outage_skips_with_its_reason_and_leaves_the_cursor(
-    shop: Shop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, instance: dg.DagsterInstance
 ) -> None:
-    monkeypatch.setattr(sensors, "_LOOK_SECONDS", 1.0)
+    hasty = make_recheck_sensor(Timetable(), look_seconds=1.0)
     shop.accept_sol()
     first, second = pay(shop, 2)
     outage = shop.node.faults.add(Fault("server_error"))
-    data = tick(instance, json.dumps({"after": first, "refusals": 0, "not_before": None}))
+    data = tick(instance, json.dumps({"after": first, "refusals": 0, "not_before": None}), sensor=hasty)
     assert not data.run_requests
     assert "until the time was up" in str(data.skip_message)
     assert after_of(data) == first

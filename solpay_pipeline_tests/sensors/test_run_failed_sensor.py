@@ -4,8 +4,9 @@ import dagster as dg
 import pytest
 
 from solpay_pipeline.definitions import defs
-from solpay_pipeline.defs.sensors import run_failed_sensor
-from solpay_pipeline_tests.pipeline.conftest import Launch
+from solpay_pipeline.defs.event_sensors import run_failed_sensor
+from solpay_pipeline.defs.resources import Lending
+from solpay_pipeline_tests.pipeline.conftest import Launch, hurried_location, run_job
 from solpay_pipeline_tests.shop import Shop
 
 
@@ -64,15 +65,11 @@ def test_a_run_that_set_something_aside_says_so(
     assert "what was set aside" in event.body["what_to_do"]
 
 
-def test_foreign_words_are_not_told(
-    shop: Shop, instance: dg.DagsterInstance, launch: Launch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def explode(*_: object, **__: object) -> None:
+def test_foreign_words_are_not_told(shop: Shop, instance: dg.DagsterInstance) -> None:
+    def explode() -> None:
         raise RuntimeError("the key is hunter2")
 
-    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda _self, _attempt: 0.01)
-    monkeypatch.setattr("solpay_pipeline.defs.ops.deployment_of", explode)
-    tell(instance, launch("sweep_job"))
+    tell(instance, run_job(hurried_location(vault=Lending(explode)), instance, "sweep_job"))
     (event,) = shop.events()
     assert event.body["steps"]["sweep"] == "RuntimeError"
     assert "hunter2" not in str(event.body)
@@ -86,3 +83,17 @@ def test_a_failed_delivery_makes_no_event_that_would_have_to_be_delivered(
     assert not result.success
     tell(instance, result)
     assert shop.events() == []
+
+
+def test_the_database_alone_is_enough_to_write_it(
+    shop: Shop,
+    instance: dg.DagsterInstance,
+    blocked: dg.ExecuteInProcessResult,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in shop.environment():
+        if name != "SOLPAY_DATABASE_URL":
+            monkeypatch.delenv(name)
+    tell(instance, blocked)
+    (event,) = shop.events()
+    assert event.run_id == blocked.run_id

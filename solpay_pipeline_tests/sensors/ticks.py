@@ -6,23 +6,25 @@ import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from solpay_pipeline.definitions import defs
-from solpay_pipeline.defs.sensors import recheck_sensor
+from solpay_pipeline.defs.recheck_sensor import recheck_sensor
 from solpay_pipeline_tests.pipeline.conftest import QUIET
 
 RESOURCES = dict(defs.resources or {})
 
 
-def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> SensorExecutionData:
+def tick(
+    instance: dg.DagsterInstance, cursor: str | None = None, *, sensor: dg.SensorDefinition = recheck_sensor
+) -> SensorExecutionData:
     """One evaluation of the recheck sensor."""
     repository = defs.get_repository_def()
     with dg.build_sensor_context(
         instance=instance, cursor=cursor, repository_def=repository, resources=RESOURCES
     ) as context:
-        return recheck_sensor.evaluate_tick(context)
+        return sensor.evaluate_tick(context)
 
 
 def payment_ids(request: dg.RunRequest) -> list[int]:
-    return list(request.run_config["ops"]["recheck"]["config"]["payment_ids"])
+    return list(request.run_config["ops"]["config"]["payment_ids"])
 
 
 def requested(data: SensorExecutionData) -> list[int]:

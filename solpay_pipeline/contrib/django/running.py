@@ -3,7 +3,7 @@
 import io
 import os
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -12,15 +12,16 @@ from django.core.management.base import BaseCommand, CommandError
 
 from solpay_pipeline.cli.app import app
 from solpay_pipeline.cli.common import BAD_USAGE, NOT_ALL_DONE
+from solpay_pipeline.cli.options import Option, options_of
 
 _WORDS = {
-    NOT_ALL_DONE: "not all is done; what was set aside is told above",
-    BAD_USAGE: "nothing was done; the reason is told above",
+    NOT_ALL_DONE: "not all is done; what was set aside is listed above",
+    BAD_USAGE: "nothing was done; the reason stands above",
 }
 
 
 class OperationCommand(BaseCommand):
-    """One of our operations under the name of the peer's command. Its options are the peer's, and ours.
+    """One of our operations under the name of the peer's command. Its options are those of `solpay`.
 
     Ends with `CommandError`, and the exit code of `solpay`, where not all is done.
     """
@@ -28,33 +29,26 @@ class OperationCommand(BaseCommand):
     operation: str
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The peer's `--sleep`, and what all operations of ours have."""
-        parser.add_argument(
-            "--sleep",
-            type=float,
-            default=0,
-            help="Seconds between blockchain operations, against rate limits.",
-        )
-        parser.add_argument("--dry-run", action="store_true", help="Plan and report; sign and write nothing.")
-        parser.add_argument("--json", action="store_true", help="Print the outcome as JSON.")
-        parser.add_argument(
-            "--payment-id", type=int, action="append", help="Only this payment; may be repeated."
-        )
-        parser.add_argument("--max-runtime", type=float, help="Stop cleanly after so many seconds.")
+        """The peer's `--sleep` and `--limit` are among them."""
+        for option in options_of(self.operation):
+            flag = option.off or option.flag
+            # In a help text of argparse a percent sign begins one of its own words.
+            words = option.help.replace("%", "%%")
+            if option.is_switch:
+                parser.add_argument(flag, action="store_true", help=words)
+            else:
+                parser.add_argument(
+                    flag,
+                    type=option.value_type,
+                    action="append" if option.is_repeated else "store",
+                    default=None if option.is_repeated else option.default,
+                    help=words,
+                )
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Run the operation."""
-        run_solpay(self, [self.operation, *self.arguments(options)])
-
-    def arguments(self, options: dict[str, Any]) -> list[str]:
-        """The same options for `solpay`."""
-        arguments = ["--sleep", str(options["sleep"])]
-        arguments += [flag for flag, key in (("--dry-run", "dry_run"), ("--json", "json")) if options[key]]
-        for payment_id in options["payment_id"] or []:
-            arguments += ["--payment-id", str(payment_id)]
-        if options["max_runtime"] is not None:
-            arguments += ["--max-runtime", str(options["max_runtime"])]
-        return arguments
+        given = [word for option in options_of(self.operation) for word in _words(option, options)]
+        run_solpay(self, [self.operation, *given])
 
 
 def run_solpay(command: BaseCommand, arguments: Sequence[str]) -> None:
@@ -74,3 +68,14 @@ def run_solpay(command: BaseCommand, arguments: Sequence[str]) -> None:
             command.stdout.write(printed.getvalue(), ending="")
     if code:
         raise CommandError(_WORDS[code], returncode=code)
+
+
+def _words(option: Option, options: dict[str, Any]) -> Iterator[str]:
+    """The option as `solpay` takes it."""
+    flag = option.off or option.flag
+    value = options[flag.removeprefix("--").replace("-", "_")]
+    if option.is_switch:
+        yield from [flag] * bool(value)
+    elif value is not None:
+        for one in value if option.is_repeated else [value]:
+            yield from (flag, str(one))

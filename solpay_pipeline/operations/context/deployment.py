@@ -16,25 +16,30 @@ from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import WalletVault
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """Everything that stays the same from run to run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedShop:
+    """What it takes to look at a shop, and no key.
 
     `open_rpc` makes a client with a given pause, in seconds, between blockchain operations. `commitment` is how
     settled our own transactions and reads must be, `acceptance` how settled a customer's payment.
-    `max_priority_fee` is in lamports a transaction.
     """
 
     engine: Engine
     tables: PeerTables
-    vault: WalletVault
-    fee_payer: FeePayerSigner
-    receiver: Pubkey
     cluster: str
     open_rpc: Callable[[float], Rpc]
     commitment: Commitment = Commitment.CONFIRMED
     acceptance: Commitment = Commitment.CONFIRMED
+    clock: Callable[[], datetime] = utc_now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment(WatchedShop):
+    """Everything that stays the same from run to run. `max_priority_fee` is in lamports a transaction."""
+
+    vault: WalletVault
+    fee_payer: FeePayerSigner
+    receiver: Pubkey
     transaction_version: int = 0
     max_priority_fee: int = 0
     spending: SpendingLimits = field(default_factory=SpendingLimits)
-    clock: Callable[[], datetime] = utc_now

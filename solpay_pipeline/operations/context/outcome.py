@@ -68,6 +68,16 @@ class Outcome:
         return tuple(one for one in self.findings if one.is_set_aside)
 
     @property
+    def held_findings(self) -> tuple[Finding, ...]:
+        """Money that is held, with reasons."""
+        return tuple(one for one in self.findings if one.code in HELD)
+
+    @property
+    def notices(self) -> tuple[Finding, ...]:
+        """All else that a person should know."""
+        return tuple(one for one in self.findings if not one.is_set_aside and one.code not in HELD)
+
+    @property
     def is_clean(self) -> bool:
         """Nothing was set aside and nothing failed for good."""
         return not self.set_aside
@@ -85,10 +95,8 @@ class Outcome:
             "fee_lamports": str(self.fees),
             "signatures": list(self.signatures),
             "set_aside": [_finding_json(one) for one in self.set_aside],
-            "held": [_finding_json(one) for one in self.findings if one.code in HELD],
-            "told": [
-                _finding_json(one) for one in self.findings if not one.is_set_aside and one.code not in HELD
-            ],
+            "held": [_finding_json(one) for one in self.held_findings],
+            "notices": [_finding_json(one) for one in self.notices],
             "rpc_calls": dict(self.rpc_calls),
             "stopped_reason": self.stopped_reason,
         }
