@@ -70,7 +70,8 @@ def execute(
         result = job.execute_in_process(
             run_config=run_config(choices) | _QUIET,
             instance=instance,
-            resources=resources,
+            # Nobody goes on from the failure of such a run: what its ops hand on need not be kept.
+            resources={**(resources or {}), "io_manager": dg.mem_io_manager},
             raise_on_error=False,
         )
         operations = _OPERATIONS.get(command, (command,))

@@ -1,8 +1,9 @@
 """One endpoint over HTTP. Every answer is judged here before anything above reads it.
 
 What can come back besides a result becomes one of the classes of `errors.py`
-(docs/solana.md#rpc-limits-and-error-codes), with the HTTP status and the Retry-After header taken into account. aiohttp speaks HTTP: a call through httpx2 takes five times the CPU. aiohttp
-writes no log of requests, and its exceptions, which hold the URL with the key in it, end here.
+(docs/solana.md#rpc-limits-and-error-codes), with the HTTP status and the Retry-After header taken into account. aiohttp
+speaks HTTP: a call through httpx2 takes five times the CPU. aiohttp writes no log of requests, and its exceptions,
+which hold the URL with the key in it, end here.
 """
 
 import asyncio
