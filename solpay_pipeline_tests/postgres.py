@@ -1,4 +1,4 @@
-"""A PostgreSQL server out of a wheel: one for the session, a fresh database for each test."""
+"""An empty database for each test, of either kind; PostgreSQL's are of a server out of a wheel, one for the session."""
 
 import itertools
 import shutil
@@ -9,6 +9,9 @@ from typing import Protocol
 
 import psycopg
 import pytest
+from sqlalchemy import Engine
+
+from solpay_pipeline.base.database import open_engine
 
 _numbers = itertools.count(1)
 
@@ -42,3 +45,20 @@ def postgres_url(postgres_server: _Server) -> Iterator[str]:
     yield postgres_server.get_uri(name)
     with psycopg.connect(postgres_server.get_uri(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: a file, and a database of a real PostgreSQL server."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'shop.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on it."""
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()

@@ -3,7 +3,6 @@
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -11,21 +10,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.tables import metadata
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path):
-    url = (
-        f"sqlite:///{tmp_path / 'shop.db'}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgres_url")
-    )
-    engine = open_engine(url)
-    yield engine
-    engine.dispose()
 
 
 def test_the_migrations_and_the_tables_of_the_code_agree(engine: sa.Engine):

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from solders.signature import Signature
 
-from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import spending, transactions
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.spending import LimitReached, SpendingLimits
@@ -108,19 +108,12 @@ def entry(number: int, fee: int, rent: int = 0) -> NewTransaction:
     return NewTransaction(signature, b"", 1, 1, "sweep", 1, fee, (), rent)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+@pytest.fixture
+def engine(engine: sa.Engine) -> sa.Engine:
     from solpay_pipeline.ledger import migrate
 
-    url = (
-        f"sqlite:///{tmp_path / 'ledger.db'}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgres_url")
-    )
-    engine = open_engine(url)
     migrate.upgrade(engine)
-    yield engine
-    engine.dispose()
+    return engine
 
 
 def test_what_may_still_land_counts_from_its_record_on_and_what_never_will_does_not(engine: sa.Engine):
