@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,10 +126,17 @@ class LocalChain:
 @contextmanager
 def started(state: Path, pace: Pace = AT_ONCE) -> Iterator[LocalChain]:
     """A chain from a file, until the block ends."""
+    options = [str(pace.slot_seconds), str(pace.confirmed_lag)]
+    with serving(lambda port: ["-m", "benchmarks.chain", str(state), str(port), *options]) as chain:
+        yield chain
+
+
+@contextmanager
+def serving(arguments: Callable[[int], Sequence[str]]) -> Iterator[LocalChain]:
+    """A chain that Python with these arguments serves on a port of our choice, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    arguments = [str(state), str(port), str(pace.slot_seconds), str(pace.confirmed_lag)]
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.chain", *arguments], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, *arguments(port)], cwd=ROOT)
     chain = LocalChain(port, process.pid)
     try:
         deadline = time.monotonic() + START_SECONDS

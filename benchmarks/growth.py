@@ -22,14 +22,15 @@ from benchmarks.processes import run
 from benchmarks.shops import PEER_MOST, shop_of
 from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.ledger import migrate
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.records.schema import create_peer_tables
-from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables, peer_tables
-from solpay_pipeline.testing.writing import add_token
+from solpay_pipeline.records.tables import PeerTables, peer_tables
+from solpay_pipeline.testing.writing import Row, add_rows, add_token
 
 AT_ONCE = 10_000
 """Rows written together."""
 
-SEALED = "not a key: nothing here is signed"
+PRICE = Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +73,18 @@ def expire_many(database: str, count: int, total: int, latency_ms: int) -> Growt
 def fill(engine: sa.Engine, tables: PeerTables, *, due: int, total: int) -> None:
     """Payments in SOL: the last `due` are unpaid and over, those before were closed a month ago."""
     now = datetime.now(UTC)
-    old, just = now - timedelta(days=30), now - timedelta(minutes=5)
+    closed, just = now - timedelta(days=30), now - timedelta(minutes=5)
     with engine.begin() as connection:
-        token = add_token(connection, tables, mint=None, price=Decimal("0.1"), name="SOL", symbol="SOL")
+        token = add_token(connection, tables, mint=None, price=PRICE, symbol="SOL")
     for part in _parts(total):
+        rows = [
+            Row(Pubkey.new_unique(), just, just)
+            if one > total - due
+            else Row(Pubkey.new_unique(), closed, closed, PaymentStatus.EXPIRED, WalletState.CLOSED)
+            for one in part
+        ]
         with engine.begin() as connection:
-            wallets, payments, prices, links = [], [], [], []
-            for one in part:
-                is_due = one > total - due
-                stamps = {"created": just if is_due else old, "updated": just if is_due else old}
-                state = "created" if is_due else "payment_expired_and_wallet_closed"
-                wallets.append({"id": one, "keypair_json": SEALED, "state": state, **stamps})
-                payments.append(
-                    {
-                        "id": one,
-                        "payment_address": str(Pubkey.new_unique()),
-                        "status": "initiated" if is_due else "expired",
-                        "expiration_date": just if is_due else old,
-                        "meta_data": {},
-                        "one_time_payment_wallet_id": one,
-                        **stamps,
-                    }
-                )
-                price = {"id": one, "amount_in_crypto": Decimal("0.1"), "token_id": token, "meta_data": {}}
-                prices.append({**price, **stamps})
-                links.append({tables.payment_column: one, PRICE_COLUMN: one})
-            connection.execute(sa.insert(tables.wallet), wallets)
-            connection.execute(sa.insert(tables.price), prices)
-            connection.execute(sa.insert(tables.payment), payments)
-            connection.execute(sa.insert(tables.payment_price), links)
+            add_rows(connection, tables, rows, {token: PRICE}, part.start)
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
@@ -112,16 +96,11 @@ def _parts(total: int) -> Iterator[range]:
 
 
 def _wrong(connection: sa.Connection, tables: PeerTables, total: int) -> str:
+    payment, wallet = tables.payment, tables.wallet
     closed = connection.scalar(
         sa.select(sa.func.count())
-        .select_from(
-            tables.payment.join(
-                tables.wallet, tables.payment.c.one_time_payment_wallet_id == tables.wallet.c.id
-            )
-        )
-        .where(
-            tables.payment.c.status == "expired", tables.wallet.c.state == "payment_expired_and_wallet_closed"
-        )
+        .select_from(payment.join(wallet, payment.c.one_time_payment_wallet_id == wallet.c.id))
+        .where(payment.c.status == PaymentStatus.EXPIRED.value, wallet.c.state == WalletState.CLOSED.value)
     )
     return "" if closed == total else f"{closed} of {total} are expired and closed"
 

@@ -1,4 +1,4 @@
-"""How many requests a second the embedded chain answers: python benchmarks/localnet.py [seconds of each measurement].
+"""How many requests a second the embedded chain answers: python -m benchmarks.localnet [seconds of each measurement].
 
 The chain runs in a process of its own, as `solpay localnet` does. One client sends over one keep-alive connection, one
 request after the other; it reads each answer to its end and parses a sample, so that what is measured is the server.
@@ -7,10 +7,8 @@ request after the other; it reads each answer to its end and parses a sample, so
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
-import urllib.request
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 
@@ -20,6 +18,8 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
+
+from benchmarks.chain import LocalChain, serving
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
 SIGNERS = 6
@@ -31,35 +31,24 @@ SOL = 1_000_000_000
 
 
 def main() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    script = "from solpay_pipeline.cli.app import main; main()"
-    options = ["localnet", "--port", str(port), "--history-slots", "1000"]
-    server = subprocess.Popen([sys.executable, "-c", script, *options], stderr=subprocess.DEVNULL)
-    try:
-        measure(port, server.pid)
-    finally:
-        server.terminate()
-        server.wait()
+    options = ["-m", "solpay_pipeline", "localnet", "--history-slots", "1000"]
+    with serving(lambda port: [*options, "--port", str(port)]) as chain:
+        measure(chain)
 
 
-def measure(port: int, pid: int) -> None:
-    wait_for(port)
-    connection = Connection(port)
+def measure(chain: LocalChain) -> None:
+    connection = Connection(chain.port)
     payers = [Keypair() for _ in range(SIGNERS)]
-    for payer in payers:
-        call(port, "requestAirdrop", str(payer.pubkey()), 1_000 * SOL)
     addresses = [str(payer.pubkey()) for payer in payers]
-    for _ in range(ACCOUNTS - SIGNERS):
-        address = str(Pubkey.new_unique())
-        call(port, "requestAirdrop", address, SOL)
-        addresses.append(address)
+    addresses += [str(Pubkey.new_unique()) for _ in range(ACCOUNTS - SIGNERS)]
+    for address in addresses:
+        chain.call("requestAirdrop", address, 1_000 * SOL)
     time.sleep(15)
 
     def show(name: str, requests: Iterable[bytes]) -> None:
-        used = cpu_seconds(pid)
+        used = chain.cpu()
         took, seconds = drive(connection, requests)
-        used = (cpu_seconds(pid) - used) / len(took) * 1e6
+        used = (chain.cpu() - used) / len(took) * 1e6
         took.sort()
         fastest, median = (took[int(len(took) * share)] * 1e6 for share in (0.05, 0.5))
         print(
@@ -70,12 +59,12 @@ def measure(port: int, pid: int) -> None:
     show("getSlot", repeat(request("getSlot", [{"commitment": "processed"}])))
     read = request("getMultipleAccounts", [addresses, {"encoding": "base64"}])
     show(f"getMultipleAccounts({ACCOUNTS})", repeat(read))
-    latest = call(port, "getLatestBlockhash", {"commitment": "confirmed"})["value"]["blockhash"]
+    latest = chain.call("getLatestBlockhash", {"commitment": "confirmed"})["value"]["blockhash"]
     wires = [payment(payers, number, Hash.from_string(latest)) for number in range(SENT_AHEAD)]
     options = {"encoding": "base64", "preflightCommitment": "processed"}
     sends = [request("sendTransaction", [b64encode(wire).decode(), options]) for wire in wires]
     show(f"sendTransaction({SIGNERS} signatures)", sends)
-    print(f"the server's memory: {memory_mib(pid)} MiB")
+    print(f"the server's memory: {memory_mib(chain.pid)} MiB")
 
 
 def payment(payers: list[Keypair], number: int, blockhash: Hash) -> bytes:
@@ -144,29 +133,6 @@ def drive(connection: Connection, requests: Iterable[bytes]) -> tuple[list[float
 def repeat(each: bytes) -> Iterator[bytes]:
     while True:
         yield each
-
-
-def call(port: int, method: str, *params: object) -> object:
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}", body) as response:
-        return json.load(response)["result"]
-
-
-def wait_for(port: int) -> None:
-    for _ in range(300):
-        try:
-            call(port, "getHealth")
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit("the chain did not start")
-
-
-def cpu_seconds(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as stat:
-        user, system = stat.read().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid: int) -> int:

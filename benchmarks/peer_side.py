@@ -13,16 +13,21 @@ import django
 from benchmarks.processes import own_cpu_seconds, own_peak_memory
 
 
-def create(count: int, tokens: list[dict[str, str]]) -> None:
+def create(count: int, tokens: list[tuple[str, str, str | None]]) -> None:
     from django.core.management import call_command
     from django_solana_payments.helpers import get_payment_crypto_token_model
     from django_solana_payments.services import create_payment
 
     call_command("migrate", verbosity=0)
     model = get_payment_crypto_token_model()
-    for token in tokens:
-        price = Decimal(token["payment_crypto_price"])
-        model.objects.create(**{**token, "payment_crypto_price": price})
+    for symbol, price, mint in tokens:
+        model.objects.create(
+            name=symbol,
+            symbol=symbol,
+            token_type="SPL" if mint else "NATIVE",
+            mint_address=mint,
+            payment_crypto_price=Decimal(price),
+        )
     for _ in range(count):
         create_payment({})
 

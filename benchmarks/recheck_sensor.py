@@ -9,69 +9,46 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from pathlib import Path
 
 import dagster as dg
-import sqlalchemy as sa
 from solders.keypair import Keypair
 
-from solpay_pipeline.records.tables import PRICE_COLUMN
-from solpay_pipeline_tests.shop import Shop, open_shop
+from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
+from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.testing.shop import Shop
+from solpay_pipeline.testing.writing import Row, add_rows
 
 PAID_ONE_IN = 10_000
+ROWS_TOGETHER = 10_000
 
 
 def fill(shop: Shop, count: int) -> int:
     """Rows as the peer writes them, in bulk; returns how many of them are paid."""
-    shop.accept_sol()
-    shop.accept_mint()
-    tables, now = shop.deployment.tables, datetime.now(UTC)
-    stamps = {"created": now, "updated": now}
-    keypairs = [Keypair() for _ in range(count)]
-    with shop.deployment.engine.begin() as connection:
-        for token_id, amount in zip(shop.tokens.values(), ("0.1", "5"), strict=True):
-            connection.execute(
-                sa.insert(tables.price).values(
-                    amount_in_crypto=Decimal(amount), token_id=token_id, meta_data={}, **stamps
-                )
-            )
-        prices = list(connection.scalars(sa.select(tables.price.c.id)))
-        for start in range(0, count, 10_000):
-            part = range(start, min(start + 10_000, count))
-            connection.execute(
-                sa.insert(tables.wallet),
-                [{"id": i + 1, "keypair_json": "sealed", "state": "created", **stamps} for i in part],
-            )
-            connection.execute(
-                sa.insert(tables.payment),
-                [
-                    {
-                        "id": i + 1,
-                        "payment_address": str(keypairs[i].pubkey()),
-                        "status": "initiated",
-                        "expiration_date": now + timedelta(hours=1),
-                        "meta_data": {},
-                        "one_time_payment_wallet_id": i + 1,
-                        **stamps,
-                    }
-                    for i in part
-                ],
-            )
-            connection.execute(
-                sa.insert(tables.payment_price),
-                [{tables.payment_column: i + 1, PRICE_COLUMN: price} for i in part for price in prices],
-            )
-    paid = keypairs[::PAID_ONE_IN]
-    for keypair in paid:
-        shop.seed.pay_sol(keypair.pubkey(), 10**8)
+    tokens = [
+        shop.accept_token(None, "0.1", "SOL"),
+        shop.accept_token(shop.seed.create_mint(), "5", "T0"),
+    ]
+    now = datetime.now(UTC)
+    rows = [Row(Keypair().pubkey(), now, now + timedelta(hours=1)) for _ in range(count)]
+    options = {token.row_id: token.price for token in tokens if token.row_id is not None}
+    with shop.engine.begin() as connection:
+        for start in range(0, count, ROWS_TOGETHER):
+            add_rows(connection, shop.tables, rows[start : start + ROWS_TOGETHER], options, start + 1)
+    paid = rows[::PAID_ONE_IN]
+    for row in paid:
+        shop.seed.pay_sol(row.address, 10**8)
     shop.settle_chain()
     return len(paid)
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    with tempfile.TemporaryDirectory() as folder, open_shop(Path(folder)) as shop:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Chain(ChainConfig(slot_seconds=0.02))) as node,
+        Shop.open(f"sqlite:///{folder}/shop.db", node) as shop,
+    ):
+        shop.fund()
         paid = fill(shop, count)
         os.environ |= shop.environment()
         from solpay_pipeline.definitions import defs

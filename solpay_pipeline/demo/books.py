@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.demo.history_sums import HistorySums, read_history
-from solpay_pipeline.demo.shop import FEE_PAYER_LAMPORTS, RECEIVER_LAMPORTS, Shop
+from solpay_pipeline.demo.shop import Shop
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState, leg, movement, transaction
 from solpay_pipeline.lifecycle.terms import WalletState
 from solpay_pipeline.localnet.chain.token_layout import (
@@ -21,6 +21,7 @@ from solpay_pipeline.localnet.chain.token_layout import (
     read_mint,
     read_token_account,
 )
+from solpay_pipeline.testing.shop import FEE_PAYER_LAMPORTS, RECEIVER_LAMPORTS
 
 # Token-2022's TLV entries that hold withheld fees (spl-token-2022-interface extension/transfer_fee): in a mint after
 # two authorities of 32 bytes, in an account alone.
@@ -121,10 +122,9 @@ def keep_books(shop: Shop, states: Mapping[int, WalletState]) -> Books:
     accounts = list(_token_accounts(shop))
     holding = {case.address: states[case.wallet_id] is WalletState.RECEIVED_FUNDS for case in shop.cases}
     assets = [_sol_book(shop, seen, holding)]
-    for symbol, token in shop.tokens.items():
-        if token.mint is not None:
-            mine = [account for account in accounts if account.state.mint == token.mint]
-            assets.append(_token_book(shop, symbol, token.mint, seen, mine, holding))
+    for mint in shop.mints:
+        mine = [account for account in accounts if account.state.mint == mint]
+        assets.append(_token_book(shop, mint, seen, mine, holding))
     return Books(tuple(assets), _lamport_book(shop, seen, accounts, holding), tuple(_comparisons(shop, seen)))
 
 
@@ -153,7 +153,6 @@ def _sol_book(shop: Shop, seen: HistorySums, holding: Mapping[Pubkey, bool]) -> 
 
 def _token_book(
     shop: Shop,
-    symbol: str,
     mint: Pubkey,
     seen: HistorySums,
     accounts: list[_Held],
@@ -166,9 +165,9 @@ def _token_book(
     withheld_here = sum(_withheld(account.state.extensions, _ACCOUNT_FEES, 0) for account in accounts)
     supply, withheld_at_mint = _mint_totals(shop, mint)
     # Wrapped SOL has no supply; of all others the customer has let go what he does not have any more.
-    let_go = supply - shop.seed.token_balance(shop.account(shop.seed.customer.pubkey(), symbol))
+    let_go = supply - shop.seed.token_balance(shop.seed.ata(shop.seed.customer.pubkey(), mint))
     return AssetBook(
-        symbol=symbol,
+        symbol=shop.tokens[mint].symbol,
         came_in=seen.came_in[mint] if mint == NATIVE_MINT else let_go,
         receiver=amount([shop.receiver]),
         withheld=withheld_here + withheld_at_mint,
@@ -236,7 +235,6 @@ def _comparisons(shop: Shop, seen: HistorySums) -> Iterator[Comparison]:
         sum(amount for (kind, _), amount in moved.items() if kind == MovementKind.RENT),
     )
     yield Comparison("SOL sent home, lamports", seen.sent[None], moved[MovementKind.LAMPORTS, None])
-    for symbol, token in shop.tokens.items():
-        if token.mint is not None:
-            ledger = moved[MovementKind.TOKENS, str(token.mint)]
-            yield Comparison(f"{symbol} sent home, base units", seen.sent[token.mint], ledger)
+    for mint in shop.mints:
+        ledger = moved[MovementKind.TOKENS, str(mint)]
+        yield Comparison(f"{shop.tokens[mint].symbol} sent home, base units", seen.sent[mint], ledger)

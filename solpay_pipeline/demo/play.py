@@ -28,8 +28,7 @@ from solpay_pipeline.demo.folder import CHAIN_FILE, dagster_home, fresh_folder, 
 from solpay_pipeline.demo.population import GENESIS_AGO, populate
 from solpay_pipeline.demo.shop import database_url, open_shop
 from solpay_pipeline.demo.show import show
-from solpay_pipeline.demo.situation import Situation
-from solpay_pipeline.demo.situations import SITUATIONS
+from solpay_pipeline.demo.situations import SITUATIONS, Situation
 from solpay_pipeline.demo.story import Story
 from solpay_pipeline.demo.verdicts import differences, read_rows
 from solpay_pipeline.in_process import execute
@@ -53,17 +52,16 @@ def play(folder: Path, seed: int, *, as_json: bool, situations: Sequence[Situati
     started = time.monotonic()
     folder = fresh_folder(folder)
     home = dagster_home(folder)
-    url = database_url(folder)
     progress_console = Console(stderr=True)
     watched = progress_console.is_terminal and not as_json
     genesis = int((datetime.now(UTC) - GENESIS_AGO).timestamp())
     chain = Chain(ChainConfig(slot_seconds=_SLOT_SECONDS, seed=seed, genesis_time=genesis))
-    with open_shop(chain, url, seed) as shop, running(chain) as node:
+    with running(chain) as node, open_shop(node, database_url(folder)) as shop:
         with _bar(progress_console, watched, situations) as tell:
             populate(shop, situations, tell)
         populated = time.monotonic()
         before = read_rows(shop)
-        environment = shop.environment(url, node.url)
+        environment = shop.environment()
         write_environment(folder, environment)
         with _environment(environment | {"DAGSTER_HOME": str(home)}):
             outcomes = _run_jobs(watched)

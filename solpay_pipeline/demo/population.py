@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from solpay_pipeline.demo.shop import Case, Shop
-from solpay_pipeline.demo.situation import Age, Situation
-from solpay_pipeline.localnet.chain.engine import Chain
+from solpay_pipeline.demo.shop import Shop
+from solpay_pipeline.demo.situations import Age, Situation
+from solpay_pipeline.testing.shop import Customer
 
 # Long before the watched week of seven days; the chain begins a little earlier.
 ANCIENT_AGO = timedelta(days=10)
@@ -22,19 +22,17 @@ _UNTIL_LATE = timedelta(hours=1)
 
 def populate(shop: Shop, situations: Sequence[Situation], tell: Callable[[int], None]) -> None:
     """Make every payment of these situations; `tell` hears of each one that is done."""
-    _wait(shop.chain, GENESIS_AGO - ANCIENT_AGO)
+    _wait(shop, GENESIS_AGO - ANCIENT_AGO)
     with _an_hour_each(shop, situations, Age.ANCIENT, tell):
-        _wait(shop.chain, _UNTIL_LATE)
-    _wait(shop.chain, ANCIENT_AGO - _UNTIL_LATE - OVER_AGO)
+        _wait(shop, _UNTIL_LATE)
+    _wait(shop, ANCIENT_AGO - _UNTIL_LATE - OVER_AGO)
     with _an_hour_each(shop, situations, Age.OVER, tell):
-        _wait(shop.chain, _UNTIL_LATE)
-    _wait(shop.chain, OVER_AGO - _UNTIL_LATE)
+        _wait(shop, _UNTIL_LATE)
+    _wait(shop, OVER_AGO - _UNTIL_LATE)
     with _an_hour_each(shop, situations, Age.LIVE, tell):
         pass
-    halted = shop.tokens["HALT"].mint
-    if halted is not None:
-        shop.seed.pause(halted)
-    shop.chain.advance(shop.chain.config.finalized_lag + 1)
+    shop.seed.pause(shop.mint("HALT"))
+    shop.finalize_chain()
 
 
 @contextmanager
@@ -42,7 +40,7 @@ def _an_hour_each(
     shop: Shop, situations: Sequence[Situation], age: Age, tell: Callable[[int], None]
 ) -> Iterator[None]:
     """Make the payments of one age; what comes later is done after the block, when their time may be over."""
-    made: list[tuple[Situation, Case]] = []
+    made: list[tuple[Situation, Customer]] = []
     for situation in _mixed(shop, [one for one in situations if one.age is age]):
         case = shop.add_case(situation.name, situation.symbols, with_accounts=situation.with_accounts)
         for deed in situation.deeds:
@@ -61,5 +59,5 @@ def _mixed(shop: Shop, situations: Sequence[Situation]) -> list[Situation]:
     return each
 
 
-def _wait(chain: Chain, span: timedelta) -> None:
-    chain.warp(span.total_seconds())
+def _wait(shop: Shop, span: timedelta) -> None:
+    shop.chain.warp(span.total_seconds())

@@ -15,9 +15,8 @@ from solpay_pipeline.demo.folder import CHAIN_FILE, only_with, read_environment
 from solpay_pipeline.demo.live import keep_paying
 from solpay_pipeline.demo.shop import reopen_shop
 from solpay_pipeline.localnet.chain.config import ChainConfig
-from solpay_pipeline.localnet.chain.engine import Chain
 from solpay_pipeline.localnet.server import state_file
-from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.server.server import Node, running
 
 # As fast as a real chain is: nobody waits for a demo's jobs in a browser.
 _SLOT_SECONDS = 0.3
@@ -48,8 +47,8 @@ def run_live(folder: Path, command: Sequence[str], tell: Callable[[str], None]) 
     Raises as `run_beside`.
     """
     with (
-        _resumed(folder) as (chain, environment),
-        reopen_shop(chain, environment["SOLPAY_DATABASE_URL"]) as shop,
+        _resumed(folder) as (node, environment),
+        reopen_shop(node, environment["SOLPAY_DATABASE_URL"]) as shop,
     ):
         if not command:
             with _hearing(lambda: None) as heard:
@@ -61,7 +60,7 @@ def run_live(folder: Path, command: Sequence[str], tell: Callable[[str], None]) 
 
 
 @contextmanager
-def _resumed(folder: Path) -> Iterator[tuple[Chain, dict[str, str]]]:
+def _resumed(folder: Path) -> Iterator[tuple[Node, dict[str, str]]]:
     folder = folder.resolve()
     environment = read_environment(folder)
     path = folder / CHAIN_FILE
@@ -69,9 +68,9 @@ def _resumed(folder: Path) -> Iterator[tuple[Chain, dict[str, str]]]:
         raise FileNotFoundError(f"{path} is missing")
     chain = state_file.load(path, ChainConfig(slot_seconds=_SLOT_SECONDS))
     port = urlsplit(environment["SOLPAY_RPC_URLS"]).port or 0
-    with running(chain, port=port):
+    with running(chain, port=port) as node:
         try:
-            yield chain, environment
+            yield node, environment
         finally:
             state_file.save(chain, path)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from solpay_pipeline.demo.books import Books
-from solpay_pipeline.demo.shop import Case
-from solpay_pipeline.demo.situation import Situation
+from solpay_pipeline.demo.situations import Situation
 from solpay_pipeline.demo.verdicts import Difference, Rows
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.testing.shop import Customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Story:
     folder: Path
     seed: int
     situations: Sequence[Situation]
-    cases: Sequence[Case]
+    cases: Sequence[Customer]
     before: Rows
     after: Rows
     outcomes: Sequence[Mapping[str, object]]
@@ -66,7 +66,7 @@ class Story:
 
     def situation_of(self, wallet_id: int | None) -> str:
         """The name of the situation that a wallet was made for."""
-        return next((case.situation for case in self.cases if case.wallet_id == wallet_id), "")
+        return next((case.name for case in self.cases if case.wallet_id == wallet_id), "")
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON; amounts of money are decimal strings, since JSON numbers lose digits beyond 2^53."""

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.demo.shop import Case, Shop
-from solpay_pipeline.demo.situation import Situation
+from solpay_pipeline.demo.shop import Shop
+from solpay_pipeline.demo.situations import End, Situation
 from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.findings import StandingFinding
+from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.testing.shop import Customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +51,22 @@ def read_rows(shop: Shop) -> Rows:
 def differences(shop: Shop, situations: Sequence[Situation], rows: Rows) -> list[Difference]:
     """Every payment that is not as expected, by its rows or by what the chain shows of its wallet."""
     expected = {situation.name: situation for situation in situations}
-    codes: dict[int | None, set[str]] = {}
+    codes: dict[int | None, set[FindingCode]] = {}
     for one in rows.findings:
-        codes.setdefault(one.finding.wallet_id, set()).add(one.finding.code.value)
+        codes.setdefault(one.finding.wallet_id, set()).add(one.finding.code)
     found = []
     for case in shop.cases:
-        situation = expected[case.situation]
-        wanted = _words(situation.status, situation.state, {code.value for code in situation.codes})
-        status = rows.statuses.get(case.payment_id)
-        actual = _words(status, rows.states[case.wallet_id], codes.get(case.wallet_id, set()))
-        words = f"expected {wanted}; is {actual}" if actual != wanted else None
-        words = words or _chain_words(shop, case, situation, rows.states[case.wallet_id])
+        situation = expected[case.name]
+        status, state = rows.statuses.get(case.payment_id), rows.states[case.wallet_id]
+        end = End(status, state, frozenset(codes.get(case.wallet_id, ())))
+        words = f"expected {_words(situation.end)}; is {_words(end)}" if end != situation.end else None
+        words = words or _chain_words(shop, case, situation, state)
         if words is not None:
-            found.append(Difference(case.situation, case.payment_id, words))
+            found.append(Difference(case.name, case.payment_id, words))
     return found
 
 
-def _chain_words(shop: Shop, case: Case, situation: Situation, state: WalletState) -> str | None:
+def _chain_words(shop: Shop, case: Customer, situation: Situation, state: WalletState) -> str | None:
     """What the chain shows that the wallet's state denies; None where the two agree."""
     if state in (WalletState.SENT_FUNDS, WalletState.CLOSED) and not situation.is_left_alone:
         found = [name for name, amount in _balances(shop, case).items() if amount]
@@ -72,26 +74,26 @@ def _chain_words(shop: Shop, case: Case, situation: Situation, state: WalletStat
             return f"is {state.value}, and its wallet holds {', '.join(found)}"
         if _open_accounts(shop, case):
             return f"is {state.value}, and its token accounts are open"
-    if state is WalletState.CREATED and _open_accounts(shop, case) != len(_mints(shop, case)):
+    if state is WalletState.CREATED and _open_accounts(shop, case) != len(_mints(case)):
         return "is still to be paid, and has lost a token account"
     return None
 
 
-def _balances(shop: Shop, case: Case) -> dict[str, int]:
+def _balances(shop: Shop, case: Customer) -> dict[str, int]:
     return {"SOL": shop.seed.lamports(case.address)} | {
-        symbol: shop.seed.token_balance(shop.account(case.address, symbol))
-        for symbol in (*_mints(shop, case), "SPAM")
+        shop.tokens[mint].symbol: shop.seed.token_balance(shop.seed.ata(case.address, mint))
+        for mint in (*_mints(case), shop.mint("SPAM"))
     }
 
 
-def _open_accounts(shop: Shop, case: Case) -> int:
-    return sum(shop.seed.lamports(shop.account(case.address, symbol)) > 0 for symbol in _mints(shop, case))
+def _open_accounts(shop: Shop, case: Customer) -> int:
+    return sum(shop.seed.lamports(shop.seed.ata(case.address, mint)) > 0 for mint in _mints(case))
 
 
-def _mints(shop: Shop, case: Case) -> list[str]:
-    return [symbol for symbol in case.prices if shop.tokens[symbol].mint is not None]
+def _mints(case: Customer) -> list[Pubkey]:
+    return [mint for mint in case.prices if mint is not None]
 
 
-def _words(status: PaymentStatus | None, state: WalletState, codes: set[str]) -> str:
-    told = ", ".join(sorted(codes)) or "nothing"
-    return f"{'no payment' if status is None else status.value} / {state.value} / {told} told"
+def _words(end: End) -> str:
+    told = ", ".join(sorted(end.codes)) or "nothing"
+    return f"{'no payment' if end.status is None else end.status.value} / {end.state.value} / {told} told"

@@ -1,7 +1,5 @@
 """What somebody with a wallet's own key does behind the pipeline's back, as the peer's commands do."""
 
-from decimal import Decimal
-
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
@@ -10,7 +8,6 @@ from solders.transaction import VersionedTransaction
 from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import MoveTokens
 from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
-from solpay_pipeline.testing.writing import add_token
 from solpay_pipeline_tests.shop import Customer, Shop
 
 
@@ -23,14 +20,12 @@ def take_sol(shop: Shop, customer: Customer, to: Pubkey, lamports: int | None = 
 
 def take_tokens(shop: Shop, customer: Customer, mint: Pubkey, to: Pubkey) -> str:
     """All tokens of the wallet's ATA to the ATA of any owner; the wallet's own account stays open."""
-    found = shop.chain.accounts.newest(mint)
-    assert found is not None
     destination = shop.seed.create_ata(to, mint)
     move = MoveTokens(
         source=shop.ata(customer.address, mint),
         mint=mint,
-        program=found.owner,
-        decimals=shop.decimals[mint],
+        program=shop.tokens[mint].program,
+        decimals=shop.tokens[mint].decimals,
         amount=shop.tokens_of(customer.address, mint),
         destination=destination,
     )
@@ -50,14 +45,5 @@ def pay_with_own_fee(shop: Shop, customer: Customer, to: Pubkey, lamports: int) 
 
 def accept_wrapped_sol(shop: Shop) -> Pubkey:
     """Wrapped SOL among the accepted tokens, as a mint like any other."""
-    with shop.deployment.engine.begin() as connection:
-        shop.tokens[NATIVE_MINT] = add_token(
-            connection,
-            shop.deployment.tables,
-            mint=str(NATIVE_MINT),
-            price=Decimal(5),
-            name="Wrapped SOL",
-            symbol="WSOL",
-        )
-    shop.decimals[NATIVE_MINT] = 9
+    shop.accept_token(NATIVE_MINT, "5", "WSOL")
     return NATIVE_MINT

@@ -59,7 +59,7 @@ def test_a_dry_run_of_every_operation_plans_and_writes_nothing(warm: Warm, tmp_p
                 case "expire":
                     assert (outcomes["expire"]["accepted"], outcomes["expire"]["expired"]) == (1, 1)
                 case "sweep":
-                    assert outcomes["sweep"]["amounts"] == {str(next(iter(shop.decimals))): "5000000"}
+                    assert outcomes["sweep"]["amounts"] == {str(shop.mints[0]): "5000000"}
                     assert outcomes["sweep"]["transactions"] == 1
                 case "reclaim":
                     assert outcomes["reclaim"]["transactions"] == 1
@@ -90,7 +90,7 @@ def test_a_wallet_that_was_set_aside_makes_exit_code_1_and_is_told_with_its_reas
 ) -> None:
     with busy_shop(tmp_path) as (shop, customers):
         frozen = customers["accepted"]
-        mint = next(iter(shop.decimals))
+        mint = shop.mints[0]
         shop.seed.freeze(shop.ata(frozen.address, mint), mint)
         shop.settle_chain()
         as_json = warm.run(shop.environment(), "sweep", "--json")
@@ -138,14 +138,14 @@ def test_a_receiver_that_is_a_token_account_stops_before_anything_is_signed(
     warm: Warm, tmp_path: Path
 ) -> None:
     with busy_shop(tmp_path) as (shop, _):
-        account = shop.seed.create_ata(Keypair().pubkey(), next(iter(shop.decimals)))
+        account = shop.seed.create_ata(Keypair().pubkey(), shop.mints[0])
         shop.settle_chain()
         assert_blocked(warm, shop, str(account), "a token account or a mint, not a wallet")
 
 
 def test_a_receiver_that_is_a_mint_stops_before_anything_is_signed(warm: Warm, tmp_path: Path) -> None:
     with busy_shop(tmp_path) as (shop, _):
-        assert_blocked(warm, shop, str(next(iter(shop.decimals))), "a token account or a mint, not a wallet")
+        assert_blocked(warm, shop, str(shop.mints[0]), "a token account or a mint, not a wallet")
 
 
 def test_a_receiver_that_is_a_program_stops_before_anything_is_signed(warm: Warm, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_node_that_refuses_the_key_fails_at_once_with_one_line(warm: Warm, tmp
 def test_the_json_of_an_outcome_carries_amounts_as_text(warm: Warm, tmp_path: Path) -> None:
     with busy_shop(tmp_path) as (shop, _):
         (outcome,) = json.loads(warm.run(shop.environment(), "sweep", "--json").stdout)
-        assert outcome["amounts"] == {str(next(iter(shop.decimals))): "5000000"}
+        assert outcome["amounts"] == {str(shop.mints[0]): "5000000"}
         assert int(outcome["fee_lamports"]) > 0
         assert int(outcome["rent_lamports"]) > 0
         assert len(outcome["signatures"]) == outcome["transactions"]

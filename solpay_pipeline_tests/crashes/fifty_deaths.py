@@ -20,23 +20,22 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
-from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.database import open_engine, reading
-from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.tables import event, leg, transaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.config import BLOCKHASH_LIFE_BLOCKS
 from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline.localnet.server import state_file
 from solpay_pipeline.localnet.server.server import running
-from solpay_pipeline.localnet.tools.seed import TOKEN_2022, Seed
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022
+from solpay_pipeline.testing.keys import Keys
 from solpay_pipeline_tests.command_line.warm import Ended, Warm, warm_solpay
 from solpay_pipeline_tests.crashes.ground import (
     NEVER_LANDED,
@@ -48,6 +47,7 @@ from solpay_pipeline_tests.crashes.ground import (
 )
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
+KEYS = Keys("fifty deaths")
 CONFIG = ChainConfig(slot_seconds=0.05)
 """A blockhash lives for 7.5 s: some of what a death leaves may still land, some is dead when the plain run comes."""
 
@@ -161,7 +161,7 @@ class Death:
 def stocked(folder: Path, wallets: int) -> Iterator[Stock]:
     """Makes the shop and puts it away."""
     fates = _fates(wallets)
-    with open_shop(folder, config=CONFIG) as shop:
+    with open_shop(folder, config=CONFIG, keys=KEYS) as shop:
         shop.accept_sol()
         classic, modern = shop.accept_mint(), shop.accept_mint(program=TOKEN_2022)
         mints: list[Pubkey] = [classic, modern]
@@ -190,17 +190,9 @@ def restored(stock: Stock, folder: Path) -> Iterator[Shop]:
     shutil.copy(stock.folder / "shop.db", folder / "shop.db")
     url = f"sqlite:///{folder / 'shop.db'}"
     chain = state_file.load(stock.folder / "chain.json", CONFIG)
-    engine = open_engine(url)
-    with running(chain) as node:
-
-        def open_rpc(sleep: float) -> Rpc:
-            return Rpc([Endpoint(SecretStr(node.url))], RpcOptions(sleep=sleep, retry_window_seconds=5))
-
-        deployment = replace(stock.shop.deployment, engine=engine, open_rpc=open_rpc)
-        yield replace(
-            stock.shop, chain=chain, node=node, seed=Seed(chain), deployment=deployment, database_url=url
-        )
-    engine.dispose()
+    with running(chain) as node, Shop.open(url, node, keys=KEYS) as shop:
+        shop.tokens.update(stock.shop.tokens)
+        yield shop
 
 
 def undisturbed(warm: Warm, stock: Stock) -> tuple[Moment, Verdict]:
@@ -364,7 +356,7 @@ def _wrong(shop: Shop, customer: Customer, fate: Fate) -> str | None:
     is_live = fate.end[0] == "initiated"
     if lamports_of(shop, [customer.address]) and not is_live:
         return f"it is {found} and holds something"
-    if is_live and not all(shop.has_account(customer, mint) for mint in shop.decimals):
+    if is_live and not all(shop.has_account(customer, mint) for mint in shop.mints):
         return "it is live and an account is closed"
     receiver = shop.wallet_row(customer).receiver_address
     if fate.end == _SWEPT and receiver != str(shop.deployment.receiver):

@@ -23,9 +23,8 @@ def our_transactions(shop: Shop) -> list[TransactionRecord]:
 
 def lamports_of(shop: Shop, owners: Iterable[Pubkey]) -> int:
     """All lamports of these addresses and of their accounts for the accepted mints."""
-    mints = [mint for mint in shop.tokens if mint is not None]
     return sum(
-        shop.seed.lamports(owner) + sum(shop.seed.lamports(shop.ata(owner, mint)) for mint in mints)
+        shop.seed.lamports(owner) + sum(shop.seed.lamports(shop.ata(owner, mint)) for mint in shop.mints)
         for owner in owners
     )
 

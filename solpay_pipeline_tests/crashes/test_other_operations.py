@@ -103,7 +103,7 @@ def test_a_reclaim_that_was_killed_is_finished_by_a_plain_one(
 @pytest.mark.parametrize("moment", RECHECK_MOMENTS)
 def test_a_recheck_that_was_killed_is_finished_by_plain_runs(warm: Warm, tmp_path: Path, moment: str) -> None:
     with shop_with_customers(tmp_path) as (shop, customers):
-        mint = next(iter(shop.decimals))
+        mint = shop.mints[0]
         for customer in customers:
             shop.pay_token(customer, mint)
         shop.settle_chain()
@@ -114,7 +114,7 @@ def test_a_recheck_that_was_killed_is_finished_by_plain_runs(warm: Warm, tmp_pat
         assert warm.run(shop.environment(), "sweep").returncode == 0
         for customer in customers:
             row = shop.payment_row(customer)
-            assert (row.status, row.paid_token_id) == ("confirmed", shop.tokens[mint])
+            assert (row.status, row.paid_token_id) == ("confirmed", shop.tokens[mint].row_id)
             assert shop.state(customer) == "sent_funds"
         assert shop.received(mint) == WALLETS * 5_000_000
         assert shop.received() == SOL

@@ -16,13 +16,14 @@ from typer.testing import CliRunner
 from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.cli.app import app
 from solpay_pipeline.demo.folder import CHAIN_FILE, HOME, MARKER, is_played, write_environment
-from solpay_pipeline.demo.habits import HABITS
+from solpay_pipeline.demo.live import HABITS
 from solpay_pipeline.demo.population import populate
 from solpay_pipeline.demo.shop import Shop, database_url, open_shop, reopen_shop
 from solpay_pipeline.demo.situations import SITUATIONS
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.server import state_file
-from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline.localnet.server.faults import Faults
+from solpay_pipeline.localnet.server.server import Node, running
 
 CONFIG = ChainConfig(slot_seconds=0.05, seed=5)
 TWO = tuple(replace(one, count=1) for one in SITUATIONS if one.name in ("unpaid_live", "paid_sol"))
@@ -33,9 +34,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a demo leaves behind, but for its jobs."""
     folder = tmp_path_factory.mktemp("demo")
     chain = Chain(CONFIG)
-    with open_shop(chain, database_url(folder), CONFIG.seed) as shop, running(chain) as node:
+    with running(chain) as node, open_shop(node, database_url(folder)) as shop:
         populate(shop, TWO, lambda count: None)
-        write_environment(folder, shop.environment(database_url(folder), node.url))
+        write_environment(folder, shop.environment())
     state_file.save(chain, folder / CHAIN_FILE)
     (folder / HOME).mkdir()
     (folder / MARKER).touch()
@@ -43,7 +44,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reopened(folder: Path) -> Iterator[Shop]:
-    with reopen_shop(state_file.load(folder / CHAIN_FILE, CONFIG), database_url(folder)) as shop:
+    node = Node(state_file.load(folder / CHAIN_FILE, CONFIG), Faults(CONFIG.seed))
+    with reopen_shop(node, database_url(folder)) as shop:
         yield shop
 
 
@@ -64,13 +66,22 @@ def test_a_shop_that_is_opened_again_has_its_tokens_and_makes_the_next_payments_
         folder = Path(shutil.copytree(played, tmp_path / name))
         before = payments(folder)
         for shop in reopened(folder):
-            assert set(shop.tokens) == {"SOL", "USDC", "EURC", "TAX", "wSOL", "HOOK", "SOUL", "HALT"}
+            assert {token.symbol for token in shop.tokens.values()} == {
+                "SOL",
+                "USDC",
+                "EURC",
+                "TAX",
+                "wSOL",
+                "HOOK",
+                "SOUL",
+                "HALT",
+            }
             case = shop.add_case("later", ("SOL", "USDC", "TAX"), with_accounts=True)
-            for symbol in case.prices:
-                shop.pay(case, symbol, case.prices[symbol])
+            for mint in case.prices:
+                shop.pay(case, mint)
             made.append((case.address, case.prices))
-            assert shop.notice(case, "SOL")
-            assert not shop.notice(case, "USDC")
+            assert shop.accept_payment(case, None)
+            assert not shop.accept_payment(case, shop.mint("USDC"))
         assert str(case.address) not in before
     assert made[0] == made[1]
 

@@ -44,7 +44,7 @@ def test_our_app_behind_the_peers_is_an_error_of_the_projects_checks(closed_shop
     project = project_of(
         closed_shop,
         tmp_path,
-        settings_module="solpay_pipeline_tests.peer.settings",
+        settings_module="solpay_pipeline.testing.peer_settings",
         apps=("solpay_pipeline.contrib.django",),
     )
 

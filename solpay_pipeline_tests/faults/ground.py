@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
-from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.options import RpcOptions
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.history import TransactionRecord
+from solpay_pipeline.testing.shop import asking
 from solpay_pipeline_tests.crashes.ground import our_transactions
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 
@@ -36,12 +35,8 @@ class Database:
 
 def ask_by(shop: Shop, urls: Sequence[str], **options: Any) -> None:
     """Let the shop ask these nodes, in order of preference."""
-    how = {"retry_window_seconds": 5.0, **options}
-
-    def open_rpc(sleep: float) -> Rpc:
-        return Rpc([Endpoint(SecretStr(url)) for url in urls], RpcOptions(sleep=sleep, **how))
-
-    shop.deployment = replace(shop.deployment, open_rpc=open_rpc)
+    how = RpcOptions(**{"retry_window_seconds": 5.0, **options})
+    shop.deployment = replace(shop.deployment, open_rpc=asking(urls, how))
 
 
 def landed_for(shop: Shop, customer: Customer) -> list[TransactionRecord]:

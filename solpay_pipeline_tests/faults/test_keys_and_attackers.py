@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from solders.account import Account
@@ -136,15 +135,10 @@ def test_f23_a_destination_written_into_the_database_is_no_destination(database:
         shop.accept_sol()
         redirected, readdressed, honest = customers = shop.accepted_and_paid(None, None, None)
         attacker = Keypair()
-        tables = shop.deployment.tables
         shop.seed.pay_sol(attacker.pubkey(), SOL // 10)
-        with shop.deployment.engine.begin() as connection:
-            connection.execute(sa.update(tables.wallet).values(receiver_address=str(attacker.pubkey())))
-            connection.execute(
-                sa.update(tables.payment)
-                .where(tables.payment.c.id == readdressed.payment_id)
-                .values(payment_address=str(attacker.pubkey()))
-            )
+        for customer in customers:
+            shop.change_wallet(customer, receiver_address=str(attacker.pubkey()))
+        shop.change_payment(readdressed, payment_address=str(attacker.pubkey()))
         shop.settle_chain()
 
         outcome = shop.run("sweep")
@@ -159,12 +153,7 @@ def test_f23_a_destination_written_into_the_database_is_no_destination(database:
         )
         assert not outcome.is_clean
         assert landed_for(shop, readdressed) == []
-        with shop.deployment.engine.begin() as connection:
-            connection.execute(
-                sa.update(tables.payment)
-                .where(tables.payment.c.id == readdressed.payment_id)
-                .values(payment_address=str(readdressed.address))
-            )
+        shop.change_payment(readdressed, payment_address=str(readdressed.address))
         assert shop.run("sweep").swept == 1
         assert_all_is_well(shop, customers)
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.errors import Blocked
-from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import RpcOptions
 from solpay_pipeline.chain.rpc.errors import WrongCluster
 from solpay_pipeline.chain.rpc.failover import GENESIS
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.localnet.server.server import running
+from solpay_pipeline_tests.faults.ground import ask_by
 from solpay_pipeline_tests.hostile.signed import assert_money_goes_home_only, signed_by_us
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
@@ -120,11 +120,7 @@ def test_one_endpoint_of_two_at_another_cluster_stops_every_operation_unsigned(
     shop.settle_chain()
     with running(Chain(ChainConfig(slot_seconds=0.02, genesis_hash=GENESIS["devnet"]))) as devnet:
         urls = [devnet.url, shop.node.url] if first else [shop.node.url, devnet.url]
-        endpoints = [Endpoint(SecretStr(url)) for url in urls]
-        shop.deployment = replace(
-            shop.deployment,
-            open_rpc=lambda sleep: Rpc(endpoints, RpcOptions(sleep=sleep, retry_window_seconds=1)),
-        )
+        ask_by(shop, urls, retry_window_seconds=1)
         for operation in OPERATIONS:
             with pytest.raises(WrongCluster, match="devnet"):
                 shop.run(operation)
@@ -142,11 +138,7 @@ def test_a_spare_endpoint_that_was_down_at_first_is_asked_for_its_cluster_before
         devnet.faults.add(Fault("server_error", times=1))
         # Half way through, the good endpoint is gone and the spare one takes over.
         shop.node.faults.add(Fault("server_error", methods={"getLatestBlockhash"}, status=503))
-        endpoints = [Endpoint(SecretStr(url)) for url in (shop.node.url, devnet.url)]
-        shop.deployment = replace(
-            shop.deployment,
-            open_rpc=lambda sleep: Rpc(endpoints, RpcOptions(sleep=sleep, retry_window_seconds=2)),
-        )
+        ask_by(shop, [shop.node.url, devnet.url], retry_window_seconds=2)
         with pytest.raises(WrongCluster, match="devnet"):
             shop.run("sweep")
         assert shop.transactions() == []

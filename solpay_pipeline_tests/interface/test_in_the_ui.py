@@ -56,7 +56,8 @@ def served(
 def sweepable(shop: Shop) -> Customer:
     """A payment that the peer has accepted."""
     customer = shop.new_payment()
-    shop.accept_as_peer(customer, shop.pay_sol(customer))
+    shop.pay_sol(customer)
+    assert shop.accept_payment(customer)
     shop.settle_chain()
     return customer
 

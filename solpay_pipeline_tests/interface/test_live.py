@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import yaml
 
 from solpay_pipeline.base.database import open_engine, reading
-from solpay_pipeline.demo.habits import UNNOTICED
+from solpay_pipeline.demo.live import UNNOTICED
 from solpay_pipeline.demo.play import play
 from solpay_pipeline.demo.shop import database_url
 from solpay_pipeline.demo.situations import SITUATIONS

@@ -1,10 +1,8 @@
 """New Fernet keys for the stored keypairs, while the shop runs, and killed half-way."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from cryptography.fernet import Fernet
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import create_peer_tables
@@ -72,21 +70,8 @@ class Books:
         with self.engine.begin() as connection:
             for _ in range(count):
                 keypair = Keypair()
-                payment_id = add_payment(
-                    connection,
-                    tables,
-                    vault,
-                    keypair,
-                    options={},
-                    created=now,
-                    expires=now + timedelta(hours=1),
-                )
-                wallet_id = connection.execute(
-                    sa.select(tables.payment.c.one_time_payment_wallet_id).where(
-                        tables.payment.c.id == payment_id
-                    )
-                ).scalar_one()
-                self.addresses[wallet_id] = keypair.pubkey()
+                ids = add_payment(connection, tables, vault, keypair, options={}, created=now, expires=now)
+                self.addresses[ids.wallet] = keypair.pubkey()
 
     def write(self, wallet_id: int, content: Any) -> None:
         wallet = peer_tables().wallet
@@ -94,20 +79,13 @@ class Books:
             connection.execute(sa.update(wallet).where(wallet.c.id == wallet_id).values(keypair_json=content))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Books]:
-    url = (
-        f"sqlite:///{tmp_path / 'shop.db'}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgres_url")
-    )
-    engine = open_engine(url)
+@pytest.fixture
+def books(database_url: str, engine: sa.Engine) -> Books:
     create_peer_tables(engine, peer_tables())
     migrate.upgrade(engine)
     with engine.begin() as connection:
-        add_token(connection, peer_tables(), mint=None, price=Decimal("0.1"), name="SOL", symbol="SOL")
-    yield Books(url, engine, Fernet.generate_key().decode(), Fernet.generate_key().decode(), {})
-    engine.dispose()
+        add_token(connection, peer_tables(), mint=None, price=Decimal("0.1"), symbol="SOL")
+    return Books(database_url, engine, Fernet.generate_key().decode(), Fernet.generate_key().decode(), {})
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ class Peer:
         return {
             **os.environ,
             "PYTHONPATH": path,
-            "DJANGO_SETTINGS_MODULE": "solpay_pipeline_tests.peer.settings",
+            "DJANGO_SETTINGS_MODULE": "solpay_pipeline.testing.peer_settings",
             "PEER_DATABASE": json.dumps(_django_database(self.database_url)),
             "PEER_RPC_URL": self.rpc_url,
             "PEER_RECEIVER": self.receiver,

@@ -11,14 +11,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.database import reading
+from solpay_pipeline.lifecycle.terms import WalletState
 from solpay_pipeline.localnet.chain.engine import ChainConfig
 from solpay_pipeline.localnet.tools.seed import TOKEN_2022
 from solpay_pipeline.operations.context.outcome import Outcome
-from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline_tests.peer.kit import EXPIRE, RECHECK, RECLAIM, SWEEP, Peer
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
@@ -55,7 +53,7 @@ class Change:
 
 
 @contextmanager
-def change_of_hands(folder: Path, database_url: str | None, payments: int) -> Iterator[Change]:
+def change_of_hands(folder: Path, database_url: str, payments: int) -> Iterator[Change]:
     """Tables, tokens and payments are all of the peer's making; ours are only the pipeline's own tables."""
     config = ChainConfig(slot_seconds=PEER_SLOT_SECONDS)
     with open_shop(folder, database_url=database_url, config=config, create_tables=False) as shop:
@@ -69,32 +67,9 @@ def change_of_hands(folder: Path, database_url: str | None, payments: int) -> It
         )
         peer.set_up(native_price="0.1", spl_prices={str(usdc): "5"})
         created = peer.create_payments(payments)
-        keys = _wallet_keys(shop)
-        customers = [Customer(one["id"], one["wallet_id"], keys[one["wallet_id"]]) for one in created]
+        customers = shop.customers_of(created)
         assert [str(one.address) for one in customers] == [one["address"] for one in created]
-        for mint in (usdc, pyusd):
-            shop.decimals[mint] = 6
         yield Change(peer, shop, usdc, pyusd, customers)
-
-
-def _wallet_keys(shop: Shop) -> dict[int, Keypair]:
-    """The customers' wallets, opened by our vault out of what the peer encrypted."""
-    with reading(shop.deployment.engine) as connection:
-        page = sealed_page(connection, shop.deployment.tables, after_wallet_id=0, limit=100)
-    return {
-        sealed.wallet_id: shop.deployment.vault.open(sealed, Pubkey.from_string(address))
-        for sealed, address in page
-        if address is not None
-    }
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest) -> str | None:
-    """None: SQLite."""
-    if request.param == "sqlite":
-        return None
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 def maintained_twice(shop: Shop) -> list[Outcome]:
@@ -102,7 +77,7 @@ def maintained_twice(shop: Shop) -> list[Outcome]:
 
 
 def test_a_database_made_and_filled_by_the_peer_goes_through_all_operations_and_django_reads_it_right(
-    tmp_path: Path, database_url: str | None
+    tmp_path: Path, database_url: str
 ) -> None:
     with change_of_hands(tmp_path, database_url, payments=7) as change:
         shop, peer, usdc = change.shop, change.peer, change.usdc
@@ -220,7 +195,7 @@ def test_a_sweep_of_the_peers_between_ours_is_told_as_a_foreign_movement(tmp_pat
         peer.command(SWEEP)
         assert change.ours(swept_by_peer) == ("confirmed", "sent_funds")
         # As after a crash of the peer's between its transaction and its record (S7, S14).
-        _set_state(change, swept_by_peer, "failed_to_send_funds")
+        change.shop.change_wallet(swept_by_peer, state="failed_to_send_funds")
         shop.pay_sol(ours)
         shop.settle_chain()
 
@@ -241,25 +216,8 @@ def test_a_sweep_of_the_peers_between_ours_is_told_as_a_foreign_movement(tmp_pat
 
 def _accept(change: Change, customer: Customer, mint: Pubkey | None, signature: str) -> None:
     """What the peer's verify endpoint writes before it sends the money on."""
-    tables = change.shop.deployment.tables
-    with change.shop.deployment.engine.begin() as connection:
-        token = connection.execute(
-            sa.select(tables.token.c.id).where(
-                tables.token.c.mint_address == (None if mint is None else str(mint))
-            )
-        ).scalar_one()
-        connection.execute(
-            sa.update(tables.payment)
-            .where(tables.payment.c.id == customer.payment_id)
-            .values(status="confirmed", signature=signature, paid_token_id=token)
-        )
-    _set_state(change, customer, "processing_funds")
-
-
-def _set_state(change: Change, customer: Customer, state: str) -> None:
-    wallet = change.shop.deployment.tables.wallet
-    with change.shop.deployment.engine.begin() as connection:
-        connection.execute(sa.update(wallet).where(wallet.c.id == customer.wallet_id).values(state=state))
+    change.shop.read_tokens()
+    assert change.shop.accept_payment(customer, mint, signature, WalletState.PROCESSING_FUNDS)
 
 
 def _keep_alive(connection: sa.Connection, shop: Shop, customer: Customer) -> None:

@@ -31,19 +31,15 @@ def gain(shop: Shop, mint: Pubkey | None = None) -> int:
     return shop.received(mint) - (SOL if mint is None else 0)
 
 
-def mints(shop: Shop) -> list[Pubkey]:
-    return [mint for mint in shop.tokens if mint is not None]
-
-
 def on_chain(shop: Shop, customer: Customer) -> dict[Pubkey | None, int]:
     """Base units at a wallet, zeroes left out."""
     held: dict[Pubkey | None, int] = {None: shop.seed.lamports(customer.address)}
-    held.update({mint: shop.tokens_of(customer.address, mint) for mint in mints(shop)})
+    held.update({mint: shop.tokens_of(customer.address, mint) for mint in shop.mints})
     return {mint: amount for mint, amount in held.items() if amount}
 
 
 def open_accounts(shop: Shop, customer: Customer) -> int:
-    return sum(shop.has_account(customer, mint) for mint in mints(shop))
+    return sum(shop.has_account(customer, mint) for mint in shop.mints)
 
 
 def snapshot(shop: Shop) -> dict[str, object]:
@@ -102,7 +98,7 @@ def assert_books_balance(shop: Shop, *, opened_by_others: Iterable[Pubkey] = (),
         shop.seed.lamports(shop.ata(shop.deployment.receiver, mint))
         # Of wrapped SOL the lamports are the tokens; the rest is the rent.
         - (shop.received(mint) if mint == NATIVE_MINT else 0)
-        for mint in set(mints(shop)) - set(opened_by_others)
+        for mint in set(shop.mints) - set(opened_by_others)
     )
     assert shop.seed.lamports(shop.deployment.fee_payer.pubkey) == FEE_PAYER_LAMPORTS - fees - opened + rent
 

@@ -123,7 +123,7 @@ def test_s03_an_expired_wallet_that_holds_a_payment_made_in_time_is_accepted_and
 
     assert_swept(shop, customer)
     row = shop.payment_row(customer)
-    assert (row.signature, row.paid_token_id) == (signature, shop.tokens[street.usdc])
+    assert (row.signature, row.paid_token_id) == (signature, shop.tokens[street.usdc].row_id)
     assert gain(shop, street.usdc) == PRICE
     assert shop.kinds(customer) == ["payment.accepted", "wallet.swept"]
     assert_books_balance(shop)

@@ -105,7 +105,7 @@ def test_s09_a_payment_made_in_time_is_accepted_however_late_anyone_looks(street
         assert shop.payment_row(customer).signature == signature
         assert shop.kinds(customer) == ["payment.accepted", "wallet.swept"]
         assert shop.codes(customer) == set()
-    assert shop.payment_row(in_sol).paid_token_id == shop.tokens[None]
+    assert shop.payment_row(in_sol).paid_token_id == shop.tokens[None].row_id
     assert_closed(shop, never)
     assert (gain(shop), gain(shop, street.usdc)) == (SOL_PRICE, PRICE)
     assert_books_balance(shop)
@@ -308,7 +308,7 @@ def test_s11c_paid_twice_in_two_tokens_is_accepted_once_and_both_go_home(street:
     assert (outcome.accepted, outcome.swept) == (1, 1)
     assert_swept(shop, customer)
     row = shop.payment_row(customer)
-    assert (row.signature, row.paid_token_id) == (first, shop.tokens[None])
+    assert (row.signature, row.paid_token_id) == (first, shop.tokens[None].row_id)
     assert (gain(shop), gain(shop, street.usdc)) == (SOL_PRICE, PRICE)
     assert told(shop, customer, "overpaid") == {street.usdc: PRICE}
     assert shop.events(customer)[0].body["surplus"] == {str(street.usdc): str(PRICE)}

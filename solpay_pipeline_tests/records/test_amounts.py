@@ -43,7 +43,7 @@ def written_price(shop: Shop, price: Decimal) -> int:
             options={shop.sol: price},
             created=NOW,
             expires=NOW,
-        )
+        ).payment
 
 
 def price_read(shop: Shop, payment_id: int) -> Decimal:

@@ -31,13 +31,6 @@ NAMES = [
 ]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'shop.db'}"
-    return str(request.getfixturevalue("postgres_url"))
-
-
 def test_the_indexes_are_made_once_and_only_when_asked_for(tmp_path: Path, database_url: str) -> None:
     with open_shop(tmp_path, database_url=database_url) as shop:
         engine, tables = shop.deployment.engine, shop.deployment.tables

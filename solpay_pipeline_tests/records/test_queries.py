@@ -325,7 +325,7 @@ def test_the_mints_of_the_shop_are_those_of_its_tokens_that_can_be_read(shop: Sh
     others = [str(Keypair().pubkey()) for _ in range(2)]
     with shop.engine.begin() as connection:
         for name, mint in zip("abc", [others[0], "nonsense", others[1]], strict=True):
-            add_token(connection, shop.tables, mint=mint, price=Decimal(1), name=name, symbol=name)
+            add_token(connection, shop.tables, mint=mint, price=Decimal(1), symbol=name)
     with reading(shop.engine) as connection:
         assert [str(mint) for mint in token_mints(connection, shop.tables, limit=10)] == [MINT, *others]
         assert [str(mint) for mint in token_mints(connection, shop.tables, limit=2)] == [MINT, others[0]]

@@ -49,13 +49,7 @@ def a_day(shop: Shop) -> tuple[Shop, Pubkey, list[Customer]]:
     shop.pay_sol(by_sol)
     shop.pay_sol(short, "0.04")
     signature = shop.pay_token(by_peer, mint)
-    table = shop.deployment.tables.payment
-    with shop.deployment.engine.begin() as connection:
-        connection.execute(
-            sa.update(table)
-            .where(table.c.id == by_peer.payment_id)
-            .values(paid_token_id=shop.tokens[mint], signature=signature)
-        )
+    shop.change_payment(by_peer, paid_token_id=shop.tokens[mint].row_id, signature=signature)
     shop.settle_chain()
     shop.run("recheck")
     shop.wait(hours=1)

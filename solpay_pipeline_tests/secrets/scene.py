@@ -128,8 +128,4 @@ def shop_with_secrets(folder: Path, database_url: str | None = None) -> Iterator
 
 def store(shop: Shop, customer: Customer, content: str) -> None:
     """What stands in the wallet's `keypair_json`."""
-    table = shop.deployment.tables.wallet
-    with shop.deployment.engine.begin() as connection:
-        connection.execute(
-            sa.update(table).where(table.c.id == customer.wallet_id).values(keypair_json=content)
-        )
+    shop.change_wallet(customer, keypair_json=content)

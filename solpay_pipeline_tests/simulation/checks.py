@@ -270,7 +270,9 @@ class Checks:
         """Amounts by coin, for people."""
         coins = self.world.coins
         return ", ".join(
-            f"{units} {coins[mint].name if mint in coins else mint}" for mint, units in money.items() if units
+            f"{units} {coins[mint].symbol if mint in coins else mint}"
+            for mint, units in money.items()
+            if units
         )
 
     def _rows(self) -> tuple[dict[int, str], dict[int, str], dict[str, str]]:

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from solpay_pipeline.localnet.chain.errors import Rejected, RpcError
-from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT, TOKEN_PROGRAM
 from solpay_pipeline_tests.simulation.runs import Runs
 from solpay_pipeline_tests.simulation.sky import set_sky
 from solpay_pipeline_tests.simulation.steps import (
@@ -95,7 +95,7 @@ class Doing:
 
     def _open(self, step: Open) -> str:
         till = self.world.new_payment(step.coins, step.lasts)
-        names = " or ".join(self.world.coins[mint].name for mint in till.prices)
+        names = " or ".join(self.world.coins[mint].symbol for mint in till.prices)
         return f"Payment {till.number} is opened for {step.lasts} s, in {names}."
 
     def _wait(self, step: Wait) -> str:
@@ -106,7 +106,7 @@ class Doing:
     def _verify(self, step: Verify) -> str:
         till, mint = self._till(step.till), self._priced(step.till, step.coin)
         found = self.web.verify(till, mint, step.ending)
-        name = self.world.coins[mint].name
+        name = self.world.coins[mint].symbol
         return f"The page of payment {till.number} asks the web application about {name}: {found}."
 
     def _rent(self, step: Rent) -> str:
@@ -153,7 +153,7 @@ class Doing:
                 amount = max(price - here, 1)
         if mint is None:
             amount = max(amount, 1_000_000)
-        words = f"Customer {till.number} pays {amount} of {price} in {coin.name} ({step.way})"
+        words = f"Customer {till.number} pays {amount} of {price} in {coin.symbol} ({step.way})"
         try:
             self._transfer(till, mint, amount, step.way)
         except RuntimeError as refused:
@@ -190,7 +190,7 @@ class Doing:
             house.mint_to(account, NATIVE_MINT, lamports - rent)
         owner = AccountMeta(house.customer.pubkey(), True, False)
         keys = [AccountMeta(account, False, True), AccountMeta(till.address, False, True), owner]
-        house.send([Instruction(self.world.coins_program(NATIVE_MINT), b"\x09", keys)])
+        house.send([Instruction(TOKEN_PROGRAM, b"\x09", keys)])
 
     def _pay_in_a_batch(self, till: Till, mint: Pubkey, amount: int) -> None:
         """A transfer together with others of the customer's in one transaction: to himself and to the wallet."""
@@ -198,7 +198,7 @@ class Doing:
         source = house.create_ata(house.customer.pubkey(), mint)
         house.mint_to(source, mint, 2 * amount)
         destination = house.create_ata(till.address, mint)
-        program, decimals = world.coins_program(mint), world.coins[mint].decimals
+        program, decimals = world.coins[mint].program, world.coins[mint].decimals
         owner = AccountMeta(house.customer.pubkey(), True, False)
 
         def moved(to: Pubkey, units: int) -> Instruction:
@@ -259,7 +259,7 @@ class Doing:
         except RuntimeError:
             return f"The issuer {verb} no account of wallet {till.number}."
         self.world.tally["accounts frozen"] += not step.thaw
-        return f"The issuer {verb} wallet {till.number}'s {self.world.coins[mint].name}."
+        return f"The issuer {verb} wallet {till.number}'s {self.world.coins[mint].symbol}."
 
     def _tax(self, step: Tax) -> str:
         taxed = [mint for mint in self.world.taxes if mint is not None]
@@ -268,7 +268,9 @@ class Doing:
         mint = taxed[step.coin % len(taxed)]
         self.world.mint_house.set_transfer_fee(mint, step.basis_points)
         self.world.taxes[mint] = max(self.world.taxes[mint], step.basis_points)
-        return f"The transfer fee of {self.world.coins[mint].name} will be {step.basis_points} basis points."
+        return (
+            f"The transfer fee of {self.world.coins[mint].symbol} will be {step.basis_points} basis points."
+        )
 
     def _purse(self, step: Purse) -> str:
         world = self.world

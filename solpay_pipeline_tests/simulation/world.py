@@ -1,20 +1,18 @@
 """A shop, its chain and its nodes, made from a seed: everything that a history changes."""
 
 import asyncio
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 
 from cryptography.fernet import Fernet, MultiFernet
 from pydantic import SecretStr
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.client import RpcOptions
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
@@ -24,7 +22,9 @@ from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.settings.secret import SecretKeypair
-from solpay_pipeline.testing.writing import add_payment, add_token
+from solpay_pipeline.testing.keys import Keys
+from solpay_pipeline.testing.shop import FEE_PAYER_LAMPORTS, Shop, asking
+from solpay_pipeline.testing.tokens import Token
 from solpay_pipeline_tests.simulation.clock import VirtualLoop
 from solpay_pipeline_tests.simulation.database import Database
 from solpay_pipeline_tests.simulation.process import task_factory
@@ -35,7 +35,6 @@ SOL = 10**9
 GENESIS_TIME = 1_795_000_000
 """The first block's time: in November 2026. The same in every history, so that a seed is all there is to say."""
 
-FEE_PAYER_LAMPORTS = 10 * SOL
 HOSTS = ("one", "two")
 
 
@@ -100,11 +99,20 @@ class World:
         self.fee_payer = self.new_keypair()
         self.receiver = self.new_keypair().pubkey()
         self.wallet_keys = [self.new_fernet_key()]
-        self.coins: dict[Pubkey | None, Coin] = {}
         self.taxes: dict[Pubkey | None, int] = {}
-        self.token_ids: dict[Pubkey | None, int] = {}
-        self.deployment = self._merchant()
+        node, file = self.nodes[HOSTS[0]], "the simulation's own"
+        self.shop = Shop(node, self.mint_house, self._merchant(), self.fee_payer, self.wallet_keys[0], file)
         self._open()
+
+    @property
+    def deployment(self) -> Deployment:
+        """Whom the operations work for."""
+        return self.shop.deployment
+
+    @property
+    def coins(self) -> dict[Pubkey | None, Token]:
+        """What the shop takes."""
+        return self.shop.tokens
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -129,60 +137,37 @@ class World:
 
     def new_payment(self, coins: int, lasts: int) -> Till:
         """A payment as the shop makes it: a fresh key, prices, and an account for every token; `coins` is a mask."""
-        keypair = self.new_keypair()
         mints = [mint for place, mint in enumerate(self.coins) if coins >> place & 1] or list(self.coins)
-        created = self.chain_time()
-        options = {self.token_ids[mint]: Decimal(self.coins[mint].price) for mint in mints}
-        with self.deployment.engine.begin() as connection:
-            payment_id = add_payment(
-                connection,
-                self.deployment.tables,
-                self.deployment.vault,
-                keypair,
-                options=options,
-                created=datetime.fromtimestamp(created, UTC),
-                expires=datetime.fromtimestamp(created + lasts, UTC),
-            )
-        row = self.database.rows(
-            f"SELECT one_time_payment_wallet_id AS id FROM {self.deployment.tables.payment.name} WHERE id = ?",
-            payment_id,
-        )[0]
+        made = self.shop.new_payment(
+            {mint: self.coins[mint].price for mint in mints},
+            lasts=timedelta(seconds=lasts),
+            keypair=self.new_keypair(),
+        )
         till = Till(
             len(self.tills) + 1,
-            payment_id,
-            row["id"],
-            keypair,
-            {mint: self.units(mint) for mint in mints},
-            {mint: self.token_ids[mint] for mint in mints},
-            created + lasts,
+            made.payment_id,
+            made.wallet_id,
+            made.keypair,
+            made.prices,
+            {mint: self.coins[mint].row_id for mint in mints},
+            self.chain_time() + lasts,
         )
         self.tills.append(till)
-        for mint in mints:
-            if mint is not None:
-                self.mint_house.create_ata(keypair.pubkey(), mint)
         self.tally["payments"] += 1
         return till
 
     def units(self, mint: Pubkey | None) -> int:
         """A coin's price in base units."""
-        coin = self.coins[mint]
-        return int(Decimal(coin.price).scaleb(coin.decimals))
-
-    def coins_program(self, mint: Pubkey) -> Pubkey:
-        """The token program of a mint."""
-        found = self.chain.accounts.newest(mint)
-        if found is None:
-            raise ValueError(f"there is no mint {mint}")
-        return found.owner
+        return self.coins[mint].units(self.coins[mint].price)
 
     def new_keypair(self) -> Keypair:
         """The next key of this history."""
         self._keys += 1
-        return Keypair.from_seed(hashlib.sha256(f"{self.seed} {self._keys}".encode()).digest())
+        return Keys(str(self.seed)).keypair(str(self._keys))
 
     def new_fernet_key(self) -> str:
         """A wallet key."""
-        return Fernet.generate_key().decode()
+        return Keys().fernet("wallet key")
 
     def opened(self, sealed: str) -> Keypair:
         """What is under one of the keys that the merchant still has."""
@@ -192,7 +177,7 @@ class World:
     def set_keys(self, keys: list[str]) -> None:
         """What SOLPAY_WALLET_KEYS says from now on, to whoever starts."""
         self.wallet_keys = keys
-        self.deployment = self._merchant()
+        self.shop.deployment = self._merchant()
 
     def _habits(self) -> Habits:
         dice = self.dice
@@ -206,16 +191,8 @@ class World:
         )
 
     def _merchant(self) -> Deployment:
-        endpoints = [Endpoint(SecretStr(f"http://{host}/")) for host in HOSTS[: self.habits.endpoints]]
-
-        def open_rpc(sleep: float) -> Rpc:
-            return Rpc(
-                endpoints,
-                RpcOptions(sleep=sleep, retry_window_seconds=20.0),
-                clock=self.loop.time,
-                sleep=asyncio.sleep,
-            )
-
+        urls = [f"http://{host}/" for host in HOSTS[: self.habits.endpoints]]
+        patience = RpcOptions(retry_window_seconds=20.0)
         return Deployment(
             engine=self.database.engine,
             tables=self.database.tables,
@@ -223,7 +200,7 @@ class World:
             fee_payer=SecretKeypair(self.fee_payer),
             receiver=self.receiver,
             cluster="localnet",
-            open_rpc=open_rpc,
+            open_rpc=asking(urls, patience, clock=self.loop.time, sleep=asyncio.sleep),
             commitment=self.habits.commitment,
             acceptance=self.habits.acceptance,
             transaction_version=self.habits.version,
@@ -238,7 +215,7 @@ class World:
         if self.habits.receiver_exists:
             house.airdrop(self.receiver, SOL)
         chosen = self.dice.sample(COINS, k=self.dice.choice([1, 2, 2, 3]))
-        self.coins[None] = Coin("SOL", "0.1", 9)
+        self.shop.accept_token(None, "0.1", "SOL")
         for coin in chosen:
             mint = coin.made or house.create_mint(
                 decimals=coin.decimals,
@@ -246,18 +223,8 @@ class World:
                 transfer_fee_basis_points=coin.fee_basis_points,
                 extensions=coin.extensions,
             )
-            self.coins[mint] = coin
+            self.shop.accept_token(mint, coin.price, coin.name)
             if coin.fee_basis_points is not None:
                 # The highest there has been; what a customer has to add, and what may go missing on the way home.
                 self.taxes[mint] = coin.fee_basis_points
-        with self.deployment.engine.begin() as connection:
-            for asked, coin in self.coins.items():
-                self.token_ids[asked] = add_token(
-                    connection,
-                    self.deployment.tables,
-                    mint=None if asked is None else str(asked),
-                    price=Decimal(coin.price),
-                    name=coin.name,
-                    symbol=coin.name,
-                )
         self.finalize()

@@ -7,12 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from solders.keypair import Keypair
-from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.database import reading
 from solpay_pipeline.localnet.chain.engine import ChainConfig
-from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline_tests.command_line.warm import Warm, warm_solpay
 from solpay_pipeline_tests.crashes.ground import (
     assert_ledger_complete,
@@ -129,8 +125,7 @@ def test_the_peers_commands_its_verify_endpoint_and_ours_at_once_lose_nothing(
             timeout=SECONDS,
         )
         peer.set_up(native_price="0.1", spl_prices={str(mint): "5"})
-        customers = _customers(shop, peer.create_payments(12))
-        shop.decimals[mint], shop.tokens = 6, {None: 1, mint: 2}
+        customers = shop.customers_of(peer.create_payments(12))
         in_sol, in_tokens, overdue, unpaid, live = (
             customers[:3],
             customers[3:6],
@@ -179,14 +174,3 @@ def test_the_peers_commands_its_verify_endpoint_and_ours_at_once_lose_nothing(
         assert shop.received() == SOL + 3 * SOL // 10
         books.assert_balanced()
         assert_nothing_was_moved_twice(shop)
-
-
-def _customers(shop: Shop, created: list[dict[str, object]]) -> list[Customer]:
-    with reading(shop.deployment.engine) as connection:
-        page = sealed_page(connection, shop.deployment.tables, after_wallet_id=0, limit=100)
-    keys: dict[int, Keypair] = {
-        sealed.wallet_id: shop.deployment.vault.open(sealed, Pubkey.from_string(address))
-        for sealed, address in page
-        if address is not None
-    }
-    return [Customer(one["id"], one["wallet_id"], keys[one["wallet_id"]]) for one in created]  # type: ignore[arg-type, index]

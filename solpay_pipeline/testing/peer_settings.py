@@ -1,11 +1,11 @@
-"""The Django settings of the peer's process, out of environment variables that `peer.kit` sets."""
+"""Django settings for a process of the peer's own, out of environment variables: a shop can be worked on by both."""
 
 import json
 import os
 
 _DATABASE = json.loads(os.environ["PEER_DATABASE"])
 
-SECRET_KEY = "a key for tests alone"
+SECRET_KEY = os.urandom(32).hex()
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
