@@ -4,7 +4,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.chain import Pace, started
@@ -54,9 +54,8 @@ def measure(
     if side == PEER or not with_whole:
         return alone.measured
     whole = _once(side, scenario, size, latency_ms, pace, whole=True)
-    merged = alone.as_json() | {"whole_seconds": whole.wall, "whole_cpu": whole.cpu}
-    merged["wrong"] = alone.measured.wrong or whole.measured.wrong
-    return Measured(**merged)
+    wrong = alone.measured.wrong or whole.measured.wrong
+    return replace(alone.measured, whole_seconds=whole.wall, whole_cpu=whole.cpu, wrong=wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,6 @@ class _Run:
     measured: Measured
     wall: float
     cpu: float
-
-    def as_json(self) -> dict[str, object]:
-        return {name: getattr(self.measured, name) for name in Measured.__slots__}
 
 
 def _once(side: str, scenario: Scenario, size: int, latency_ms: int, pace: Pace, *, whole: bool) -> _Run:

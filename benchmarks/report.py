@@ -3,10 +3,11 @@
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.growth import Growth
 from benchmarks.limits import Idle, Limited
@@ -15,6 +16,12 @@ from benchmarks.plot import draw
 
 PEER_SIZE = 50
 README_SIZE, README_LATENCY = 1_000, 20
+Row = TypeVar("Row")
+Columns = Mapping[str, Callable[[Row], str]]
+"""What stands in each column of a table, by its head."""
+Pair = tuple[Measured, Measured]
+"""The peer's and ours."""
+
 BEGIN, END = "<!-- figures: begin, written by `make bench` -->", "<!-- figures: end -->"
 
 
@@ -70,36 +77,25 @@ def _put(page: Path, tables: str) -> None:
 
 def _short(results: Results) -> str:
     """For the README: a thousand of ours beside fifty of the peer's."""
-    rows = []
+    pairs = [
+        (peer, ours)
+        for peer, ours in _pairs(results)
+        if (ours.size, ours.latency_ms) == (README_SIZE, README_LATENCY)
+    ]
+    columns: Columns[Pair] = {
+        "times the peer": lambda pair: pair[1].scenario,
+        **{name: RATIOS[name] for name in RATIOS if name not in ("less CPU", "fee / floor")},
+        "the peer's end state": lambda pair: "wrong" if pair[0].wrong else "right",
+    }
+    return _table(columns, pairs) if pairs else ""
+
+
+def _pairs(results: Results) -> Iterator[Pair]:
+    """What the peer was measured at, and each of ours beside it whose end was right."""
     for ours in results.measured:
         peer = results.one(PEER, ours.scenario, PEER_SIZE, ours.latency_ms)
-        described = (ours.side, ours.size, ours.latency_ms, ours.pace)
-        if (
-            described == (OURS, README_SIZE, README_LATENCY, "at once")
-            and not ours.wrong
-            and peer is not None
-        ):
-            rows.append(
-                [
-                    ours.scenario,
-                    _ratio(peer, ours, lambda one: one.alone_seconds),
-                    _ratio(peer, ours, lambda one: one.whole_seconds),
-                    _ratio(peer, ours, lambda one: one.calls),
-                    _ratio(peer, ours, lambda one: one.fee),
-                    f"{ours.calls / ours.floor_calls:.2f}",
-                    "right" if not peer.wrong else "wrong",
-                ]
-            )
-    head = (
-        "times the peer",
-        "faster, operation",
-        "faster, command",
-        "fewer calls",
-        "less fee",
-        "calls / floor",
-        "the peer's end state",
-    )
-    return _table(head, rows) if rows else ""
+        if ours.side == OURS and not ours.wrong and peer is not None and ours.pace == "at once":
+            yield peer, ours
 
 
 def machine() -> dict[str, str | int]:
@@ -127,95 +123,44 @@ def markdown(results: Results) -> str:
         f"Made {made['made']} in {minutes} min {seconds} s on {made['cores']} cores of {made['cpu']}, "
         f"{made['memory_gib']} GiB, {made['system']}; load average {made['load']}."
     )
-    parts = [
-        made_on,
-        _beside(results),
-        _of_each(results),
-        _linear(results),
-        _rest(results),
-    ]
+    parts = [made_on, _beside(results), _of_each(results), _linear(results), _rest(results)]
     return "\n\n".join(part for part in parts if part)
 
 
 def _beside(results: Results) -> str:
     """Ratios: ours at each size against the peer at 50, a wallet."""
-    rows = []
-    for ours in results.measured:
-        peer = results.one(PEER, ours.scenario, PEER_SIZE, ours.latency_ms)
-        if ours.side != OURS or ours.wrong or peer is None or ours.pace != "at once":
-            continue
-        rows.append(
-            [
-                ours.scenario,
-                f"{ours.size:,}",
-                f"{ours.latency_ms}",
-                _ratio(peer, ours, lambda one: one.alone_seconds),
-                _ratio(peer, ours, lambda one: one.whole_seconds),
-                _ratio(peer, ours, lambda one: one.alone_cpu),
-                _ratio(peer, ours, lambda one: one.calls),
-                _ratio(peer, ours, lambda one: one.fee),
-                f"{ours.calls / ours.floor_calls:.2f}",
-                f"{ours.fee / ours.floor_fee:.2f}" if ours.floor_fee else "",
-                "right" if not peer.wrong else f"wrong: {peer.wrong}",
-            ]
-        )
-    head = (
-        "scenario",
-        "wallets",
-        "latency, ms",
-        "faster, operation",
-        "faster, command",
-        "less CPU",
-        "fewer calls",
-        "less fee",
-        "calls / floor",
-        "fee / floor",
-        "the peer's end state",
-    )
-    return "### Beside the peer\n\nHow many times the peer, for each wallet; the peer at 50.\n\n" + _table(
-        head, rows
-    )
+    columns: Columns[Pair] = {
+        "scenario": lambda pair: pair[1].scenario,
+        "wallets": lambda pair: f"{pair[1].size:,}",
+        "latency, ms": lambda pair: f"{pair[1].latency_ms}",
+        **RATIOS,
+        "the peer's end state": lambda pair: f"wrong: {pair[0].wrong}" if pair[0].wrong else "right",
+    }
+    told = "### Beside the peer\n\nHow many times the peer, for each wallet; the peer at 50.\n\n"
+    return told + _table(columns, _pairs(results))
 
 
 def _of_each(results: Results) -> str:
-    rows = [
-        [
-            one.side,
-            one.scenario,
-            f"{one.size:,}",
-            f"{one.latency_ms}" + ("" if one.pace == "at once" else f", confirmed after {one.pace}"),
-            _each(one.alone_seconds, one),
-            _each(one.whole_seconds, one),
-            _each(one.alone_cpu, one),
-            f"{one.calls / one.size:.3f}",
-            f"{one.requests / one.size:.3f}",
-            f"{one.connections}",
-            f"{one.transactions / one.size:.2f}",
-            f"{one.signatures / one.size:.2f}",
-            f"{one.fee / one.size:,.0f}",
-            f"{one.memory or 0:.0f}",
-            one.wrong or "right",
-        ]
-        for one in results.measured
-    ]
-    head = (
-        "side",
-        "scenario",
-        "wallets",
-        "latency, ms",
-        "operation, ms",
-        "command, ms",
-        "CPU, ms",
-        "RPC calls",
-        "HTTP requests",
-        "connections in all",
-        "transactions",
-        "signatures",
-        "base fee, lamports",
-        "memory, MiB",
-        "end state",
-    )
-    return "### A wallet\n\n" + _table(head, rows)
+    columns: Columns[Measured] = {
+        "side": lambda one: one.side,
+        "scenario": lambda one: one.scenario,
+        "wallets": lambda one: f"{one.size:,}",
+        "latency, ms": lambda one: (
+            f"{one.latency_ms}{'' if one.pace == 'at once' else f', confirmed after {one.pace}'}"
+        ),
+        "operation, ms": lambda one: _each(one.alone_seconds, one),
+        "command, ms": lambda one: _each(one.whole_seconds, one),
+        "CPU, ms": lambda one: _each(one.alone_cpu, one),
+        "RPC calls": lambda one: f"{one.calls / one.size:.3f}",
+        "HTTP requests": lambda one: f"{one.requests / one.size:.3f}",
+        "connections in all": lambda one: f"{one.connections}",
+        "transactions": lambda one: f"{one.transactions / one.size:.2f}",
+        "signatures": lambda one: f"{one.signatures / one.size:.2f}",
+        "base fee, lamports": lambda one: f"{one.fee / one.size:,.0f}",
+        "memory, MiB": lambda one: f"{one.memory or 0:.0f}",
+        "end state": lambda one: one.wrong or "right",
+    }
+    return "### A wallet\n\n" + _table(columns, results.measured)
 
 
 def _linear(results: Results) -> str:
@@ -226,8 +171,12 @@ def _linear(results: Results) -> str:
     ]
     if len(shown) < 2:
         return ""
-    rows = [[f"{one.size}", f"{one.alone_seconds:.1f}", _each(one.alone_seconds, one)] for one in shown]
-    return "### The peer's cost is linear\n\n" + _table(("wallets", "seconds", "ms a wallet"), rows)
+    columns: Columns[Measured] = {
+        "wallets": lambda one: f"{one.size}",
+        "seconds": lambda one: f"{one.alone_seconds:.1f}",
+        "ms a wallet": lambda one: _each(one.alone_seconds, one),
+    }
+    return "### The peer's cost is linear\n\n" + _table(columns, shown)
 
 
 def _rest(results: Results) -> str:
@@ -253,21 +202,38 @@ def _rest(results: Results) -> str:
     return "### The rest\n\n" + "\n".join(lines) if lines else ""
 
 
-def _ratio(peer: Measured, ours: Measured, of: Callable[[Measured], float | None]) -> str:
-    theirs, mine = of(peer), of(ours)
-    if not theirs or not mine:
-        return ""
-    ratio = (theirs / peer.size) / (mine / ours.size)
-    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2f}"
+def _ratio(of: Callable[[Measured], float | None]) -> Callable[[Pair], str]:
+    """How many times ours the peer's figure is, for each wallet."""
+
+    def ratio(pair: Pair) -> str:
+        peer, ours = pair
+        theirs, mine = of(peer), of(ours)
+        if not theirs or not mine:
+            return ""
+        times = (theirs / peer.size) / (mine / ours.size)
+        return f"{times:,.0f}" if times >= 10 else f"{times:.2f}"
+
+    return ratio
+
+
+RATIOS: Columns[Pair] = {
+    "faster, operation": _ratio(lambda one: one.alone_seconds),
+    "faster, command": _ratio(lambda one: one.whole_seconds),
+    "less CPU": _ratio(lambda one: one.alone_cpu),
+    "fewer calls": _ratio(lambda one: one.calls),
+    "less fee": _ratio(lambda one: one.fee),
+    "calls / floor": lambda pair: f"{pair[1].calls / pair[1].floor_calls:.2f}",
+    "fee / floor": lambda pair: f"{pair[1].fee / pair[1].floor_fee:.2f}" if pair[1].floor_fee else "",
+}
 
 
 def _each(seconds: float | None, one: Measured) -> str:
     return "" if seconds is None else f"{seconds / one.size * 1000:,.2f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+def _table(columns: Columns[Row], rows: Iterable[Row]) -> str:
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(of(row) for of in columns.values())} |" for row in rows)])
 
 
 def _lines(path: str) -> list[str]:

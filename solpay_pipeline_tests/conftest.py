@@ -5,11 +5,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
+
+if TYPE_CHECKING:
+    from solpay_pipeline_tests.command_line.warm import Warm
 
 pytest_plugins = ["solpay_pipeline_tests.postgres"]
 
@@ -47,3 +51,12 @@ def one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Itera
         del os.environ["SSL_CERT_FILE"]
     else:
         os.environ["SSL_CERT_FILE"] = before
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator["Warm"]:
+    """`solpay` without its start. Imported where it is asked for: most tests need no Dagster."""
+    from solpay_pipeline_tests.command_line.warm import warm_solpay
+
+    with warm_solpay() as ready:
+        yield ready

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 
 from rich.console import Console
 from rich.table import Table
@@ -25,27 +26,20 @@ def show(story: Story, console: Console) -> None:
 
 
 def _situations(story: Story) -> Table:
-    table = _table("Situations", "situation", "what happened")
-    table.add_column("payments", justify="right")
     wrong = Counter(one.situation for one in story.differences)
-    table.add_column("as expected", justify="right")
-    for one in story.situations:
-        table.add_row(one.name, one.sentence, str(one.count), str(one.count - wrong[one.name]))
-    return table
+    return _table(
+        "Situations",
+        ("situation", "what happened", "payments", "as expected"),
+        [(one.name, one.sentence, one.count, one.count - wrong[one.name]) for one in story.situations],
+    )
 
 
 def _counts(title: str, rows: Iterable[tuple[str, int, int]]) -> Table:
-    table = _table(title, title.lower())
-    table.add_column("before", justify="right")
-    table.add_column("after", justify="right")
-    for name, before, after in rows:
-        if before or after:
-            table.add_row(str(name), str(before), str(after))
-    return table
+    shown = [row for row in rows if row[1] or row[2]]
+    return _table(title, (title.lower(), "before", "after"), shown)
 
 
 def _runs(story: Story) -> Table:
-    table = _table("What the runs did", "operation")
     names = (
         "looked_at",
         "accepted",
@@ -55,26 +49,23 @@ def _runs(story: Story) -> Table:
         "closed",
         "set_aside_count",
         "transactions",
+        "rent_lamports",
+        "fee_lamports",
     )
-    for name in names:
-        table.add_column(name.removesuffix("_count").replace("_", " "), justify="right")
-    table.add_column("rent back, lamports", justify="right")
-    table.add_column("fees, lamports", justify="right")
-    table.add_column("RPC calls", justify="right")
+    columns = [name.removesuffix("_count").replace("_", " ") for name in names[:8]]
+    rows = []
     for outcome in story.outcomes:
         calls = outcome["rpc_calls"]
-        table.add_row(
-            str(outcome["operation"]),
-            *(str(outcome[name]) for name in names),
-            _grouped(int(str(outcome["rent_lamports"]))),
-            _grouped(int(str(outcome["fee_lamports"]))),
-            str(sum(calls.values()) if isinstance(calls, dict) else 0),
-        )
-    return table
+        called = sum(calls.values()) if isinstance(calls, dict) else 0
+        numbers = [int(str(outcome[name])) for name in names]
+        rows.append((str(outcome["operation"]), *numbers, called))
+    more = ("rent back, lamports", "fees, lamports", "RPC calls")
+    return _table("What the runs did", ("operation", *columns, *more), rows)
 
 
 def _assets(story: Story) -> Table:
     columns = (
+        "token",
         "came in",
         "receiver",
         "withheld by mint",
@@ -83,71 +74,49 @@ def _assets(story: Story) -> Table:
         "elsewhere",
         "difference",
     )
-    table = _table("Money, in base units, as the chain tells it", "token")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for book in story.books.assets:
-        amounts = (
-            book.came_in,
-            book.receiver,
-            book.withheld,
-            book.held,
-            book.in_wallets,
-            book.elsewhere,
-            book.difference,
-        )
-        table.add_row(book.symbol, *map(_grouped, amounts))
-    return table
+    rows = [(*astuple(book), book.difference) for book in story.books.assets]
+    return _table("Money, in base units, as the chain tells it", columns, rows)
 
 
 def _lamports(story: Story) -> Table:
     book = story.books.lamports
-    rows = (
-        ("came in: SOL, wrapped SOL, rent of accounts that others opened", book.came_in),
-        ("+ fee payer at the start", book.fee_payer_at_start),
-        ("+ receiver at the start", book.receiver_at_start),
-        ("= receiver", book.receiver),
-        ("+ fee payer", book.fee_payer),
-        ("+ network fees", book.fees),
-        ("+ rent still locked", book.rent_locked),
-        ("+ in wallets, held or not", book.in_wallets),
-        ("+ elsewhere", book.elsewhere),
-        ("difference", book.difference),
+    words = (
+        "came in: SOL, wrapped SOL, rent of accounts that others opened",
+        "+ fee payer at the start",
+        "+ receiver at the start",
+        "= receiver",
+        "+ fee payer",
+        "+ network fees",
+        "+ rent still locked",
+        "+ in wallets, held or not",
+        "+ elsewhere",
+        "difference",
     )
-    return _amount_rows("Lamports, all of them", rows)
+    rows = list(zip(words, (*astuple(book), book.difference), strict=True))
+    return _table("Lamports, all of them", ("", "lamports"), rows)
 
 
 def _ledger(story: Story) -> Table:
-    table = _table("The ledger beside the chain", "sum")
-    table.add_column("chain", justify="right")
-    table.add_column("ledger", justify="right")
-    for one in story.books.ledger:
-        table.add_row(one.what, _grouped(one.chain), _grouped(one.ledger))
-    return table
+    rows = [astuple(one) for one in story.books.ledger]
+    return _table("The ledger beside the chain", ("sum", "chain", "ledger"), rows)
 
 
 def _findings(story: Story) -> Table:
-    table = _table("Set aside, held and told", "kind", "reason", "situation")
-    table.add_column("findings", justify="right")
-    table.add_column("for example", overflow="fold")
     kinds: dict[tuple[str, str, str], list[str]] = {}
     for one in story.after.findings:
         finding = one.finding
         key = (_kind(finding.code), finding.code.value, story.situation_of(finding.wallet_id))
         kinds.setdefault(key, []).append(finding.explanation)
-    for key, explanations in sorted(kinds.items()):
-        table.add_row(*key, str(len(explanations)), explanations[0])
-    return table
+    columns = ("kind", "reason", "situation", "findings", "for example")
+    rows = [(*key, len(explanations), explanations[0]) for key, explanations in sorted(kinds.items())]
+    return _table("Set aside, held and told", columns, rows)
 
 
 def _kind(code: FindingCode) -> str:
     if code in HELD:
         return "held"
-    return (
-        "told"
-        if code in {FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK}
-        else "set aside"
-    )
+    only_told = {FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK}
+    return "told" if code in only_told else "set aside"
 
 
 def _sums(story: Story, console: Console) -> None:
@@ -188,18 +157,16 @@ def _verdict(story: Story, console: Console) -> None:
         )
 
 
-def _amount_rows(title: str, rows: Sequence[tuple[str, int]]) -> Table:
-    table = _table(title, "")
-    table.add_column("lamports", justify="right")
-    for name, amount in rows:
-        table.add_row(name, _grouped(amount))
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A column of numbers stands to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        if rows and all(isinstance(row[place], int) for row in rows):
+            table.add_column(column, justify="right")
+        else:
+            table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_grouped(one) if isinstance(one, int) else str(one) for one in row))
     return table
 
 

@@ -10,17 +10,11 @@ import pytest
 
 from solpay_pipeline.defs.event_sensors import deliver_events_sensor
 from solpay_pipeline.defs.resources import RESOURCES
-from solpay_pipeline_tests.command_line.warm import Death, Warm, warm_solpay
+from solpay_pipeline_tests.command_line.warm import Death, Warm
 from solpay_pipeline_tests.events.ground import SECRET, Receiver
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 AFTER_POST = Death("solpay_pipeline.events.sinks.webhook:WebhookSink._exchange", "after")
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    with warm_solpay() as ready:
-        yield ready
 
 
 @pytest.fixture

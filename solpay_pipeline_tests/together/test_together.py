@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from solpay_pipeline.localnet.chain.engine import ChainConfig
-from solpay_pipeline_tests.command_line.warm import Warm, warm_solpay
+from solpay_pipeline_tests.command_line.warm import Warm
 from solpay_pipeline_tests.crashes.ground import (
     assert_ledger_complete,
     everybody,
@@ -38,12 +38,6 @@ CLOSED = ("expired", "payment_expired_and_wallet_closed")
 MAINTAIN = [["maintain"]]
 SINGLY = [["sweep"], ["expire"], ["reclaim"], ["recheck"]]
 CROWDS = {"two": [MAINTAIN, [["recheck"], ["sweep"]]], "four": [MAINTAIN, MAINTAIN, SINGLY, SINGLY[::-1]]}
-
-
-@pytest.fixture(scope="module")
-def warm():
-    with warm_solpay() as ready:
-        yield ready
 
 
 @dataclass(frozen=True)
