@@ -10,8 +10,8 @@ import pytest
 from solders.keypair import Keypair
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.localnet.chain.token_layout import MEMO_PROGRAM
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline.localnet.tools.seed import TOKEN
 from solpay_pipeline_tests.command_line.warm import Warm
 from solpay_pipeline_tests.shop import Customer, Shop, open_shop
 
@@ -150,7 +150,10 @@ def test_a_receiver_that_is_a_mint_stops_before_anything_is_signed(warm: Warm, t
 
 def test_a_receiver_that_is_a_program_stops_before_anything_is_signed(warm: Warm, tmp_path: Path) -> None:
     with busy_shop(tmp_path) as (shop, _):
-        assert_blocked(warm, shop, str(TOKEN), "a program, not a wallet")
+        program = Keypair().pubkey()
+        shop.chain.put_account(program, shop.chain.accounts.newest(MEMO_PROGRAM))
+        shop.settle_chain()
+        assert_blocked(warm, shop, str(program), "a program, not a wallet")
 
 
 def assert_blocked(warm: Warm, shop: Shop, receiver: str, words: str) -> None:
