@@ -142,16 +142,18 @@ def test_wallets_are_filtered_by_their_payments(shop: Shop) -> None:
 
 
 def test_due_payments_are_the_initiated_ones_whose_time_is_over(shop: Shop) -> None:
-    on_the_dot = shop.add(expires=NOW)
+    long_past = shop.add(expires=NOW - timedelta(days=2))
+    # A block of this very moment may still bring the money in time.
+    shop.add(expires=NOW)
     shop.add(expires=NOW + timedelta(microseconds=1))
     shop.add(expires=NOW - timedelta(days=1), status=PaymentStatus.CONFIRMED)
     past = shop.add(expires=NOW - timedelta(microseconds=1))
     with reading(shop.engine) as connection:
         first = due_page(connection, shop.tables, now=NOW, after_payment_id=0, limit=1)
-        second = due_page(connection, shop.tables, now=NOW, after_payment_id=on_the_dot, limit=5)
+        second = due_page(connection, shop.tables, now=NOW, after_payment_id=long_past, limit=5)
         chosen = due_page(connection, shop.tables, now=NOW, after_payment_id=0, limit=5, payment_ids=[past])
     payments = [each.payment.id for each in (*first, *second) if isinstance(each, Wallet) and each.payment]
-    assert payments == [on_the_dot, past]
+    assert payments == [long_past, past]
     assert wallet_ids(chosen) == wallet_ids(second)
 
 
