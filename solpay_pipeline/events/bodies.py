@@ -1,20 +1,39 @@
-"""What stands in `data` of each kind of event, as types; `docs/events.md` is made from them and held to them by a test.
+"""What stands in `data` of each kind of event: types that build it, and of which `docs/events.md` is made.
 
 Amounts are decimal strings of base units, since JSON numbers lose digits beyond 2^53. Times are ISO 8601 with an
 offset.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.ledger.acceptances import Source
+from solpay_pipeline.ledger.outbox import Event, EventKind
+from solpay_pipeline.ledger.transactions import LandedMovement
+from solpay_pipeline.lifecycle.findings import FindingCode
+from solpay_pipeline.lifecycle.holdings import mint_text
+from solpay_pipeline.lifecycle.judgement import Judgement
+from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, PaymentStatus
 
 Address = str
 BaseUnits = str
 Moment = str
 
 
-class _Body(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Body(_Strict):
+    kind: ClassVar[EventKind]
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON, in the order of the fields."""
+        return self.model_dump()
 
 
 class _OfPayment(_Body):
@@ -23,10 +42,26 @@ class _OfPayment(_Body):
     wallet_id: int = Field(description="The one-time wallet's row.")
     expires_at: Moment = Field(description="Until when it could be paid.")
 
+    @classmethod
+    def _about(cls, snapshot: Snapshot, **more: object) -> Self:
+        payment = snapshot.payment
+        subject = {
+            "payment_id": payment.id,
+            "payment_address": str(payment.address),
+            "wallet_id": snapshot.wallet.id,
+            "expires_at": payment.expires_at.isoformat(),
+        }
+        return cls.model_validate(subject | more)
+
+    def event(self) -> Event:
+        """The event to be written with the change that it reports."""
+        return Event(self.kind, self.payment_id, self.wallet_id, self.as_json())
+
 
 class PaymentAccepted(_OfPayment):
     """A payment is accepted: the chain shows it paid, in full and in time, or the peer, or a hand, says so."""
 
+    kind = EventKind.PAYMENT_ACCEPTED
     source: Literal["pipeline", "peer"] = Field(
         description="Who accepted it. `peer` is whoever wrote the payment's row without us; then `previous_status` is "
         "taken for granted, `received` and `surplus` are what the wallet holds when we come to know of it, or what "
@@ -43,21 +78,60 @@ class PaymentAccepted(_OfPayment):
     received: dict[str, BaseUnits] = Field(description="Everything that came in, by token.")
     surplus: dict[str, BaseUnits] = Field(description="What of it is more than the price.")
 
+    @classmethod
+    def of(
+        cls,
+        snapshot: Snapshot,
+        judgement: Judgement,
+        *,
+        source: Source,
+        status: PaymentStatus,
+        previous_status: PaymentStatus,
+    ) -> Self:
+        """Where the judgement does not say in what it was paid, the first token that was asked for stands there."""
+        option = judgement.option or snapshot.payment.options[0]
+        mint, paid_at = option.mint, judgement.paid_at
+        return cls._about(
+            snapshot,
+            source=source.value,
+            status=status.value,
+            previous_status=previous_status.value,
+            signature=judgement.signature or "",
+            paid_at=None if paid_at is None else paid_at.isoformat(),
+            mint=mint_text(mint),
+            decimals=SOL_DECIMALS if mint is None else snapshot.decimals.get(mint, 0),
+            received=_amounts(judgement.received),
+            surplus=_amounts(judgement.surplus),
+        )
+
 
 class PaymentExpired(_OfPayment):
     """A payment's time is over and it was not paid."""
+
+    kind = EventKind.PAYMENT_EXPIRED
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Self:
+        """It says nothing beyond whose it is."""
+        return cls._about(snapshot)
 
 
 class PaymentHeld(_OfPayment):
     """A wallet holds money that does not pay its payment. It is not swept unless an operator asks for it."""
 
+    kind = EventKind.PAYMENT_HELD
     label: Literal["short", "late", "unexpected"] = Field(
         description="Less than the price; after the time; or of a token without a price."
     )
     holds: dict[str, BaseUnits] = Field(description="What the wallet holds, by token.")
 
+    @classmethod
+    def of(cls, snapshot: Snapshot, label: FindingCode) -> Self:
+        """`label` is one of `HELD`."""
+        return cls._about(snapshot, label=label.value, holds=_amounts(snapshot.holdings.money()))
 
-class Movement(_Body):
+
+class Movement(_Strict):
     """Something that a transaction of ours moved."""
 
     signature: str
@@ -70,39 +144,60 @@ class Movement(_Body):
 class WalletSwept(_OfPayment):
     """All of a wallet's money is with the receiver."""
 
-    receiver: Address = Field(description="The merchant's main wallet.")
+    kind = EventKind.WALLET_SWEPT
     movements: list[Movement] = Field(description="All that our transactions ever moved out of this wallet.")
+    receiver: Address = Field(description="The merchant's main wallet.")
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, moved: Sequence[LandedMovement], receiver: str) -> Self:
+        """`moved` is what has landed, oldest first."""
+        return cls._about(snapshot, movements=_movements(moved), receiver=receiver)
 
 
 class WalletClosed(_OfPayment):
     """The token accounts of an expired payment's wallet are closed; their rent is with the fee payer."""
 
+    kind = EventKind.WALLET_CLOSED
     movements: list[Movement] = Field(description="All that our transactions ever moved out of this wallet.")
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, moved: Sequence[LandedMovement]) -> Self:
+        """`moved` is what has landed, oldest first."""
+        return cls._about(snapshot, movements=_movements(moved))
 
 
 class RunFailed(_Body):
     """A run of Dagster failed; it is about no payment."""
 
+    kind = EventKind.RUN_FAILED
     run_id: str
     job: str
     steps: dict[str, str] = Field(description="Why, by step.")
     set_aside: str = Field(description="How many wallets were set aside, as a number in text.")
     what_to_do: str
 
+    def event(self) -> Event:
+        """The event to be written."""
+        return Event(self.kind, None, None, self.as_json())
+
 
 BODIES: dict[str, type[_Body]] = {
-    "payment.accepted": PaymentAccepted,
-    "payment.expired": PaymentExpired,
-    "payment.held": PaymentHeld,
-    "wallet.swept": WalletSwept,
-    "wallet.closed": WalletClosed,
-    "ops.run_failed": RunFailed,
+    body.kind.value: body
+    for body in (PaymentAccepted, PaymentExpired, PaymentHeld, WalletSwept, WalletClosed, RunFailed)
 }
 
 
 def schema_of(kind: str) -> dict[str, Any]:
     """The JSON schema of `data` of a kind of event, for receivers: it lets new fields come."""
     return {key: _open(part) for key, part in BODIES[kind].model_json_schema().items() if part is not False}
+
+
+def _amounts(amounts: Mapping[Pubkey | None, int]) -> dict[str, BaseUnits]:
+    return {mint_text(mint): str(amount) for mint, amount in amounts.items()}
+
+
+def _movements(moved: Sequence[LandedMovement]) -> list[dict[str, object]]:
+    return [one.as_json() for one in moved]
 
 
 def _open(part: Any) -> Any:

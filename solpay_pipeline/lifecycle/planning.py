@@ -33,8 +33,8 @@ class TokenDestination:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """How a token account that does not exist is opened, by its address: of which mint, and for how many lamports."""
+class BareAddress:
+    """A token account's address without an account: of which mint it is, and what opening it takes, in lamports."""
 
     mint: Mint
     minimum: int
@@ -43,8 +43,8 @@ class Opening:
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where everything goes. `receiver_minimum` is what a transfer must bring to open the receiver's account,
-    0 where it exists. `leg_cost` is what one more wallet costs in fees, in lamports. `openings` are the wallets'
-    accounts at whose addresses bare lamports lie.
+    0 where it exists. `leg_cost` is what one more wallet costs in fees, in lamports. `bare` are addresses of
+    wallets' accounts at which lamports lie, but no account is open.
     """
 
     receiver: Pubkey
@@ -52,7 +52,7 @@ class Route:
     tokens: Mapping[Pubkey, TokenDestination]
     receiver_minimum: int = 0
     leg_cost: int = 0
-    openings: Mapping[Pubkey, Opening] = field(default_factory=dict)
+    bare: Mapping[Pubkey, BareAddress] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _closing(token: TokenHolding, route: Route) -> tuple[Action, ...]:
 
 def _open_and_close(address: Pubkey, lamports: int, route: Route) -> tuple[Action, ...] | None:
     """Bare lamports leave an address only through an account there; None where none can be opened."""
-    opening = route.openings.get(address)
+    opening = route.bare.get(address)
     if opening is None:
         return None
     mint = opening.mint

@@ -1,28 +1,29 @@
-"""Notice money: which open payments have enough in their wallets to be worth a recheck?
+"""The balance scan: which open payments have enough in their wallets to be worth a recheck?
 
 Balances only, a hundred accounts a call, page by page for as long as the time lasts. No key is used, nothing is
-written, no history asked: what a noticed payment really is, recheck decides. A look that ends early says why, and
+written, no history asked: what a funded payment really is, recheck decides. A look that ends early says why, and
 up to which payment it got.
 """
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.chain.reading import accounts
-from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.reading.rpc_chain import RpcChain
 from solpay_pipeline.chain.rpc.errors import RateLimited, Transient
-from solpay_pipeline.ledger import findings, migrate
+from solpay_pipeline.ledger import migrate
 from solpay_pipeline.lifecycle.holdings import Mint, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, Wallet, WalletState
+from solpay_pipeline.operations.context.chain import Chain
 from solpay_pipeline.operations.context.deployment import WatchedShop
-from solpay_pipeline.operations.context.options import WATCH_DAYS
-from solpay_pipeline.records.queries import watched_page
+from solpay_pipeline.operations.context.options import WATCH_DAYS, Options
+from solpay_pipeline.operations.context.records import Records
+from solpay_pipeline.operations.looking.database_records import DatabaseRecords
 
 # Most that one look reports; after an outage the next look goes on behind them.
 MOST_FUNDED = 1_000
@@ -81,10 +82,18 @@ async def scan_balances(
         migrate.require_current(connection)
     seen = ScanResult(after)
     async with shop.open_rpc(0.0) as rpc:
+        scan = Scan(
+            chain=RpcChain(rpc),
+            records=DatabaseRecords(shop.engine, shop.tables, Options(page_size=page)),
+            commitment=shop.acceptance,
+            page=page,
+            expired_since=shop.clock() - timedelta(days=watch_days),
+            tolerance=tolerance,
+        )
         try:
             async with asyncio.timeout(seconds):
                 await rpc.check_cluster(shop.cluster)
-                await _look(shop, rpc, seen, page, watch_days, tolerance)
+                await scan.look(seen)
         except TimeoutError:
             seen.is_out_of_time = True
         except Transient as error:
@@ -95,78 +104,69 @@ async def scan_balances(
     return seen
 
 
-async def _look(
-    shop: WatchedShop, rpc: Rpc, seen: ScanResult, page: int, watch_days: int, tolerance: Tolerance
-) -> None:
-    mints: dict[Pubkey, Mint | UnreadableMint] = {}
-    for last, wallets, count in _pages(shop, seen.after, page, watch_days):
-        seen.funded += await _funded_among(shop, rpc, wallets, mints, tolerance)
-        seen.looked_at += count
-        seen.after = last
-        if len(seen.funded) >= MOST_FUNDED:
-            return
-    seen.after = 0
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One look; `page` is payments read together, `mints` are as they were read first."""
 
+    chain: Chain
+    records: Records
+    commitment: Commitment
+    page: int
+    expired_since: datetime
+    tolerance: Tolerance = EXACT
+    mints: dict[Pubkey, Mint | UnreadableMint] = field(default_factory=dict)
 
-def _pages(
-    shop: WatchedShop, after: int, page: int, watch_days: int
-) -> Iterator[tuple[int, list[Wallet], int]]:
-    """The last payment's id, the wallets worth reading, and how many payments the page had."""
-    since = shop.clock() - timedelta(days=watch_days)
-    while True:
-        with reading(shop.engine) as connection:
-            rows = watched_page(
-                connection, shop.tables, after_payment_id=after, limit=page, expired_since=since
-            )
-        if not rows:
-            return
-        ids = []
-        wallets = []
-        for row in rows:
-            if not isinstance(row, Wallet):
-                # Nobody can look for its money; the operations set it aside and say why.
-                ids.append(row.payment_id or after)
-            elif row.payment is not None:
-                ids.append(row.payment.id)
-                if row.payment.status is PaymentStatus.INITIATED or row.state in _UNJUDGED:
-                    wallets.append(row)
-        after = max(ids)
-        yield after, wallets, len(rows)
-        if len(rows) < page:
-            return
+    async def look(self, seen: ScanResult) -> None:
+        """Go on behind `seen.after`, and add what is found, page by page."""
+        for last, wallets, count in self._pages(seen.after):
+            seen.funded += await self._funded_among(wallets)
+            seen.looked_at += count
+            seen.after = last
+            if len(seen.funded) >= MOST_FUNDED:
+                return
+        seen.after = 0
 
+    def _pages(self, after: int) -> Iterator[tuple[int, list[Wallet], int]]:
+        """The last payment's id, the wallets worth reading, and how many payments the page had."""
+        while True:
+            rows = self.records.open_to_money(after=after, expired_since=self.expired_since)
+            if not rows:
+                return
+            ids = []
+            wallets = []
+            for row in rows:
+                if not isinstance(row, Wallet):
+                    # Nobody can look for its money; the operations set it aside and say why.
+                    ids.append(row.payment_id or after)
+                elif row.payment is not None:
+                    ids.append(row.payment.id)
+                    if row.payment.status is PaymentStatus.INITIATED or row.state in _UNJUDGED:
+                        wallets.append(row)
+            after = max(ids)
+            yield after, wallets, len(rows)
+            if len(rows) < self.page:
+                return
 
-async def _funded_among(
-    shop: WatchedShop,
-    rpc: Rpc,
-    wallets: Sequence[Wallet],
-    mints: dict[Pubkey, Mint | UnreadableMint],
-    tolerance: Tolerance,
-) -> list[FundedPayment]:
-    wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
-    payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
-    unread = {mint for payment in payments for mint in payment.mints if mint not in mints}
-    mints.update(await accounts.read_mints(rpc, unread, commitment=shop.acceptance))
-    holdings = await accounts.read_holdings(
-        rpc,
-        [(payment.address, payment.mints) for payment in payments],
-        mints,
-        commitment=shop.acceptance,
-    )
-    decimals = {address: mint.decimals for address, mint in mints.items() if isinstance(mint, Mint)}
-    covered = [
-        (payment.id, held.balances())
-        for payment, held in zip(payments, holdings, strict=True)
-        if covers(payment, held.balances(), decimals, tolerance)
-    ]
-    if not covered:
-        return []
-    with reading(shop.engine) as connection:
-        aside = findings.set_aside_among(connection, [wallet_of[payment_id] for payment_id, _ in covered])
-    return [
-        FundedPayment(payment_id, _named(balances), wallet_of[payment_id] in aside)
-        for payment_id, balances in covered
-    ]
+    async def _funded_among(self, wallets: Sequence[Wallet]) -> list[FundedPayment]:
+        wallet_of = {wallet.payment.id: wallet.id for wallet in wallets if wallet.payment is not None}
+        payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
+        unread = {mint for payment in payments for mint in payment.mints if mint not in self.mints}
+        self.mints.update(await self.chain.mints(unread, commitment=self.commitment))
+        owned = [(payment.address, payment.mints) for payment in payments]
+        holdings = await self.chain.holdings(owned, self.mints, commitment=self.commitment)
+        decimals = {address: mint.decimals for address, mint in self.mints.items() if isinstance(mint, Mint)}
+        covered = [
+            (payment.id, held.balances())
+            for payment, held in zip(payments, holdings, strict=True)
+            if covers(payment, held.balances(), decimals, self.tolerance)
+        ]
+        if not covered:
+            return []
+        aside = self.records.set_aside([wallet_of[payment_id] for payment_id, _ in covered])
+        return [
+            FundedPayment(payment_id, _named(balances), wallet_of[payment_id] in aside)
+            for payment_id, balances in covered
+        ]
 
 
 def _named(balances: dict[Pubkey | None, int]) -> tuple[tuple[str, int], ...]:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from solpay_pipeline.base.errors import Blocked
+from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations.changes import transitions
 from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.context.records import Wanted
 from solpay_pipeline.operations.late_money import look_for_late_money
-from solpay_pipeline.operations.looking.judging import judge_expired
 from solpay_pipeline.operations.looking.pages import due_pages, wallet_pages, without_busy
+from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
 from solpay_pipeline.operations.reclaim import Closer
 
@@ -23,7 +24,7 @@ from solpay_pipeline.operations.reclaim import Closer
 async def expire(context: OperationContext) -> None:
     """Expire all payments that are due, close their wallets where asked to, then watch.
 
-    Raises `Blocked` at the end where wallets could not be closed: to judge takes no fee, and nobody is to wait for his
+    Raises `Blocked` at the end where wallets could not be closed: to judge takes no fee, and no customer waits for a
     credit because the fee payer is empty.
     """
     closer = Closer.of(context)
@@ -35,10 +36,10 @@ async def expire(context: OperationContext) -> None:
             commitment=context.deployment.acceptance,
             min_context_slot=context.chain_slot,
         )
-        bare, plain, doubtful = _told_apart(context, snapshots)
-        transitions.expire_and_close(context, bare)
-        expired = transitions.expire(context, plain)
-        expired += await judge_expired(context, doubtful)
+        bare, plain, doubtful = _sorted(context, snapshots)
+        context.books.expire_and_close(bare)
+        expired = context.books.expire(plain)
+        expired += (await judge_and_resolve(context, doubtful, EXPIRING)).closable
         if context.options.close_wallets and blocked is None:
             try:
                 await closer.close(expired, are_judged=True)
@@ -49,10 +50,10 @@ async def expire(context: OperationContext) -> None:
         raise blocked
 
 
-def _told_apart(
+def _sorted(
     context: OperationContext, snapshots: Sequence[Snapshot]
 ) -> tuple[list[Snapshot], list[Snapshot], list[Snapshot]]:
-    """Those to expire and close in one breath, those that have accounts to close, and those to judge first."""
+    """Those to expire and close at once, those that have accounts to close, and those to judge first."""
     bare: list[Snapshot] = []
     plain: list[Snapshot] = []
     doubtful: list[Snapshot] = []
@@ -83,4 +84,4 @@ def _is_plain(snapshot: Snapshot) -> bool:
 
 def _forgotten_pages(context: OperationContext) -> Iterator[list[Wallet]]:
     """The peer expires payments without a look at the chain, and leaves their wallets `created`."""
-    return wallet_pages(context, states={WalletState.CREATED}, payment_statuses={PaymentStatus.EXPIRED})
+    return wallet_pages(context, Wanted({WalletState.CREATED}, {PaymentStatus.EXPIRED}))

@@ -6,16 +6,14 @@ Looks at expired, closed, held and swept wallets whose payment's time was over a
 from collections.abc import Sequence
 from datetime import timedelta
 
-from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import findings, transactions
-from solpay_pipeline.ledger.outbox import payments_told_in
 from solpay_pipeline.lifecycle.findings import HELD
+from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations.changes import transitions
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.looking.judging import expired_by_others, judge_expired
+from solpay_pipeline.operations.context.records import Wanted
 from solpay_pipeline.operations.looking.pages import wallet_pages, without_busy
+from solpay_pipeline.operations.looking.resolutions import expired_by_others, judge_and_resolve
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
 
 _WATCHED = (
@@ -29,14 +27,12 @@ _OVER = (WalletState.PAYMENT_EXPIRED, WalletState.CLOSED)
 
 
 async def look_for_late_money(context: OperationContext) -> None:
-    """Look once at every watched wallet, but those that this run has looked at and told of already."""
+    """Look once at every watched wallet, but those that this run has looked at and reported on already."""
     if context.options.watch_days <= 0:
         return
     since = context.chain_time - timedelta(days=context.options.watch_days)
-    just_seen = payments_told_in(context.run)
-    for page in wallet_pages(
-        context, states=_WATCHED, expired_since=since, without=just_seen, is_counted=False
-    ):
+    wanted = Wanted(_WATCHED, expired_since=since, not_reported_by=context.run)
+    for page in wallet_pages(context, wanted, is_counted=False):
         snapshots = await take_snapshots(
             context,
             without_busy(context, page),
@@ -54,9 +50,8 @@ async def _expired(context: OperationContext, snapshots: Sequence[Snapshot]) -> 
         snapshot for snapshot in snapshots if snapshot.holdings.is_empty and snapshot.wallet.state in _OVER
     ]
     doubtful = expired_by_others(context, over)
-    await judge_expired(
-        context, doubtful + [snapshot for snapshot in snapshots if not snapshot.holdings.is_empty]
-    )
+    doubtful += [snapshot for snapshot in snapshots if not snapshot.holdings.is_empty]
+    await judge_and_resolve(context, doubtful, EXPIRING)
     # Somebody has moved what was held, or called a wallet closed whose accounts are open: nothing is left but to close.
     let_go = [
         snapshot.wallet
@@ -67,10 +62,7 @@ async def _expired(context: OperationContext, snapshots: Sequence[Snapshot]) -> 
             or (snapshot.wallet.state is WalletState.CLOSED and snapshot.holdings.tokens)
         )
     ]
-    for wallet in transitions.move_to_state(context, let_go, WalletState.PAYMENT_EXPIRED):
-        if not context.options.dry_run:
-            with context.deployment.engine.begin() as connection:
-                findings.clear(connection, [wallet.id], HELD, context.now())
+    context.books.change_state(let_go, WalletState.PAYMENT_EXPIRED, ending=HELD)
 
 
 def _accepted(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
@@ -81,9 +73,7 @@ def _accepted(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
         if not snapshot.holdings.is_empty and snapshot.wallet.state is not WalletState.RECEIVED_FUNDS
     ]
     unfinished = paid_again + _swept_by_us_and_called_closed(context, snapshots)
-    context.tally.returned += len(
-        transitions.move_to_state(context, unfinished, WalletState.PROCESSING_PAYMENT)
-    )
+    context.tally.returned += len(context.books.change_state(unfinished, WalletState.PROCESSING_PAYMENT))
 
 
 def _swept_by_us_and_called_closed(context: OperationContext, snapshots: Sequence[Snapshot]) -> list[Wallet]:
@@ -98,6 +88,5 @@ def _swept_by_us_and_called_closed(context: OperationContext, snapshots: Sequenc
     ]
     if not closed:
         return []
-    with reading(context.deployment.engine) as connection:
-        ours = transactions.gone_home(connection, [wallet.id for wallet in closed])
+    ours = context.records.gone_home([wallet.id for wallet in closed])
     return [wallet for wallet in closed if wallet.id in ours]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from solders.account import Account
 from solders.pubkey import Pubkey
@@ -12,12 +13,21 @@ from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.reading.accounts import usable_mints
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS
 from solpay_pipeline.chain.reading.clock import CLOCK_SYSVAR, first_block_time, time_of_slot
+from solpay_pipeline.chain.reading.rpc_chain import RpcChain
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.lifecycle.terms import PaymentStatus
+from solpay_pipeline.operations.changes.planned_books import PlannedBooks
+from solpay_pipeline.operations.changes.written_books import WrittenBooks
+from solpay_pipeline.operations.changes.written_journal import WrittenJournal
+from solpay_pipeline.operations.context.books import Books
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
-from solpay_pipeline.operations.context.context import OperationContext, Progress
+from solpay_pipeline.operations.context.context import NewMover, OperationContext, Progress
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.context.outcome import Tally
+from solpay_pipeline.operations.looking.database_records import DatabaseRecords
+from solpay_pipeline.operations.moving.execution import PlanningMover, SendingMover
 from solpay_pipeline.records.queries import token_mints, wallet_addresses_exist
 
 # A slot may be skipped or too young to have a time; the one before is at most half a second older.
@@ -33,7 +43,7 @@ async def open_context(
 ) -> AsyncIterator[OperationContext]:
     """Check everything that could send money the wrong way, then begin.
 
-    Raises `Blocked` for what a person must mend, `WrongCluster` and the transient errors of the chain.
+    Raises `Blocked` for what an operator must mend, `WrongCluster` and the transient errors of the chain.
     """
     mints = _check_records(deployment)
     async with deployment.open_rpc(options.sleep) as rpc:
@@ -42,28 +52,39 @@ async def open_context(
         answer = await rpc.accounts(keys, commitment=deployment.commitment)
         receiver, payer, clock, *of_mints = answer.accounts
         _check_receiver(deployment, receiver)
+        tally = Tally()
+        books, new_mover = _effects(deployment, options, run, tally)
         context = OperationContext(
             deployment=deployment,
             options=options,
             run=run,
             rpc=rpc,
-            facts=ChainFacts(
-                rpc=rpc,
-                fee_payer=deployment.fee_payer.pubkey,
-                commitment=deployment.commitment,
-                fee_payer_lamports=0 if payer is None else payer.lamports,
-            ),
+            facts=ChainFacts(rpc, deployment, fee_payer_lamports=0 if payer is None else payer.lamports),
+            chain=RpcChain(rpc),
+            records=DatabaseRecords(deployment.engine, deployment.tables, options),
+            books=books,
+            journal=WrittenJournal(deployment, run, tally),
+            new_mover=new_mover,
             chain_slot=answer.slot,
             chain_time=time_of_slot(clock, answer.slot)
             or await first_block_time(rpc, range(answer.slot, answer.slot - _BLOCK_TIME_TRIES, -1)),
             receiver_exists=receiver is not None,
             progress=progress,
+            tally=tally,
             mints=usable_mints(zip(mints, of_mints, strict=True)),
         )
         try:
             yield context
         finally:
             await deployment.fee_payer.aclose()
+
+
+def _effects(deployment: Deployment, options: Options, run: RunRef, tally: Tally) -> tuple[Books, NewMover]:
+    """Where effects go and who moves: the one place that knows what a dry run is."""
+    if options.dry_run:
+        planned = PlannedBooks(PaymentStatus(deployment.acceptance))
+        return planned, partial(PlanningMover, planned)
+    return WrittenBooks(deployment, run, tally), SendingMover
 
 
 def _check_receiver(deployment: Deployment, account: Account | None) -> None:

@@ -1,4 +1,4 @@
-"""Recheck: initiated payments are looked up on chain; what was paid is accepted, told and sent home.
+"""Recheck: initiated payments are looked up on chain; what was paid is accepted, reported and sent home.
 
 Those that waited longest since they were last looked at come first, so that a limit starves none. A payment that is
 not paid is not changed, and nothing is created on chain.
@@ -6,19 +6,15 @@ not paid is not changed, and nothing is created on chain.
 
 from collections.abc import Sequence
 
-from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import recheck_queue
-from solpay_pipeline.lifecycle.findings import Finding
-from solpay_pipeline.lifecycle.judgement import Judgement, Standing, covers
+from solpay_pipeline.lifecycle.judgement import covers
+from solpay_pipeline.lifecycle.policy import RECHECKING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations.changes import transitions
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.looking.judging import unclear
 from solpay_pipeline.operations.looking.pages import readable, without_busy
-from solpay_pipeline.operations.looking.snapshots import judge_snapshots, take_snapshots
+from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
+from solpay_pipeline.operations.looking.snapshots import take_snapshots
 from solpay_pipeline.operations.sweep import Sweeper
-from solpay_pipeline.records.queries import payment_ids_with_status, wallets_of_payments
 
 
 async def recheck(context: OperationContext) -> None:
@@ -29,12 +25,9 @@ async def recheck(context: OperationContext) -> None:
         if context.must_stop():
             return
         page = ids[start : start + context.options.page_size]
-        with reading(context.deployment.engine) as connection:
-            rows = wallets_of_payments(connection, context.deployment.tables, page)
+        rows = context.records.of_payments(page)
         accepted = await _look(context, without_busy(context, readable(context, rows)))
-        if not context.options.dry_run:
-            with context.deployment.engine.begin() as connection:
-                recheck_queue.looked_at(connection, page, context.now())
+        context.books.remember_looks(page)
         if context.options.forward_funds:
             await sweeper.sweep(accepted)
 
@@ -45,20 +38,10 @@ def _is_deep(context: OperationContext) -> bool:
 
 
 def _chosen(context: OperationContext) -> list[int]:
-    options = context.options
     statuses = {PaymentStatus.INITIATED}
     if _is_deep(context):
         statuses.add(PaymentStatus.EXPIRED)
-    with reading(context.deployment.engine) as connection:
-        candidates = payment_ids_with_status(
-            connection,
-            context.deployment.tables,
-            statuses=statuses,
-            created_from=options.created_from,
-            created_until=options.created_until,
-            payment_ids=options.payment_ids,
-        )
-        return recheck_queue.longest_unseen(connection, candidates, options.limit)
+    return context.records.to_recheck(statuses)
 
 
 async def _look(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wallet]:
@@ -69,17 +52,7 @@ async def _look(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wa
         snapshot for snapshot in snapshots if _is_deep(context) or _may_be_paid(context, snapshot)
     ]
     context.tally.waiting += len(snapshots) - len(worth_a_look)
-    paid: list[tuple[Snapshot, Judgement]] = []
-    for snapshot, judged in await judge_snapshots(context, worth_a_look):
-        if isinstance(judged, Finding):
-            transitions.set_aside(context, [judged])
-        elif judged.standing is Standing.PAID:
-            paid.append((snapshot, judged))
-        elif judged.standing is Standing.UNDATED:
-            transitions.set_aside(context, unclear(snapshot))
-        else:
-            context.tally.waiting += 1
-    return transitions.accept(context, paid)
+    return (await judge_and_resolve(context, worth_a_look, RECHECKING)).accepted
 
 
 def _may_be_paid(context: OperationContext, snapshot: Snapshot) -> bool:

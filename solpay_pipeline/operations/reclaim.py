@@ -6,18 +6,19 @@ the money came in time and was sent on in a request that failed afterwards.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.planning import plan_close
+from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
-from solpay_pipeline.operations.changes import transitions
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.looking.judging import expired_by_others, judge_expired
+from solpay_pipeline.operations.context.mover import LegJob, Mover
+from solpay_pipeline.operations.context.records import Wanted
 from solpay_pipeline.operations.looking.pages import wallet_pages
-from solpay_pipeline.operations.moving.execution import LegJob, Mover
+from solpay_pipeline.operations.looking.resolutions import expired_by_others, judge_and_resolve
 from solpay_pipeline.operations.moving.receiver_accounts import ReceiverAccounts
 from solpay_pipeline.operations.moving.reconcile import RoundPlan, reconcile
 
@@ -25,7 +26,7 @@ from solpay_pipeline.operations.moving.reconcile import RoundPlan, reconcile
 async def reclaim(context: OperationContext) -> None:
     """Close the accounts of all wallets in `payment_expired`."""
     closer = Closer.of(context)
-    for page in wallet_pages(context, states={WalletState.PAYMENT_EXPIRED}):
+    for page in wallet_pages(context, Wanted({WalletState.PAYMENT_EXPIRED})):
         await closer.close(page)
 
 
@@ -36,23 +37,31 @@ class Closer:
     context: OperationContext
     mover: Mover
     receiver_accounts: ReceiverAccounts
-    judged: set[int] = field(default_factory=set)
-    """Wallets in hand whose histories have been read, by us and now or when they expired."""
 
     @classmethod
     def of(cls, context: OperationContext) -> "Closer":
-        """A closer for one errand."""
-        mover = Mover(context, Purpose.RECLAIM, WalletState.PAYMENT_EXPIRED)
+        """A closer for one operation."""
+        mover = context.new_mover(context, Purpose.RECLAIM, WalletState.PAYMENT_EXPIRED)
         return cls(context, mover, ReceiverAccounts(context, mover))
 
     async def close(self, wallets: Sequence[Wallet], *, are_judged: bool = False) -> None:
         """Bring wallets to rest; `are_judged` where their histories have just been read."""
-        self.judged.clear()
-        if are_judged:
-            self.judged.update(wallet.id for wallet in wallets)
-        await reconcile(self.context, wallets, self.mover, self._decide, self._give_up)
+        judged = {wallet.id for wallet in wallets} if are_judged else set()
+        closing = _Closing(self.context, self.mover, self.receiver_accounts, judged)
+        await reconcile(self.context, wallets, closing)
 
-    async def _decide(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
+
+@dataclass(slots=True)
+class _Closing:
+    """One call of `Closer.close`. `judged` are wallets, by id, whose histories we have read now or to expire them."""
+
+    context: OperationContext
+    mover: Mover
+    receiver_accounts: ReceiverAccounts
+    judged: set[int]
+
+    async def plan(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
+        """See `Planner`."""
         snapshots = [
             snapshot for snapshot in snapshots if snapshot.wallet.state is WalletState.PAYMENT_EXPIRED
         ]
@@ -68,11 +77,12 @@ class Closer:
             {snapshot.wallet.id for snapshot in empty} - {snapshot.wallet.id for snapshot in strange}
         )
         doubtful = strange + [snapshot for snapshot in expired if not snapshot.holdings.is_empty]
-        self.judged.update(wallet.id for wallet in await judge_expired(self.context, doubtful))
-        jobs = await self._plan([snapshot for snapshot in empty if snapshot.wallet.id in self.judged])
+        resolved = await judge_and_resolve(self.context, doubtful, EXPIRING)
+        self.judged.update(wallet.id for wallet in resolved.closable)
+        jobs = await self._jobs([snapshot for snapshot in empty if snapshot.wallet.id in self.judged])
         return RoundPlan(tuple(jobs))
 
-    async def _plan(self, snapshots: Sequence[Snapshot]) -> list[LegJob]:
+    async def _jobs(self, snapshots: Sequence[Snapshot]) -> list[LegJob]:
         if not snapshots:
             return []
         route = (
@@ -87,10 +97,10 @@ class Closer:
                 continue
             plan = plan_close(snapshot.wallet, snapshot.holdings, route)
             if plan.findings:
-                transitions.set_aside(self.context, plan.findings)
+                self.context.books.note(plan.findings)
             if plan.leg is not None:
                 jobs.append(LegJob(snapshot.wallet, plan.leg))
-        transitions.mark_closed(self.context, gone)
+        self.context.books.rest_closed(gone)
         return jobs
 
     def _reopen_live(self, snapshots: Sequence[Snapshot]) -> None:
@@ -99,9 +109,10 @@ class Closer:
             snapshot.wallet for snapshot in snapshots if snapshot.payment.status is PaymentStatus.INITIATED
         ]
         accepted = [snapshot.wallet for snapshot in snapshots if snapshot.payment.status in ACCEPTED]
-        back = transitions.move_to_state(self.context, live, WalletState.CREATED)
-        back += transitions.move_to_state(self.context, accepted, WalletState.PROCESSING_PAYMENT)
+        back = self.context.books.change_state(live, WalletState.CREATED)
+        back += self.context.books.change_state(accepted, WalletState.PROCESSING_PAYMENT)
         self.context.tally.returned += len(back)
 
-    def _give_up(self, wallet: Wallet, *findings: Finding) -> None:
-        transitions.set_aside(self.context, findings)
+    def give_up(self, wallet: Wallet, *findings: Finding) -> None:
+        """See `Planner`; the wallet stays as it is for the next run."""
+        self.context.books.note(findings)

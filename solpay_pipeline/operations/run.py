@@ -1,4 +1,4 @@
-"""Runs one operation from preflight to outcome: the only entry for whoever calls."""
+"""Runs one operation from preflight to outcome: the only entry for all callers."""
 
 import gc
 from collections.abc import Awaitable, Callable, Iterator
@@ -6,16 +6,14 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
-from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger.runs import RunRef
-from solpay_pipeline.ledger.summary import summarize
 from solpay_pipeline.operations.context.context import OperationContext, Progress
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Outcome, outcome_of
 from solpay_pipeline.operations.expire import expire
-from solpay_pipeline.operations.external_acceptances import tell_accepted_elsewhere
-from solpay_pipeline.operations.moving.settle import settle
+from solpay_pipeline.operations.external_acceptances import report_external_acceptances
+from solpay_pipeline.operations.moving.settle import count_in_flight, settle
 from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.recheck import recheck
 from solpay_pipeline.operations.reclaim import reclaim
@@ -37,7 +35,7 @@ def silent(_stage: str, _count: int) -> None:
 async def run_operation(
     deployment: Deployment, operation: str, options: Options, run_id: str, progress: Progress = silent
 ) -> Outcome:
-    """Settle what is in flight, tell what others accepted meanwhile, then do the operation.
+    """Settle what is in flight, report what others accepted meanwhile, then do the operation.
 
     Raises `Blocked` and the permanent errors of the chain where somebody must change something first, the transient
     ones (`RateLimited`, `NodeBehind`, `Unreachable`, `MalformedAnswer`) where a retry goes on from where it was.
@@ -50,12 +48,14 @@ async def run_operation(
 async def _run(deployment: Deployment, options: Options, run: RunRef, progress: Progress) -> Outcome:
     operation = run.operation
     async with open_context(deployment, options, run, progress) as context:
-        await settle(context)
-        await tell_accepted_elsewhere(context)
+        if options.dry_run:
+            count_in_flight(context)
+        else:
+            await settle(context)
+            await report_external_acceptances(context)
         await OPERATIONS[operation](context)
         calls = dict(context.rpc.calls)
-    with reading(deployment.engine) as connection:
-        summary = summarize(connection, run)
+    summary = context.books.summary()
     return outcome_of(operation, run.run_id, context.tally, summary, calls, dry_run=options.dry_run)
 
 

@@ -4,17 +4,22 @@ Each works in the caller's transaction and returns what it really changed: a los
 not an error.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
+from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.base.sql import among
-from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import Sealed
+
+
+class ChangedUnderneath(AboutOneRow):
+    """A row is not what a decision about it rests on; the caller's transaction is void."""
 
 
 def change_wallets(
@@ -62,6 +67,32 @@ def change_payments(
         .returning(payment.c.id)
     )
     return set(changed.all())
+
+
+def set_wallets(
+    connection: Connection,
+    tables: PeerTables,
+    wallets: Iterable[Wallet],
+    state: WalletState,
+    now: datetime,
+    receiver_address: str | None = None,
+) -> None:
+    """Move wallets to `state`, each from the one it was read in. Raises `ChangedUnderneath` where one is not in it."""
+    by_state: dict[WalletState, set[int]] = {}
+    for wallet in wallets:
+        by_state.setdefault(wallet.state, set()).add(wallet.id)
+    for from_state, ids in by_state.items():
+        changed = change_wallets(
+            connection,
+            tables,
+            ids,
+            from_state=from_state,
+            to_state=state,
+            receiver_address=receiver_address,
+            now=now,
+        )
+        if changed != ids:
+            raise ChangedUnderneath
 
 
 @dataclass(frozen=True, slots=True)

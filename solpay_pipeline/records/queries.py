@@ -55,7 +55,7 @@ def wallets_page(
     if without is not None:
         # Not a join: the planner knows nothing about rows that were just written, and would expect one row.
         query = query.where(payment.c.id.not_in(without))
-    return _with_prices(connection, tables, _rows(connection, query))
+    return read_wallets(connection, tables, query)
 
 
 def due_page(
@@ -81,7 +81,7 @@ def due_page(
     )
     if payment_ids is not None:
         query = query.where(among(connection, payment.c.id, payment_ids))
-    return _with_prices(connection, tables, _rows(connection, query))
+    return read_wallets(connection, tables, query)
 
 
 def watched_page(
@@ -110,7 +110,7 @@ def watched_page(
         .order_by(payment.c.id)
         .limit(limit)
     )
-    return _with_prices(connection, tables, _rows(connection, query))
+    return read_wallets(connection, tables, query)
 
 
 def wallets_of_payments(
@@ -263,12 +263,30 @@ def _payments(tables: PeerTables) -> Select[Any]:
     )
 
 
+def wallets_and_payments(tables: PeerTables) -> Select[Any]:
+    """The columns of `WalletRow`, of payments that have a wallet."""
+    wallet, payment = tables.wallet, tables.payment
+    return _columns(tables).select_from(
+        payment.join(wallet, payment.c.one_time_payment_wallet_id == wallet.c.id)
+    )
+
+
+def read_wallets(
+    connection: Connection, tables: PeerTables, query: Select[Any], *, are_locked: bool = False
+) -> list[Wallet | UnreadableRow]:
+    """The wallets of a select of the columns of `WalletRow`, in its order.
+
+    `are_locked`: prices and tokens are locked against changes, and those that another process holds are left out.
+    """
+    return _with_prices(connection, tables, _rows(connection, query), are_locked=are_locked)
+
+
 def _rows(connection: Connection, query: Select[Any]) -> list[WalletRow]:
     return [WalletRow._make(row) for row in connection.execute(query).all()]
 
 
 def _with_prices(
-    connection: Connection, tables: PeerTables, rows: Sequence[WalletRow]
+    connection: Connection, tables: PeerTables, rows: Sequence[WalletRow], *, are_locked: bool = False
 ) -> list[Wallet | UnreadableRow]:
     payment_ids = [row.payment_id for row in rows if row.payment_id is not None]
     link, price, token = tables.payment_price, tables.price, tables.token
@@ -285,13 +303,15 @@ def _with_prices(
                 token.c.mint_address,
             )
             .select_from(
-                link.join(price, price.c.id == link.c[PRICE_COLUMN]).outerjoin(
-                    token, token.c.id == price.c.token_id
+                link.join(price, price.c.id == link.c[PRICE_COLUMN]).join(
+                    token, token.c.id == price.c.token_id, isouter=not are_locked
                 )
             )
             .where(among(connection, linked_payment, payment_ids))
             .order_by(linked_payment, price.c.id)
         )
+        if are_locked:
+            query = query.with_for_update(read=True, of=[link, price, token], skip_locked=True)
         for each in map(PriceRow._make, connection.execute(query).all()):
             prices[each.payment_id].append(each)
     return [wallet_of(row, prices[row.payment_id]) for row in rows]

@@ -39,7 +39,7 @@ class Row:
 
 
 def add_token(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     *,
     mint: str | None,
@@ -62,11 +62,11 @@ def add_token(
     if table.name == TOKEN_TABLE:
         table = _with_own_columns(table)
         values |= {"name": symbol, "symbol": symbol, "meta_data": {}}
-    return _inserted(conn, table, values)
+    return _inserted(connection, table, values)
 
 
 def add_payment(
-    conn: Connection,
+    connection: Connection,
     tables: PeerTables,
     vault: WalletVault,
     keypair: Keypair,
@@ -83,28 +83,34 @@ def add_payment(
     account on chain.
     """
     row = Row(keypair.pubkey(), created, expires, status, state)
-    wallet_id = _inserted(conn, tables.wallet, _wallet(row, vault.seal(keypair)))
-    payment_id = _inserted(conn, tables.payment, _payment(row, wallet_id))
+    wallet_id = _inserted(connection, tables.wallet, _wallet(row, vault.seal(keypair)))
+    payment_id = _inserted(connection, tables.payment, _payment(row, wallet_id))
     for token_id, amount in options.items():
-        price_id = _inserted(conn, tables.price, _price(token_id, amount, created))
-        conn.execute(insert(tables.payment_price).values(_link(tables, payment_id, price_id)))
+        price_id = _inserted(connection, tables.price, _price(token_id, amount, created))
+        connection.execute(insert(tables.payment_price).values(_link(tables, payment_id, price_id)))
     return Ids(payment_id, wallet_id)
 
 
 def add_rows(
-    conn: Connection, tables: PeerTables, rows: Sequence[Row], options: Mapping[int, Decimal], first_id: int
+    connection: Connection,
+    tables: PeerTables,
+    rows: Sequence[Row],
+    options: Mapping[int, Decimal],
+    first_id: int,
 ) -> None:
     """Add payments together, each with the same prices. Their ids and their wallets' count up from `first_id`; rows
     that are made without an id afterwards may collide with them on PostgreSQL.
     """
     numbered = list(enumerate(rows, start=first_id))
-    conn.execute(insert(tables.wallet), [{"id": one, **_wallet(row, "sealed")} for one, row in numbered])
-    conn.execute(insert(tables.payment), [{"id": one, **_payment(row, one)} for one, row in numbered])
+    connection.execute(
+        insert(tables.wallet), [{"id": one, **_wallet(row, "sealed")} for one, row in numbered]
+    )
+    connection.execute(insert(tables.payment), [{"id": one, **_payment(row, one)} for one, row in numbered])
     for place, (token_id, amount) in enumerate(options.items()):
         ids = {one: one * len(options) + place for one, _ in numbered}
         prices = [{"id": ids[one], **_price(token_id, amount, row.created)} for one, row in numbered]
-        conn.execute(insert(tables.price), prices)
-        conn.execute(insert(tables.payment_price), [_link(tables, *pair) for pair in ids.items()])
+        connection.execute(insert(tables.price), prices)
+        connection.execute(insert(tables.payment_price), [_link(tables, *pair) for pair in ids.items()])
 
 
 def _wallet(row: Row, sealed: str) -> dict[str, Any]:
@@ -134,8 +140,8 @@ def _stamps(created: datetime) -> dict[str, datetime]:
     return {"created": created, "updated": created}
 
 
-def _inserted(conn: Connection, table: Table, values: Mapping[str, Any]) -> int:
-    identifier: int = conn.scalars(insert(table).values(**values).returning(table.c.id)).one()
+def _inserted(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
+    identifier: int = connection.scalars(insert(table).values(**values).returning(table.c.id)).one()
     return identifier
 
 

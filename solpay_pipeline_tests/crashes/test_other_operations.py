@@ -25,25 +25,27 @@ RPC = "solpay_pipeline.chain.rpc.client:Rpc"
 WALLETS = 6
 
 EXPIRE_MOMENTS = {
-    "in the middle of expiring": Death(f"{HOME}.changes.transitions:outbox.append", "after"),
+    "in the middle of expiring": Death(f"{HOME}.changes.written_books:outbox.append", "after"),
     "with all expired and no account closed": Death(f"{HOME}.reclaim:reconcile", "before"),
     "with the closing recorded and not sent": Death(f"{RPC}.send", "before"),
     "with the accounts closed and nothing seen": Death(f"{RPC}.statuses", "before"),
-    "with the closing applied and no wallet marked": Death(f"{HOME}.moving.submission:apply", "after"),
-    "in the middle of marking": Death(f"{HOME}.changes.transitions:outbox.append", "after", 2),
+    "with the closing applied and no wallet marked": Death(
+        f"{HOME}.changes.written_journal:WrittenJournal.close", "after"
+    ),
+    "in the middle of marking": Death(f"{HOME}.changes.written_books:outbox.append", "after", 2),
 }
 
 RECLAIM_MOMENTS = {
     "with everything planned": Death(f"{HOME}.moving.execution:submit", "before"),
     "with the accounts closed and nothing seen": Death(f"{RPC}.send", "after"),
-    "in the middle of applying": Death(f"{HOME}.moving.submission:transactions.close_landed", "after"),
+    "in the middle of applying": Death(f"{HOME}.changes.written_journal:transactions.close_landed", "after"),
     "with the proof read and no wallet marked": Death(
-        f"{HOME}.changes.transitions:transactions.landed_movements", "after"
+        f"{HOME}.changes.written_books:transactions.landed_movements", "after"
     ),
 }
 
 RECHECK_MOMENTS = {
-    "in the middle of accepting": Death(f"{HOME}.changes.transitions:outbox.append", "after", 2),
+    "in the middle of accepting": Death(f"{HOME}.changes.written_books:outbox.append", "after", 2),
     "with all accepted and nothing forwarded": Death(f"{HOME}.sweep:Sweeper.sweep", "before"),
     "with the forwarding recorded and not sent": Death(f"{RPC}.send", "before", 2),
     "with the money on its way": Death(f"{RPC}.statuses", "before", 2),

@@ -32,17 +32,23 @@ MOMENTS = {
     "with the receiver's accounts sent and not seen": Death(f"{RPC}.send", "after"),
     "with half of the wallets planned": Death(f"{HOME}.sweep:plan_sweep", "after", 4),
     "with the first transaction signed": Death(f"{HOME}.moving.submission:sign_for", "after", 2),
-    "in the middle of recording": Death(f"{HOME}.moving.submission:transactions.record_all", "after", 2),
-    "with all recorded just now": Death(f"{HOME}.moving.submission:_record", "after", 2),
+    "in the middle of recording": Death(
+        f"{HOME}.changes.written_journal:transactions.record_all", "after", 2
+    ),
+    "with all recorded just now": Death(f"{HOME}.changes.written_journal:WrittenJournal.record", "after", 2),
     "with all recorded and none sent": Death(f"{HOME}.moving.submission:send", "before", 2),
     "with one sent and the others on their way": Death(f"{RPC}.send", "after", 2),
     "with all sent and none looked for": Death(f"{RPC}.statuses", "before", 2),
-    "with all confirmed and none applied": Death(f"{HOME}.moving.submission:apply", "before", 2),
-    "in the middle of applying": Death(f"{HOME}.moving.submission:transactions.close_landed", "after", 2),
-    "with all applied just now": Death(f"{HOME}.moving.submission:apply", "after", 2),
+    "with all confirmed and none applied": Death(
+        f"{HOME}.changes.written_journal:WrittenJournal.close", "before", 2
+    ),
+    "in the middle of applying": Death(
+        f"{HOME}.changes.written_journal:transactions.close_landed", "after", 2
+    ),
+    "with all applied just now": Death(f"{HOME}.changes.written_journal:WrittenJournal.close", "after", 2),
     "with all applied and nothing read again": Death(f"{HOME}.moving.reconcile:_reloaded", "before"),
-    "in the middle of marking": Death(f"{HOME}.changes.transitions:outbox.append", "after"),
-    "with nothing left but the summary": Death(f"{HOME}.run:summarize", "before"),
+    "in the middle of marking": Death(f"{HOME}.changes.written_books:outbox.append", "after"),
+    "with nothing left but the summary": Death(f"{HOME}.changes.written_books:summarize", "before"),
 }
 
 # Each comes a step further than the one before; most of them while they settle what it left.
@@ -51,10 +57,10 @@ ONE_AFTER_ANOTHER = (
     Death(f"{RPC}.send", "after"),
     Death(f"{HOME}.sweep:plan_sweep", "after"),
     Death(f"{HOME}.moving.submission:sign_for", "after"),
-    Death(f"{HOME}.moving.submission:_record", "after"),
+    Death(f"{HOME}.changes.written_journal:WrittenJournal.record", "after"),
     Death(f"{HOME}.moving.settle:send", "before"),
-    Death(f"{HOME}.moving.submission:apply", "before"),
-    Death(f"{HOME}.changes.transitions:outbox.append", "after"),
+    Death(f"{HOME}.changes.written_journal:WrittenJournal.close", "before"),
+    Death(f"{HOME}.changes.written_books:outbox.append", "after"),
     Death(f"{HOME}.moving.reconcile:_reloaded", "before"),
 )
 

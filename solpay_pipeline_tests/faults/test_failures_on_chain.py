@@ -43,15 +43,15 @@ CODES = {
 
 def before_sending(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:
     """Let something happen once, after the wallets were read and planned and before anything leaves."""
-    ship = execution.ship
+    submit = execution.submit
     waiting = [deed]
 
     async def after_deed(*args: Any) -> Any:
         if waiting:
             waiting.pop()()
-        return await ship(*args)
+        return await submit(*args)
 
-    monkeypatch.setattr(execution, "ship", after_deed)
+    monkeypatch.setattr(execution, "submit", after_deed)
 
 
 def test_f06_a_transaction_that_landed_with_an_error_is_told_by_its_code_and_made_anew(

@@ -7,8 +7,7 @@ import pytest
 
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
-from solpay_pipeline.operations.changes import transitions
-from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.changes.written_books import WrittenBooks
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import PRICE, Database
 from solpay_pipeline_tests.shop import SOL, Customer, Shop
@@ -51,15 +50,15 @@ def test_what_the_shop_changes_meanwhile_is_kept_and_the_others_of_its_page_go_o
         shop.accept_sol()
         customers = _unpaid(shop)
         of_this_page, of_the_next = customers[PAGE // 2], customers[2 * PAGE - 1]
-        expire = transitions.expire_and_close
+        expire = WrittenBooks.expire_and_close
         to_change = [of_this_page, of_the_next]
 
-        def while_the_shop_works(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
+        def while_the_shop_works(books: WrittenBooks, snapshots: Sequence[Snapshot]) -> None:
             while to_change:
                 shop.set_status(to_change.pop(), PaymentStatus.CONFIRMED)
-            expire(context, snapshots)
+            expire(books, snapshots)
 
-        monkeypatch.setattr(transitions, "expire_and_close", while_the_shop_works)
+        monkeypatch.setattr(WrittenBooks, "expire_and_close", while_the_shop_works)
         outcome = shop.run("expire", page_size=PAGE, check_history=False)
         assert (outcome.expired, outcome.closed) == (CUSTOMERS - 2, CUSTOMERS - 2)
         for customer in (of_this_page, of_the_next):

@@ -28,14 +28,14 @@ HOME = "solpay_pipeline.operations"
 RPC = "solpay_pipeline.chain.rpc.client:Rpc"
 
 MOMENTS = {
-    "planned": Death(f"{HOME}.moving:ship", "before"),
-    "signed": Death(f"{HOME}.delivery:sign_for", "after"),
-    "persisted": Death(f"{HOME}.delivery:_record", "after"),
+    "planned": Death(f"{HOME}.moving.execution:submit", "before"),
+    "signed": Death(f"{HOME}.moving.submission:sign_for", "after"),
+    "persisted": Death(f"{HOME}.changes.written_journal:WrittenJournal.record", "after"),
     "sent": Death(f"{RPC}.statuses", "before"),
     "response received": Death(f"{RPC}.send", "after"),
-    "confirmed": Death(f"{HOME}.delivery:apply", "before"),
-    "finalized recorded": Death(f"{HOME}.settle:apply", "after"),
-    "webhook queued": Death(f"{HOME}.run:summarize", "before"),
+    "confirmed": Death(f"{HOME}.changes.written_journal:WrittenJournal.close", "before"),
+    "finalized recorded": Death(f"{HOME}.changes.written_journal:WrittenJournal.close", "after"),
+    "webhook queued": Death(f"{HOME}.changes.written_books:summarize", "before"),
 }
 
 PATIENCE = 2 * POLL_SECONDS

@@ -1,5 +1,6 @@
 """What counts as paid, by how it came, when it came, and in what: the chain's balances and the chain's time decide."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -7,10 +8,11 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
+from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus
 from solpay_pipeline.localnet.chain.config import ChainConfig
 from solpay_pipeline.localnet.chain.token_layout import ATA_PROGRAM, TOKEN_PROGRAM
-from solpay_pipeline.operations.changes import transitions
+from solpay_pipeline.operations.changes.written_books import WrittenBooks
 from solpay_pipeline_tests.faults.audit import assert_all_is_well
 from solpay_pipeline_tests.faults.ground import PRICE, Database, landed_for
 from solpay_pipeline_tests.shop import SOL, Customer, Shop
@@ -89,18 +91,18 @@ def test_f12_money_that_lands_between_the_look_and_the_write_is_never_lost(
         mint = shop.accept_mint()
         late, credited, unpaid = (shop.new_payment() for _ in range(3))
         shop.wait(minutes=31)
-        expire = transitions.expire
+        expire = WrittenBooks.expire
         waiting = [late]
 
-        def after_payment(context: object, snapshots: object) -> object:
+        def after_payment(books: WrittenBooks, snapshots: Sequence[Snapshot]) -> object:
             if waiting and snapshots:
                 shop.pay_token(waiting.pop(), mint)
                 # The merchant's application, in the same moment.
                 shop.set_status(credited, PaymentStatus.CONFIRMED)
                 shop.settle_chain()
-            return expire(context, snapshots)  # type: ignore[arg-type]
+            return expire(books, snapshots)
 
-        monkeypatch.setattr(transitions, "expire", after_payment)
+        monkeypatch.setattr(WrittenBooks, "expire", after_payment)
         shop.run("expire")
         assert (shop.status(late), shop.state(late)) == ("expired", "received_funds")
         assert (shop.codes(late), shop.tokens_of(late.address, mint)) == ({"late"}, PRICE)

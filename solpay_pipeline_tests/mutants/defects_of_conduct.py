@@ -56,7 +56,8 @@ OF_CONDUCT: Final = (
                 "operations/recheck.py",
                 "    worth_a_look = [",
                 "    mints = [mint for snapshot in snapshots for mint in snapshot.mints.values() if not isinstance(mint, str)]\n"
-                "    await Sweeper.of(context).receiver_accounts._learn(mints, {mint.address for mint in mints})\n"
+                "    routing = Sweeper.of(context).receiver_accounts\n"
+                "    await routing._learn(mints, await routing._look_up(mints), {mint.address for mint in mints})\n"
                 "    worth_a_look = [",
             ),
         ),
@@ -85,9 +86,9 @@ OF_CONDUCT: Final = (
             ),
             Edit(
                 "operations/looking/snapshots.py",
-                "    all_holdings, mints = await accounts.read_holdings_and_mints(\n",
+                "    all_holdings, mints = await context.chain.holdings_and_mints(\n",
                 "    with reading(context.deployment.engine):\n"
-                "     all_holdings, mints = await accounts.read_holdings_and_mints(\n",
+                "     all_holdings, mints = await context.chain.holdings_and_mints(\n",
             ),
         ),
         (f"{MANNERS}::test_no_database_connection_is_held_while_the_node_is_asked",),
@@ -115,7 +116,7 @@ OF_CONDUCT: Final = (
         "no priority fee is paid, whatever others pay",
         (
             Edit(
-                "operations/moving/execution.py",
+                "operations/context/chain_facts.py",
                 "            if deployment.max_priority_fee:\n",
                 "            if False:\n",
             ),
@@ -238,8 +239,8 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/looking/pages.py",
-                '            words = "no payment points at this wallet; its address and what it holds cannot be told"\n',
-                '            words = "no payment points at this wallet; its address and what it holds cannot be told"\n'
+                '            words = "no payment points at this wallet; its address and what it holds are unknown"\n',
+                '            words = "no payment points at this wallet; its address and what it holds are unknown"\n'
                 "            raise LookupError(words)\n",
             ),
         ),
@@ -251,10 +252,10 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/sweep.py",
-                "                case Disposition.WAIT if snapshot.holdings.is_empty:\n",
-                "                case Disposition.WAIT if snapshot.holdings.is_empty:\n"
-                "                    from solpay_pipeline.operations.reclaim import reclaim\n\n"
-                "                    await reclaim(self.context)\n",
+                "        jobs = await self._jobs([*accepted, *resolved.released])\n",
+                "        from solpay_pipeline.operations.reclaim import reclaim\n\n"
+                "        if self.context.tally.returned:\n            await reclaim(self.context)\n"
+                "        jobs = await self._jobs([*accepted, *resolved.released])\n",
             ),
         ),
         (f"{MANNERS}::test_a_sweep_of_empty_wallets_costs_the_same_however_many_others_wait_to_be_closed",),
@@ -264,9 +265,9 @@ OF_CONDUCT: Final = (
         "whole tables are loaded at once",
         (
             Edit(
-                "operations/looking/pages.py",
-                "            states=states,\n            after_wallet_id=after,\n            limit=context.options.page_size,\n",
-                "            states=states,\n            after_wallet_id=after,\n            limit=1_000_000,\n",
+                "operations/looking/database_records.py",
+                "                after_wallet_id=after,\n                limit=self.options.page_size,\n",
+                "                after_wallet_id=after,\n                limit=1_000_000,\n",
             ),
         ),
         (f"{MANNERS}::test_no_more_wallets_are_read_at_once_than_a_page_holds",),

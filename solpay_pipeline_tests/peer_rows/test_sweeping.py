@@ -15,8 +15,7 @@ from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.config import ChainConfig
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline.operations.changes import transitions
-from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.changes.written_books import WrittenBooks
 from solpay_pipeline_tests.peer_rows import by_peer
 from solpay_pipeline_tests.peer_rows.books import (
     assert_books_balance,
@@ -352,17 +351,17 @@ def test_s15_a_wallet_that_we_swept_and_the_peer_called_closed_is_sent_funds_and
 ) -> None:
     shop = street.shop
     (customer,) = shop.accepted_and_paid(street.usdc)
-    mark_swept = transitions.mark_swept
+    rest_swept = WrittenBooks.rest_swept
 
-    def mark_beside_the_peer(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
+    def mark_beside_the_peer(books: WrittenBooks, snapshots: Sequence[Snapshot]) -> None:
         if snapshots and moment == "before our mark":
             shop.set_state(customer, WalletState.CLOSED)
-        mark_swept(context, snapshots)
+        rest_swept(books, snapshots)
         if snapshots and moment == "after our mark":
             shop.set_state(customer, WalletState.CLOSED)
 
     with monkeypatch.context() as patch:
-        patch.setattr(transitions, "mark_swept", mark_beside_the_peer)
+        patch.setattr(WrittenBooks, "rest_swept", mark_beside_the_peer)
         shop.run("sweep")
     assert shop.state(customer) == WalletState.CLOSED
     assert shop.kinds(customer).count("wallet.swept") == (moment == "after our mark")

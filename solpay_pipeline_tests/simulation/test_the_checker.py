@@ -10,8 +10,8 @@ from solpay_pipeline.chain.sending import broadcast
 from solpay_pipeline.ledger import outbox
 from solpay_pipeline.lifecycle.holdings import Holdings
 from solpay_pipeline.operations import expire
-from solpay_pipeline.operations.changes import transitions
-from solpay_pipeline.operations.moving import submission
+from solpay_pipeline.operations.changes import written_books, written_journal
+from solpay_pipeline.operations.context.journal import Recorded, Recording
 from solpay_pipeline_tests.simulation.database import Database
 from solpay_pipeline_tests.simulation.history import Told, live_through
 from solpay_pipeline_tests.simulation.steps import (
@@ -73,7 +73,7 @@ def test_a_history_in_which_much_goes_wrong_keeps_every_promise(database: Databa
 def test_expiry_without_a_look_at_the_chain_is_found(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expire, "_is_plain", lambda _sight: True)
+    monkeypatch.setattr(expire, "_is_plain", lambda _snapshot: True)
     told = _live(database, SOL_FOR_A_MINUTE, PAID, Wait(70), Run("expire", "no history"))
     assert _broken(told) == "paid in time is never expired"
 
@@ -94,7 +94,7 @@ def test_a_transaction_that_is_called_dead_too_soon_is_found(
         for each in [one for one in self.open.values() if one.status is None]:
             self._settle(each, broadcast.Fate.DEAD)
 
-    monkeypatch.setattr(broadcast._Delivery, "_bury", bury_what_is_not_seen)
+    monkeypatch.setattr(broadcast._Broadcast, "_bury", bury_what_is_not_seen)
     # Three in ten land at once: a sweep for each of eight customers.
     customers = [
         (SOL_FOR_AN_HOUR, Pay(number, 1, "all", "plain"), Wait(15), Run("recheck")) for number in range(8)
@@ -106,7 +106,8 @@ def test_a_transaction_that_is_called_dead_too_soon_is_found(
 def test_a_transaction_that_leaves_before_it_is_recorded_is_found(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submission, "_record", lambda *_: True)
+    recorded = Recording(Recorded.RECORDED)
+    monkeypatch.setattr(written_journal.WrittenJournal, "record", lambda *_: recorded)
     told = _live(database, SOL_FOR_AN_HOUR, PAID, Wait(15), Run("recheck"))
     assert _broken(told) == "nothing leaves unrecorded"
 
@@ -122,11 +123,11 @@ def test_an_event_that_is_not_written_with_its_change_is_found(
 
 @pytest.mark.slow
 def test_a_fork_that_nobody_minds_is_found(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def watch_nothing(_errand: object) -> None:
+    async def watch_nothing(_context: object) -> None:
         pass
 
-    monkeypatch.setattr(submission, "_reopen", lambda *_: None)
-    monkeypatch.setattr(expire, "watch", watch_nothing)
+    monkeypatch.setattr(written_journal.WrittenJournal, "_reopen", lambda *_: None)
+    monkeypatch.setattr(expire, "look_for_late_money", watch_nothing)
     told = _live(
         database,
         SOL_FOR_AN_HOUR,
@@ -148,8 +149,9 @@ def test_a_write_of_the_web_application_that_is_overwritten_is_found(
         connection.execute(table.update().where(table.c.id.in_(ids)).values(status=status))
         return ids
 
-    monkeypatch.setattr(transitions, "change_payments", expire_whatever_it_was)
-    monkeypatch.setattr(transitions, "set_wallets", lambda *_, **__: None)
+    monkeypatch.setattr(written_books, "unmoved", lambda _, __, wallets: {wallet.id for wallet in wallets})
+    monkeypatch.setattr(written_books, "change_payments", expire_whatever_it_was)
+    monkeypatch.setattr(written_books, "set_wallets", lambda *_, **__: None)
     # The web application's clock is behind, and takes for paid in time what came late.
     told = _live(
         database,

@@ -1,6 +1,9 @@
-"""What one run asks the chain once: the price of a signature, a blockhash to begin with, how far histories reach."""
+"""What one run asks the chain once: what a signature and priority cost, a blockhash to begin with, how far histories
+reach.
+"""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,12 +12,15 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
+from solpay_pipeline.base.clock import loop_seconds
 from solpay_pipeline.base.concurrently import both
 from solpay_pipeline.chain.reading.clock import first_block_time
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import ChainError
-from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.chain.sending.compute import priority_price
+from solpay_pipeline.chain.sending.wire import TransactionShape
+from solpay_pipeline.operations.context.deployment import Deployment
 
 # A blockhash lives a minute or so; twenty seconds of it are for sending, the rest for confirming and sending again.
 _FRESH_SECONDS = 2.0
@@ -27,16 +33,17 @@ _HISTORY_TRIES = 12
 class ChainFacts:
     """Answers that hold for one run. `fee_payer_lamports` is what the fee payer has left by our own reckoning.
 
-    `fee_payer_floor`, in lamports, is the least that an account may keep; it is read along with the price. `rents`
-    are what token accounts were opened with, where their lamports alone did not tell.
+    `fee_payer_floor`, in lamports, is the least that an account may keep; it is read along with the price. `clock` is
+    in seconds, `rents` are what token accounts were opened with, where their lamports alone did not tell.
     """
 
     rpc: Rpc
-    fee_payer: Pubkey
-    commitment: Commitment
+    deployment: Deployment
     fee_payer_lamports: int
     fee_payer_floor: int = 0
     rents: dict[Pubkey, int] = field(default_factory=dict)
+    clock: Callable[[], float] = loop_seconds
+    _shape: TransactionShape | None = None
     _signature_fee: int | None = None
     _unused_blockhash: tuple[RecentBlockhash, float] | None = None
     _history_from: dict[int, datetime] = field(default_factory=dict)
@@ -45,29 +52,40 @@ class ChainFacts:
     async def signature_fee(self) -> int:
         """Lamports that the cluster takes for one signature, read once a run (getFeeForMessage)."""
         if self._signature_fee is None:
-            payer = self.fee_payer
+            payer, commitment = self.deployment.fee_payer.pubkey, self.deployment.commitment
             nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
-            asked_at = _loop_seconds()
-            recent = await self.rpc.latest_blockhash(self.commitment)
+            asked_at = self.clock()
+            recent = await self.rpc.latest_blockhash(commitment)
             message = MessageV0.try_compile(payer, [nothing], [], recent.blockhash)
             fee, self.fee_payer_floor = await both(
-                self.rpc.fee_for_message(message, self.commitment), self.rpc.minimum_balance(0)
+                self.rpc.fee_for_message(message, commitment), self.rpc.minimum_balance(0)
             )
             self._signature_fee = fee
             self._unused_blockhash = recent, asked_at
         return self._signature_fee
 
     async def ask_fee_early(self) -> None:
-        """Ask while something else is read; where the node fails to tell the fee, whoever needs it asks again."""
+        """Ask while something else is read; where the node does not say, the next who needs the fee asks again."""
         with suppress(ChainError):
             await self.signature_fee()
+
+    async def shape(self) -> TransactionShape:
+        """How transactions are written in this run; the priority price is read once."""
+        if self._shape is None:
+            deployment = self.deployment
+            price = 0
+            if deployment.max_priority_fee:
+                written = [deployment.fee_payer.pubkey, deployment.receiver]
+                price = await priority_price(self.rpc, written)
+            self._shape = TransactionShape(deployment.transaction_version, price, deployment.max_priority_fee)
+        return self._shape
 
     async def blockhash(self) -> RecentBlockhash:
         """One to sign with: that which the fee was asked with, once and while it is fresh, else the newest."""
         unused, self._unused_blockhash = self._unused_blockhash, None
-        if unused is not None and _loop_seconds() - unused[1] < _FRESH_SECONDS:
+        if unused is not None and self.clock() - unused[1] < _FRESH_SECONDS:
             return unused[0]
-        return await self.rpc.latest_blockhash(self.commitment)
+        return await self.rpc.latest_blockhash(self.deployment.commitment)
 
     async def history_from(self, first_slot: int) -> datetime | None:
         """Since when a history is complete that begins at this slot; None where it goes back to the beginning.
@@ -82,8 +100,3 @@ class ChainFacts:
                 slots = [first_slot + 2**number - 1 for number in range(_HISTORY_TRIES)]
                 self._history_from[first_slot] = await first_block_time(self.rpc, slots)
         return self._history_from[first_slot]
-
-
-def _loop_seconds() -> float:
-    """The clock by which all sleeps and timeouts of a run are measured as well."""
-    return asyncio.get_running_loop().time()

@@ -1,8 +1,7 @@
 """What an operation did, in numbers that a run page, a terminal and a machine all show alike."""
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
@@ -21,10 +20,6 @@ class Tally:
     settled: int = 0
     reopened: int = 0
     skipped: int = 0
-    planned: Counter[str] = field(default_factory=Counter)
-    planned_amounts: Counter[str | None] = field(default_factory=Counter)
-    planned_transactions: int = 0
-    planned_findings: list[Finding] = field(default_factory=list)
     stopped_reason: str = "done"
 
 
@@ -122,6 +117,10 @@ class Outcome:
         }
 
 
+# Landed, with or without an error: what the fee payer has paid for.
+_PAID = (TransactionState.CONFIRMED, TransactionState.FINALIZED, TransactionState.FAILED)
+
+
 def outcome_of(
     operation: str,
     run_id: str,
@@ -131,15 +130,8 @@ def outcome_of(
     *,
     dry_run: bool,
 ) -> Outcome:
-    """Put together what the ledger remembers and what only the operation knows."""
-    if dry_run:
-        events: Mapping[str, int] = tally.planned
-        amounts: Mapping[str | None, int] = tally.planned_amounts
-        findings: tuple[Finding, ...] = tuple(tally.planned_findings)
-        transactions = tally.planned_transactions
-    else:
-        events, amounts, findings = summary.events, summary.moved, summary.findings
-        transactions = len(summary.signatures)
+    """Put together what the books remember and what only the operation knows."""
+    events = summary.events
     return Outcome(
         operation=operation,
         run_id=run_id,
@@ -156,14 +148,14 @@ def outcome_of(
         settled=tally.settled,
         reopened=tally.reopened,
         skipped=tally.skipped,
-        transactions=transactions,
+        transactions=sum(summary.transactions.get(state, 0) for state in _PAID),
         failed_transactions=summary.transactions.get(TransactionState.FAILED, 0),
-        amounts={mint or "SOL": amount for mint, amount in amounts.items()},
+        amounts={mint or "SOL": amount for mint, amount in summary.moved.items()},
         withheld={mint or "SOL": amount for mint, amount in summary.withheld.items()},
         rent=summary.rent,
         fees=summary.fees,
         signatures=summary.signatures,
-        findings=findings,
+        findings=summary.findings,
         rpc_calls=rpc_calls,
         stopped_reason=tally.stopped_reason,
     )

@@ -8,7 +8,7 @@ from functools import partial
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.concurrently import all_of
-from solpay_pipeline.chain.reading import accounts, history
+from solpay_pipeline.chain.reading import history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
@@ -30,8 +30,7 @@ async def take_snapshots(
     owned = [(wallet, wallet.payment) for wallet in wallets if wallet.payment is not None]
     if not owned:
         return []
-    all_holdings, mints = await accounts.read_holdings_and_mints(
-        context.rpc,
+    all_holdings, mints = await context.chain.holdings_and_mints(
         [(payment.address, payment.mints) for _, payment in owned],
         context.mints,
         commitment=commitment,
@@ -40,7 +39,7 @@ async def take_snapshots(
     context.mints.update({address: mint for address, mint in mints.items() if isinstance(mint, Mint)})
     if context.options.discover_accounts:
         all_holdings = await all_of(
-            accounts.discover(context.rpc, one, mints, commitment=commitment) for one in all_holdings
+            context.chain.discover(one, mints, commitment=commitment) for one in all_holdings
         )
     context.progress("read", len(owned))
     snapshots = [
@@ -108,18 +107,17 @@ async def wallet_history(context: OperationContext, snapshot: Snapshot) -> Histo
     commitment = context.deployment.acceptance
     owner = snapshot.holdings.owner
     read = partial(
-        history.read,
-        context.rpc,
+        context.chain.history,
         owner,
         commitment=commitment,
         homes=homes_of(context),
         min_context_slot=context.chain_slot,
     )
     if snapshot.holdings.is_empty:
-        its_own = await read((), without=frozenset(_token_accounts(snapshot)))
+        its_own = await read(token_accounts=(), without=frozenset(_token_accounts(snapshot)))
         if not its_own.statement.money:
             return its_own
-    return await read(_token_accounts(snapshot))
+    return await read(token_accounts=_token_accounts(snapshot))
 
 
 async def _judge(context: OperationContext, snapshot: Snapshot) -> Judgement | Finding:
@@ -169,8 +167,7 @@ async def _newest_history(context: OperationContext, snapshot: Snapshot) -> Hist
     if len(assets) != 1 or not may_be_told:
         return None
     ((address, mint, balance),) = assets
-    return await history.read_newest(
-        context.rpc,
+    return await context.chain.newest_history(
         holdings.owner,
         address,
         mint=mint,

@@ -1,32 +1,31 @@
 """Carries out the legs that were planned, and says of each wallet what that has come to.
 
-A wallet that spoils a shared transaction is told apart from those that only travelled with it: they are planned anew
-from the chain, it goes alone the next time.
+A wallet that spoils a shared transaction is told from those that only travelled with it: they are planned again from
+the chain, it goes alone the next time.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from solders.keypair import Keypair
+from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.concurrently import both
-from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.sending import packing
 from solpay_pipeline.chain.sending.broadcast import Fate, Receipt
-from solpay_pipeline.chain.sending.compute import ComputeTable, Kind, calibrate, kind_of, priority_price
+from solpay_pipeline.chain.sending.compute import ComputeTable, Kind, calibrate, kind_of
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.chain.sending.wire import TransactionShape
-from solpay_pipeline.ledger import transactions
 from solpay_pipeline.ledger.tables import Purpose
-from solpay_pipeline.lifecycle.actions import Leg, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import Leg
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
+from solpay_pipeline.operations.changes.planned_books import PlannedBooks
 from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Opening
+from solpay_pipeline.operations.moving.openings import open_accounts
 from solpay_pipeline.operations.moving.submission import Draft, Submitted, submit
-from solpay_pipeline.records.queries import sealed_keypairs
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 
 # Transactions signed with one blockhash: what one status call asks for.
@@ -42,98 +41,31 @@ _OPENED_TOGETHER = 32
 _SAMPLED = 11
 
 
-@dataclass(frozen=True, slots=True)
-class LegJob:
-    """A wallet's row as read, and its leg."""
-
-    wallet: Wallet
-    leg: Leg
-
-
-class LegOutcome(StrEnum):
-    """What a job has come to."""
-
-    LANDED = "landed"
-    AGAIN = "again"
-    """Its transaction failed through another wallet, or never landed: plan it anew from the chain."""
-    SPOILED = "spoiled"
-    """Its own instructions made the transaction fail."""
-    IN_FLIGHT = "in_flight"
-    SKIPPED = "skipped"
-    """Somebody else works on it, or has changed its row."""
-    SET_ASIDE = "set_aside"
-    WAITS = "waits"
-    """It would cost more than may be spent; its row is as it was, and another run moves it."""
-
-
-@dataclass(frozen=True, slots=True)
-class LegResult:
-    """`wallet` is the row as we left it; `slot` is where the transaction landed; `finding` says why it did not."""
-
-    wallet: Wallet
-    outcome: LegOutcome
-    slot: int = 0
-    finding: Finding | None = None
-
-
 @dataclass(slots=True)
-class Mover:
-    """Moves for one errand; rows of wallets take `state_in_flight` while a leg of theirs is on its way."""
+class SendingMover:
+    """See `Mover`; rows of wallets take `state_in_flight` while a leg of theirs is on its way."""
 
     context: OperationContext
     purpose: Purpose
     state_in_flight: WalletState
-    _shape: TransactionShape | None = None
     compute: ComputeTable = field(default_factory=ComputeTable)
     _measured: set[Kind] = field(default_factory=set)
 
-    async def shape(self) -> TransactionShape:
-        """How transactions are written in this run; the priority price is read once."""
-        if self._shape is None:
-            deployment = self.context.deployment
-            price = 0
-            if deployment.max_priority_fee:
-                written = [deployment.fee_payer.pubkey, deployment.receiver]
-                price = await priority_price(self.context.rpc, written)
-            self._shape = TransactionShape(deployment.transaction_version, price, deployment.max_priority_fee)
-        return self._shape
-
-    async def plan_only(self, jobs: Sequence[LegJob]) -> None:
-        """Count what `move` would send."""
-        tally = self.context.tally
-        tally.planned_transactions += len(self._packed(jobs, await self.shape(), alone=())[0])
-        for action in (action for job in jobs for action in job.leg.actions):
-            match action:
-                case MoveLamports():
-                    tally.planned_amounts[None] += action.lamports
-                case MoveTokens():
-                    tally.planned_amounts[str(action.mint)] += action.amount
-
     async def move(self, jobs: Sequence[LegJob], *, alone: Collection[int]) -> list[LegResult]:
-        """Carry out jobs; the wallets in `alone` get a transaction each. Every job has one result.
-
-        Raises what `delivery.submit` raises.
-        """
-        shape = await self.shape()
+        """See `Mover`."""
+        shape = await self.context.facts.shape()
         # While a node simulates, keys are opened.
         _, (keys, results) = await both(self._calibrate(jobs, shape), self._open_keys(jobs))
         ready = {job.wallet.id: job for job in jobs if job.wallet.id in keys}
-        parcels, too_large = self._packed(list(ready.values()), shape, alone)
-        results += [
-            _aside(
-                ready[leg.wallet_id].wallet,
-                FindingCode.TOO_LARGE,
-                "one account alone does not fit a transaction",
-            )
-            for leg in too_large
-        ]
+        parcels, too_large = _packed(self.context, list(ready.values()), shape, self.compute, alone)
+        words = "one account alone does not fit a transaction"
+        results += [_aside(ready[leg.wallet_id].wallet, FindingCode.TOO_LARGE, words) for leg in too_large]
         batch = self._batch()
         for start in range(0, len(parcels), batch):
             drafts = [
                 Draft(
                     parcel,
                     tuple(ready[leg.wallet_id].wallet for leg in parcel.legs),
-                    self.state_in_flight,
                     tuple(keys[leg.wallet_id] for leg in parcel.legs),
                 )
                 for parcel in parcels[start : start + batch]
@@ -141,14 +73,18 @@ class Mover:
             if self.context.must_stop():
                 results += [LegResult(wallet, LegOutcome.AGAIN) for one in drafts for wallet in one.wallets]
                 continue
-            for submitted in await submit(self.context, drafts, shape, self.purpose):
+            for submitted in await submit(self.context, drafts, self.purpose, self.state_in_flight):
                 results += self._results(submitted)
                 self.context.progress("moved", len(submitted.draft.wallets))
         return results
 
+    async def open_accounts(self, openings: Sequence[Opening]) -> dict[Pubkey, str]:
+        """See `Mover`."""
+        return await open_accounts(self.context, openings, self.compute)
+
     async def _calibrate(self, jobs: Sequence[LegJob], shape: TransactionShape) -> None:
         """Measure the kinds of action that this run has not met yet."""
-        parcels, _ = self._packed(self._of_new_kinds(jobs), shape, alone=())
+        parcels, _ = _packed(self.context, self._of_new_kinds(jobs), shape, self.compute)
         fresh = [parcel for parcel in parcels if not self._measured.issuperset(parcel.kinds)]
         if not fresh:
             return
@@ -175,32 +111,15 @@ class Mover:
                 chosen.append(job)
         return chosen
 
-    def _packed(
-        self, jobs: Sequence[LegJob], shape: TransactionShape, alone: Collection[int]
-    ) -> tuple[list[Parcel], list[Leg]]:
-        groups = [[job.leg for job in jobs if job.wallet.id not in alone]]
-        groups += [[job.leg] for job in jobs if job.wallet.id in alone]
-        parcels: list[Parcel] = []
-        too_large: list[Leg] = []
-        for legs in groups:
-            packed = packing.pack(
-                legs, fee_payer=self.context.deployment.fee_payer.pubkey, shape=shape, compute=self.compute
-            )
-            parcels += packed.parcels
-            too_large += packed.unpackable
-        return parcels, too_large
-
     async def _open_keys(self, jobs: Sequence[LegJob]) -> tuple[dict[int, Keypair], list[LegResult]]:
         deployment = self.context.deployment
         ids = [job.wallet.id for job in jobs]
-        with reading(deployment.engine) as connection:
-            sealed = sealed_keypairs(connection, deployment.tables, ids)
-            busy = transactions.busy_wallets(connection, ids)
+        sealed, busy = self.context.records.sealed_keypairs(ids), self.context.records.busy(ids)
         keys: dict[int, Keypair] = {}
         results: list[LegResult] = []
         for number, job in enumerate(jobs):
             if number % _OPENED_TOGETHER == 0:
-                await asyncio.sleep(0)
+                await self.context.sleep(0)
             wallet = job.wallet
             if wallet.id in busy or wallet.id not in sealed:
                 results.append(LegResult(wallet, LegOutcome.SKIPPED))
@@ -218,7 +137,7 @@ class Mover:
         if submitted.withheld:
             return [_waits(wallet, submitted.withheld) for wallet in draft.wallets]
         if receipt is None:
-            # One of them was changed or taken by somebody else; the next look tells which.
+            # One of them was changed or taken by somebody else; the next look shows which.
             return [LegResult(wallet, LegOutcome.AGAIN) for wallet in draft.wallets]
         moved = [replace(wallet, state=self.state_in_flight) for wallet in draft.wallets]
         match receipt.fate:
@@ -229,10 +148,52 @@ class Mover:
             case Fate.DEAD:
                 return [LegResult(wallet, LegOutcome.AGAIN) for wallet in moved]
             case Fate.FAILED | Fate.REFUSED:
-                return _told_apart(draft.parcel, receipt, moved)
+                return _of_a_failure(draft.parcel, receipt, moved)
 
 
-def _told_apart(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> list[LegResult]:
+@dataclass(frozen=True, slots=True)
+class PlanningMover:
+    """The mover of a dry run: see `Mover`. It packs and counts; no key is opened, nothing is signed or simulated."""
+
+    books: PlannedBooks
+    context: OperationContext
+    purpose: Purpose
+    state_in_flight: WalletState
+
+    async def move(self, jobs: Sequence[LegJob], *, alone: Collection[int]) -> list[LegResult]:
+        """See `Mover`; nothing is carried out, so that there are no results."""
+        shape = await self.context.facts.shape()
+        parcels, _ = _packed(self.context, jobs, shape, ComputeTable(), alone)
+        self.books.plan(len(parcels), [action for job in jobs for action in job.leg.actions])
+        return []
+
+    async def open_accounts(self, openings: Sequence[Opening]) -> dict[Pubkey, str]:
+        """See `Mover`; taken for opened."""
+        return {}
+
+
+def _packed(
+    context: OperationContext,
+    jobs: Sequence[LegJob],
+    shape: TransactionShape,
+    compute: ComputeTable,
+    alone: Collection[int] = (),
+) -> tuple[list[Parcel], list[Leg]]:
+    """Transactions for these jobs, and the legs that fit none."""
+    groups = [[job.leg for job in jobs if job.wallet.id not in alone]]
+    groups += [[job.leg] for job in jobs if job.wallet.id in alone]
+    parcels: list[Parcel] = []
+    too_large: list[Leg] = []
+    for legs in groups:
+        packed = packing.pack(
+            legs, fee_payer=context.deployment.fee_payer.pubkey, shape=shape, compute=compute
+        )
+        parcels += packed.parcels
+        too_large += packed.unpackable
+    return parcels, too_large
+
+
+def _of_a_failure(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> list[LegResult]:
     """The wallet whose instruction failed, or every one where the chain names none or only one travelled."""
     index = receipt.failed_instruction
     culprit = (

@@ -4,20 +4,18 @@ A wallet's final state is only ever written on what a read of the chain shows, n
 so the last look of every wallet is the proof.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from solpay_pipeline.base.concurrently import both
-from solpay_pipeline.base.database import reading
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import Wallet
-from solpay_pipeline.operations.changes.transitions import set_aside
 from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Mover
 from solpay_pipeline.operations.looking.pages import without_busy
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
-from solpay_pipeline.operations.moving.execution import LegJob, LegOutcome, LegResult, Mover
-from solpay_pipeline.records.queries import wallets_of_payments
 
 # A wallet with many token accounts needs a transaction for every few of them; a wallet that spoils one, two more.
 _MAX_ROUNDS = 10
@@ -31,17 +29,25 @@ class RoundPlan:
     again: tuple[Wallet, ...] = ()
 
 
-Decide = Callable[[Sequence[Snapshot]], Awaitable[RoundPlan]]
-GiveUp = Callable[[Wallet, Finding], None]
+class Planner(Protocol):
+    """An operation that brings wallets to rest."""
+
+    @property
+    def mover(self) -> Mover:
+        """Who carries out its plans."""
+
+    async def plan(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
+        """Decide about wallets as they are now; what needs no move is written at once."""
+
+    def give_up(self, wallet: Wallet, *findings: Finding) -> None:
+        """Leave a wallet that cannot be moved, with the reasons."""
 
 
-async def reconcile(
-    context: OperationContext, wallets: Sequence[Wallet], mover: Mover, decide: Decide, give_up: GiveUp
-) -> None:
-    """Bring wallets to rest. `give_up` gets those that cannot be moved, with the reason."""
+async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planner: Planner) -> None:
+    """Bring wallets to rest."""
     pending = list(wallets)
     min_slot = context.chain_slot
-    alone: set[int] = set()
+    alone: frozenset[int] = frozenset()
     for _ in range(_MAX_ROUNDS):
         pending = without_busy(context, pending)
         if not pending or context.must_stop():
@@ -52,41 +58,36 @@ async def reconcile(
             ),
             context.facts.ask_fee_early(),
         )
-        decision = await decide(snapshots)
-        if context.options.dry_run:
-            await mover.plan_only(decision.jobs)
-            pending = list(decision.again)
-            continue
-        results = await mover.move(decision.jobs, alone=alone) if decision.jobs else []
-        context.tally.skipped += sum(result.outcome is LegOutcome.SKIPPED for result in results)
-        context.tally.in_flight += sum(result.outcome is LegOutcome.IN_FLIGHT for result in results)
+        plan = await planner.plan(snapshots)
+        results = await planner.mover.move(plan.jobs, alone=alone) if plan.jobs else []
+        _write_down(context, results, alone, planner)
+        again = [one.wallet for one in results if _is_looked_at_again(one, alone)]
+        alone |= {one.wallet.id for one in results if one.outcome is LegOutcome.SPOILED}
         min_slot = max([min_slot, *(result.slot for result in results)])
-        again = _again(results, alone, give_up)
-        set_aside(
-            context, [one.finding for one in results if one.outcome is LegOutcome.WAITS and one.finding]
-        )
-        pending = [*decision.again, *_reloaded(context, again)]
+        pending = [*plan.again, *_reloaded(context, again)]
     for wallet in [] if context.tally.stopped_reason != "done" else pending:
         payment_id = None if wallet.payment is None else wallet.payment.id
         words = f"not at rest after {_MAX_ROUNDS} rounds; the next run goes on"
-        give_up(wallet, Finding(FindingCode.STILL_MOVING, wallet.id, payment_id, words))
+        planner.give_up(wallet, Finding(FindingCode.STILL_MOVING, wallet.id, payment_id, words))
 
 
-def _again(results: Sequence[LegResult], alone: set[int], give_up: GiveUp) -> list[Wallet]:
-    again = []
-    for result in results:
-        wallet = result.wallet
-        match result.outcome:
-            case LegOutcome.LANDED | LegOutcome.AGAIN:
-                again.append(wallet)
-            case LegOutcome.SPOILED if wallet.id not in alone:
-                alone.add(wallet.id)
-                again.append(wallet)
-            case LegOutcome.SPOILED | LegOutcome.SET_ASIDE if result.finding is not None:
-                give_up(wallet, result.finding)
-            case _:
-                pass
-    return again
+def _is_looked_at_again(result: LegResult, alone: Collection[int]) -> bool:
+    """A wallet that spoils a transaction goes alone the next time; one that was alone already is given up."""
+    if result.outcome is LegOutcome.SPOILED:
+        return result.wallet.id not in alone
+    return result.outcome in (LegOutcome.LANDED, LegOutcome.AGAIN)
+
+
+def _write_down(
+    context: OperationContext, results: Sequence[LegResult], alone: Collection[int], planner: Planner
+) -> None:
+    context.tally.skipped += sum(one.outcome is LegOutcome.SKIPPED for one in results)
+    context.tally.in_flight += sum(one.outcome is LegOutcome.IN_FLIGHT for one in results)
+    left = [(one, one.finding) for one in results if one.finding and not _is_looked_at_again(one, alone)]
+    for result, finding in left:
+        if result.outcome is not LegOutcome.WAITS:
+            planner.give_up(result.wallet, finding)
+    context.books.note([finding for result, finding in left if result.outcome is LegOutcome.WAITS])
 
 
 def _reloaded(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wallet]:
@@ -94,6 +95,4 @@ def _reloaded(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wall
     ids = [wallet.payment.id for wallet in wallets if wallet.payment is not None]
     if not ids:
         return []
-    with reading(context.deployment.engine) as connection:
-        rows = wallets_of_payments(connection, context.deployment.tables, ids)
-    return [row for row in rows if isinstance(row, Wallet)]
+    return [row for row in context.records.of_payments(ids) if isinstance(row, Wallet)]

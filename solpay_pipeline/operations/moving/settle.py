@@ -1,33 +1,33 @@
 """Finishes what earlier runs left in flight, before anything new is planned.
 
 Landed: applied. Not landed: the same bytes again while their blockhash lives. Provably dead: released, and the
-wallet is planned anew from the chain. What was applied at `confirmed` stays open until it is seen finalized; where a
+wallet is planned again from the chain. What was applied at `confirmed` stays open until it is seen finalized; where a
 fork took it back for good, the wallet is opened again.
 """
 
 from collections.abc import Sequence
 
-from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.rpc.answers import SignatureStatus
 from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed
 from solpay_pipeline.chain.sending.instructions import ForbiddenInstruction, assert_destinations
 from solpay_pipeline.chain.sending.wire import message_of
-from solpay_pipeline.ledger import transactions
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import OpenTransaction
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.moving.submission import apply, send
+from solpay_pipeline.operations.moving.submission import send
+
+
+def count_in_flight(context: OperationContext) -> None:
+    """What a dry run does instead: nothing is settled, so that wallets in flight are left out."""
+    open_ones = context.records.open_transactions()
+    context.tally.in_flight += sum(one.state is TransactionState.RECORDED for one in open_ones)
 
 
 async def settle(context: OperationContext) -> None:
     """Settle every open transaction of the ledger, as far as the chain can say today."""
-    with reading(context.deployment.engine) as connection:
-        open_ones = transactions.open_transactions(connection)
+    open_ones = context.records.open_transactions()
     if not open_ones:
-        return
-    if context.options.dry_run:
-        context.tally.in_flight += sum(one.state is TransactionState.RECORDED for one in open_ones)
         return
     answer = await context.rpc.statuses([one.signature for one in open_ones], search_history=True)
     unknown = []
@@ -40,7 +40,7 @@ async def settle(context: OperationContext) -> None:
         if receipt is not None:
             landed.append(receipt)
             context.tally.settled += one.state is TransactionState.RECORDED
-    apply(context, landed)
+    context.journal.close(landed)
     await _chase(context, unknown)
 
 
@@ -56,8 +56,7 @@ async def _chase(context: OperationContext, unknown: Sequence[OpenTransaction]) 
     """Send again what may still land, and bury what cannot."""
     taken_back = [one.signature for one in unknown if one.state is TransactionState.CONFIRMED]
     if taken_back:
-        with context.deployment.engine.begin() as connection:
-            transactions.hold_again(connection, taken_back)
+        context.journal.hold_again(taken_back)
     signed = [
         Signed(
             one.signature,
@@ -73,7 +72,7 @@ async def _chase(context: OperationContext, unknown: Sequence[OpenTransaction]) 
 
 
 def _goes_home(context: OperationContext, one: OpenTransaction) -> bool:
-    """Tell whether it would be signed today: the receiver or the fee payer of the settings may be another since.
+    """Whether it would be signed today: the receiver or the fee payer of the settings may be another since.
 
     A receiver may have been changed because its key was stolen; what was signed for it is not sent there again.
     """

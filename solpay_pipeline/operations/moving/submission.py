@@ -1,38 +1,31 @@
-"""From a parcel to the chain and back into the ledger: sign, record, send, confirm, apply.
+"""From a parcel to the chain and back into the ledger: sign, record, send, confirm, close.
 
-A few dozen are signed and recorded together, and are on their way while the next are signed.
-Nothing leaves before its row and its legs are committed, together with a compare-and-set of each wallet's row, so
-that a plan made of an old row never reaches the chain. What becomes of a transaction is written as soon as it is
-known; what is not known when patience ends stays in flight, and the next run settles it.
+A few dozen are signed and recorded together, and are on their way while the next are signed. Nothing leaves before it
+is in the journal. What becomes of a transaction is written as soon as it is known; what is not known when patience
+ends stays in flight, and the next run settles it.
 """
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from solders.keypair import Keypair
 from solders.message import MessageV0, MessageV1
-from sqlalchemy import Connection
 
-from solpay_pipeline.base.database import reading
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash
 from solpay_pipeline.chain.rpc.errors import NodeBehind
 from solpay_pipeline.chain.sending import packing
-from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, broadcast
+from solpay_pipeline.chain.sending.broadcast import Receipt, Signed, broadcast
 from solpay_pipeline.chain.sending.instructions import assert_destinations
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.chain.sending.signing import sign_for
 from solpay_pipeline.chain.sending.wire import TransactionShape
-from solpay_pipeline.ledger import findings, spending, transactions
 from solpay_pipeline.ledger.spending import LimitReached
-from solpay_pipeline.ledger.tables import Purpose, TransactionState
-from solpay_pipeline.ledger.transactions import AlreadyRecorded, NewTransaction, WalletBusy
-from solpay_pipeline.lifecycle.findings import Finding, FindingCode
+from solpay_pipeline.ledger.tables import Purpose
+from solpay_pipeline.ledger.transactions import NewTransaction
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
-from solpay_pipeline.operations.changes.wallets import ChangedUnderneath, set_wallets
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.records.changes import change_wallets
+from solpay_pipeline.operations.context.journal import Recorded, Recording
 
 # A slot lasts a third of a second; one in twenty is skipped.
 _BLOCKHASH_SECONDS = 0.4
@@ -44,14 +37,13 @@ _SIGNED_TOGETHER = 32
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A parcel, the rows of its wallets as they were read, the state they take meanwhile, and their keys.
+    """A parcel, the rows of its wallets as they were read, and their keys.
 
     `rent_paid` is lamports that go into accounts which it opens.
     """
 
     parcel: Parcel
     wallets: tuple[Wallet, ...]
-    state_in_flight: WalletState
     keys: tuple[Keypair, ...]
     rent_paid: int = 0
 
@@ -60,7 +52,7 @@ class Draft:
 class Submitted:
     """What became of a draft; `receipt` is None where it was not recorded.
 
-    `withheld` says why where it would have cost more than may be spent; else somebody was first.
+    `withheld` says why where it would have cost more than may be spent; else a row of it has changed.
     """
 
     draft: Draft
@@ -69,7 +61,7 @@ class Submitted:
 
 
 async def submit(
-    context: OperationContext, drafts: Sequence[Draft], shape: TransactionShape, purpose: Purpose
+    context: OperationContext, drafts: Sequence[Draft], purpose: Purpose, state_in_flight: WalletState
 ) -> list[Submitted]:
     """Carry out drafts with one blockhash, as far as what may be spent reaches.
 
@@ -81,22 +73,27 @@ async def submit(
     if not affordable:
         return done
     await _check_fee_payer(context, affordable)
-    making = _Making(context, shape, purpose, await context.facts.blockhash())
+    shape, recent = await context.facts.shape(), await context.facts.blockhash()
+    making = _Making(context, shape, purpose, state_in_flight, recent)
     unsigned = [making.unsigned(draft) for draft in affordable]
     recorded: dict[str, Draft] = {}
 
     async def signed() -> AsyncIterator[Signed]:
         for start in range(0, len(unsigned), _SIGNED_TOGETHER):
-            group = [
-                (one.draft, await making.signed(one)) for one in unsigned[start : start + _SIGNED_TOGETHER]
-            ]
-            async for draft, entry in _recorded(making, group, done):
-                recorded[entry.signature] = draft
-                yield Signed(entry.signature, entry.wire, entry.last_valid_block_height, entry.blockhash_slot)
+            together = unsigned[start : start + _SIGNED_TOGETHER]
+            group = [(one.draft, await making.signed(one)) for one in together]
+            # One by one it shows which of a group cannot be recorded, and why.
+            are_recorded = len(group) > 1 and making.record(group).result is Recorded.RECORDED
+            for draft, entry in group:
+                kept = entry if are_recorded else await _record_alone(making, draft, entry)
+                if isinstance(kept, Submitted):
+                    done.append(kept)
+                    continue
+                recorded[kept.signature] = draft
+                yield Signed(kept.signature, kept.wire, kept.last_valid_block_height, kept.blockhash_slot)
 
     receipts = await send(context, signed(), already_sent=False)
-    done.extend(Submitted(draft, receipts[signature]) for signature, draft in recorded.items())
-    return done
+    return done + [Submitted(draft, receipts[signature]) for signature, draft in recorded.items()]
 
 
 async def send(
@@ -108,9 +105,10 @@ async def send(
         signed,
         commitment=context.deployment.commitment,
         patience_seconds=context.patience(),
-        clock=asyncio.get_running_loop().time,
+        clock=context.clock,
+        sleep=context.sleep,
         already_sent=already_sent,
-        on_receipts=lambda receipts: apply(context, receipts),
+        on_receipts=context.journal.close,
     )
 
 
@@ -119,20 +117,15 @@ async def _within_limits(
 ) -> tuple[list[Draft], list[Submitted]]:
     """The drafts that may be paid for, and the others, which are not signed; the reason is then in the tally."""
     price = await context.facts.signature_fee()
-    affordable: list[Draft] = []
-    planned = 0
-    with reading(context.deployment.engine) as connection:
-        for position, draft in enumerate(drafts):
-            parcel = draft.parcel
-            planned += parcel.signature_count * price + parcel.priority_fee_lamports + draft.rent_paid
-            try:
-                spending.check(
-                    connection, context.deployment.spending, context.run.run_id, context.now(), more=planned
-                )
-            except LimitReached as limit:
-                return affordable, [_withheld(context, one, limit) for one in drafts[position:]]
-            affordable.append(draft)
-    return affordable, []
+    count, limit = context.journal.affordable([_fee(draft, price) + draft.rent_paid for draft in drafts])
+    if limit is None:
+        return list(drafts), []
+    return list(drafts[:count]), [_withheld(context, draft, limit) for draft in drafts[count:]]
+
+
+def _fee(draft: Draft, price: int) -> int:
+    """Lamports that a draft costs at a price for each signature."""
+    return draft.parcel.signature_count * price + draft.parcel.priority_fee_lamports
 
 
 def _withheld(context: OperationContext, draft: Draft, limit: LimitReached) -> Submitted:
@@ -140,96 +133,9 @@ def _withheld(context: OperationContext, draft: Draft, limit: LimitReached) -> S
     return Submitted(draft, None, str(limit))
 
 
-_CLOSING = {
-    Fate.CONFIRMED: TransactionState.CONFIRMED,
-    Fate.FINALIZED: TransactionState.FINALIZED,
-    Fate.FAILED: TransactionState.FAILED,
-    Fate.REFUSED: TransactionState.REFUSED,
-    Fate.DEAD: TransactionState.DEAD,
-}
-
-
-def apply(context: OperationContext, receipts: Sequence[Receipt]) -> None:
-    """Write into the ledger what the chain said of transactions, unless another process has.
-
-    One that was applied at `confirmed` and turns out dead or failed was taken back by a fork: its wallets are opened
-    again in the same database transaction.
-    """
-    closing = [(receipt, _CLOSING[receipt.fate]) for receipt in receipts if receipt.fate in _CLOSING]
-    if not closing:
-        return
-    landed: dict[tuple[TransactionState, int | None], list[str]] = {}
-    with context.deployment.engine.begin() as connection:
-        for receipt, state in closing:
-            if state in _LANDED:
-                landed.setdefault((state, receipt.slot), []).append(receipt.signature)
-            elif state not in _UNDONE or not _close(
-                connection, context, receipt, TransactionState.CONFIRMED, state
-            ):
-                _close(connection, context, receipt, TransactionState.RECORDED, state)
-            else:
-                _reopen(connection, context, receipt.signature)
-        for (state, slot), signatures in landed.items():
-            for before in _LANDED[state]:
-                transactions.close_landed(
-                    connection, signatures, from_state=before, to_state=state, slot=slot, now=context.now()
-                )
-
-
-# What a transaction that landed may have been before.
-_LANDED = {
-    TransactionState.CONFIRMED: (TransactionState.RECORDED,),
-    TransactionState.FINALIZED: (TransactionState.RECORDED, TransactionState.CONFIRMED),
-}
-
-_UNDONE = (TransactionState.DEAD, TransactionState.FAILED)
-
-# A wallet whose last transaction a fork took back, and the state in which the right operation finds it again.
-_REOPENED = (
-    (WalletState.SENT_FUNDS, WalletState.PROCESSING_FUNDS),
-    (WalletState.CLOSED, WalletState.PAYMENT_EXPIRED),
-)
-
-
-def _close(
-    connection: Connection,
-    context: OperationContext,
-    receipt: Receipt,
-    from_state: TransactionState,
-    to_state: TransactionState,
-) -> bool:
-    return transactions.close(
-        connection,
-        receipt.signature,
-        from_state=from_state,
-        to_state=to_state,
-        now=context.now(),
-        slot=receipt.slot,
-        error=receipt.err,
-        fee=receipt.fee,
-    )
-
-
-def _reopen(connection: Connection, context: OperationContext, signature: str) -> None:
-    words = f"transaction {signature} was confirmed and then taken back by a fork; the wallet is open again"
-    wallet_ids = transactions.wallets_of(connection, signature)
-    for settled, reopened in _REOPENED:
-        change_wallets(
-            connection,
-            context.deployment.tables,
-            wallet_ids,
-            from_state=settled,
-            to_state=reopened,
-            now=context.now(),
-        )
-    told = [Finding(FindingCode.FORK, wallet_id, None, words) for wallet_id in wallet_ids]
-    findings.note(connection, told, context.run, context.now())
-    context.tally.reopened += len(wallet_ids)
-
-
 async def _check_fee_payer(context: OperationContext, drafts: Sequence[Draft]) -> None:
     price = await context.facts.signature_fee()
-    fees = sum(one.parcel.signature_count * price + one.parcel.priority_fee_lamports for one in drafts)
+    fees = sum(_fee(draft, price) for draft in drafts)
     left = context.facts.fee_payer_lamports - fees
     if left < context.facts.fee_payer_floor:
         raise Blocked(
@@ -255,6 +161,7 @@ class _Making:
     context: OperationContext
     shape: TransactionShape
     purpose: Purpose
+    state_in_flight: WalletState
     recent: RecentBlockhash
 
     def unsigned(self, draft: Draft) -> _Unsigned:
@@ -277,19 +184,18 @@ class _Making:
     async def signed(self, unsigned: _Unsigned) -> NewTransaction:
         """The signed transaction as the ledger takes it. Raises what `sign_for` raises."""
         # A key in memory waits for nothing: without this, nothing would be sent while others are signed.
-        await asyncio.sleep(0)
-        draft, parcel = unsigned.draft, unsigned.draft.parcel
+        await self.context.sleep(0)
+        draft, recent = unsigned.draft, unsigned.recent
         signature, wire = await sign_for(unsigned.message, self.context.deployment.fee_payer, draft.keys)
         return NewTransaction(
             signature=str(signature),
             wire=wire,
-            last_valid_block_height=unsigned.recent.last_valid_block_height,
-            blockhash_slot=unsigned.recent.slot,
+            last_valid_block_height=recent.last_valid_block_height,
+            blockhash_slot=recent.slot,
             purpose=self.purpose,
-            signature_count=parcel.signature_count,
-            fee=parcel.signature_count * await self.context.facts.signature_fee()
-            + parcel.priority_fee_lamports,
-            legs=parcel.legs,
+            signature_count=draft.parcel.signature_count,
+            fee=_fee(draft, await self.context.facts.signature_fee()),
+            legs=draft.parcel.legs,
             rent_paid=draft.rent_paid,
         )
 
@@ -298,74 +204,33 @@ class _Making:
         self.recent = await _next_blockhash(self.context, self.recent)
         return await self.signed(self.unsigned(draft))
 
+    def record(self, group: Sequence[tuple[Draft, NewTransaction]]) -> Recording:
+        """Write a group down, all of it or nothing."""
+        wallets = [wallet for draft, _ in group for wallet in draft.wallets]
+        return self.context.journal.record([entry for _, entry in group], wallets, self.state_in_flight)
 
-async def _recorded(
-    making: _Making, group: Sequence[tuple[Draft, NewTransaction]], done: list[Submitted]
-) -> AsyncIterator[tuple[Draft, NewTransaction]]:
-    """Those of a group that are in the ledger and may be sent; the others are added to `done`.
 
-    All are recorded at once, which is the usual case, or one by one to tell which of them cannot be, and why.
-    """
-    context = making.context
-    are_recorded = len(group) > 1 and _record_together(context, group)
-    for draft, first in group:
-        entry = first
-        try:
-            is_recorded = are_recorded or _record(context, [(draft, entry)])
-            if is_recorded is None:
-                # The plan that was refused a moment ago, once more: under the same blockhash the same transaction.
-                entry = await making.renewed(draft)
-                is_recorded = _record(context, [(draft, entry)])
-        except LimitReached as limit:
-            done.append(_withheld(context, draft, limit))
-            continue
-        if is_recorded:
-            yield draft, entry
-        else:
-            done.append(Submitted(draft, None))
+async def _record_alone(making: _Making, draft: Draft, entry: NewTransaction) -> NewTransaction | Submitted:
+    """The transaction as it stands in the ledger and may be sent, or what became of a draft that is not there."""
+    made = making.record([(draft, entry)])
+    if made.result is Recorded.DUPLICATE:
+        if not draft.wallets:
+            # It opens accounts of the receiver, for which another run waits too: the same bytes may be sent by both.
+            # Of wallets only the ledger can say whether another run carries them.
+            return entry
+        # The plan that was refused a moment ago, once more: under the same blockhash the same transaction.
+        entry = await making.renewed(draft)
+        made = making.record([(draft, entry)])
+    if made.limit is not None:
+        return _withheld(making.context, draft, made.limit)
+    return entry if made.result is Recorded.RECORDED else Submitted(draft, None)
 
 
 async def _next_blockhash(context: OperationContext, known: RecentBlockhash) -> RecentBlockhash:
     """A blockhash that is not `known`. Raises `NodeBehind` where the node has had none for several slots."""
     for _ in range(_BLOCKHASH_TRIES):
-        await asyncio.sleep(_BLOCKHASH_SECONDS)
+        await context.sleep(_BLOCKHASH_SECONDS)
         recent = await context.rpc.latest_blockhash(context.deployment.commitment)
         if recent.blockhash != known.blockhash:
             return recent
     raise NodeBehind("the node gives the same blockhash for several slots; is it stuck?")
-
-
-def _record_together(context: OperationContext, group: Sequence[tuple[Draft, NewTransaction]]) -> bool:
-    """Whether all of them may be sent; where not, none was recorded."""
-    try:
-        return bool(_record(context, group))
-    except LimitReached:
-        return False
-
-
-def _record(context: OperationContext, group: Sequence[tuple[Draft, NewTransaction]]) -> bool | None:
-    """Whether a group, recorded or not as a whole, may be sent.
-
-    None where a transaction stands in the ledger already, and it cannot be told that it may be sent.
-    """
-    try:
-        with context.deployment.engine.begin() as connection:
-            spending.take_turns(connection, context.deployment.spending)
-            for state, wallets in _by_state_in_flight(draft for draft, _ in group).items():
-                set_wallets(connection, context, wallets, state)
-            transactions.record_all(connection, [entry for _, entry in group], context.run, context.now())
-            spending.check(connection, context.deployment.spending, context.run.run_id, context.now())
-    except (ChangedUnderneath, WalletBusy):
-        return False
-    except AlreadyRecorded:
-        # What has no wallets opens accounts of the receiver, which this run waits for too: the same bytes may be sent
-        # by both. Of wallets only the ledger can tell whether another run carries them.
-        return None if len(group) > 1 or group[0][0].wallets else True
-    return True
-
-
-def _by_state_in_flight(drafts: Iterable[Draft]) -> dict[WalletState, list[Wallet]]:
-    wallets: dict[WalletState, list[Wallet]] = {}
-    for draft in drafts:
-        wallets.setdefault(draft.state_in_flight, []).extend(draft.wallets)
-    return wallets

@@ -1,0 +1,102 @@
+"""What changes make of rows, and which findings begin and end with them: the same whether written or counted."""
+
+from dataclasses import replace
+
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
+from solpay_pipeline.lifecycle.judgement import Judgement
+from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.terms import PaymentOption, PaymentStatus, Wallet, WalletState
+
+JUDGED = frozenset(
+    {
+        FindingCode.UNDATED,
+        FindingCode.HISTORY_UNREADABLE,
+        FindingCode.UNREADABLE_ROW,
+        FindingCode.MINT_UNREADABLE,
+    }
+)
+"""Findings that end when a payment has been judged."""
+
+STUCK = frozenset(
+    {
+        FindingCode.KEY_UNREADABLE,
+        FindingCode.KEY_MISMATCH,
+        FindingCode.TOKEN_STUCK,
+        FindingCode.ACCOUNT_STUCK,
+        FindingCode.LAMPORTS_STUCK,
+        FindingCode.DESTINATION_UNFIT,
+        FindingCode.TOO_LARGE,
+        FindingCode.TRANSACTION_FAILED,
+        FindingCode.UNECONOMIC,
+        FindingCode.STILL_MOVING,
+        FindingCode.SPENDING_LIMIT,
+        FindingCode.FUNDS_ELSEWHERE,
+        *JUDGED,
+    }
+)
+"""Findings that end when a wallet is empty."""
+
+_HELD_BECAUSE = {
+    FindingCode.SHORT: "less than the price came in before the payment's time was over",
+    FindingCode.LATE: "it came in after the payment's time was over",
+    FindingCode.UNEXPECTED: "it is no token that this payment could be paid in",
+}
+
+
+def completion(snapshot: Snapshot, judgement: Judgement) -> tuple[PaymentOption, str]:
+    """In what a payment was paid, and the signature of the transfer that completed it.
+
+    Raises ValueError where there is none.
+    """
+    if judgement.option is None or judgement.signature is None:
+        raise ValueError(f"payment {snapshot.payment.id} has no completing transfer")
+    return judgement.option, judgement.signature
+
+
+def accepted_wallet(snapshot: Snapshot, judgement: Judgement, status: PaymentStatus) -> Wallet:
+    """The wallet once its payment is accepted. Raises as `completion` does."""
+    option, signature = completion(snapshot, judgement)
+    wallet, holdings = snapshot.wallet, snapshot.holdings
+    # Money that has already gone home leaves the wallet as it is; all else becomes the next sweep's work.
+    is_home = wallet.state is WalletState.SENT_FUNDS and holdings.is_empty and not holdings.tokens
+    return Wallet(
+        wallet.id,
+        WalletState.SENT_FUNDS if is_home else WalletState.PROCESSING_PAYMENT,
+        replace(snapshot.payment, status=status, signature=signature, paid_token_id=option.token_id),
+    )
+
+
+def expired_wallet(snapshot: Snapshot) -> Wallet:
+    """The wallet once its payment is expired."""
+    payment = replace(snapshot.payment, status=PaymentStatus.EXPIRED)
+    return Wallet(snapshot.wallet.id, WalletState.PAYMENT_EXPIRED, payment)
+
+
+def overpaid(snapshot: Snapshot, judgement: Judgement) -> list[Finding]:
+    """A finding for each asset of which more came in than was asked for."""
+    return [
+        Finding(
+            FindingCode.OVERPAID,
+            snapshot.wallet.id,
+            snapshot.payment.id,
+            f"{amount} base units more than the price came in",
+            mint,
+            amount,
+        )
+        for mint, amount in judgement.surplus.items()
+    ]
+
+
+def held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:
+    """A finding for each asset that is kept; `label` says why one that has a price does not pay it."""
+    priced = {option.mint for option in snapshot.payment.options}
+    findings = []
+    balances, strays = snapshot.holdings.balances(), snapshot.holdings.strays
+    for mint, amount in snapshot.holdings.money().items():
+        code = label if mint in priced and balances.get(mint) else FindingCode.UNEXPECTED
+        words = f"{amount} base units are held: {_HELD_BECAUSE[code]}"
+        if mint is None and strays:
+            places = (f"{lamports} lamports lie at its token account {at}" for at, lamports in strays.items())
+            words = f"{words}; of them {', '.join(places)}"
+        findings.append(Finding(code, snapshot.wallet.id, snapshot.payment.id, words, mint, amount))
+    return findings

@@ -1,0 +1,369 @@
+"""The books that are written: each change with its event and its findings, in one database transaction.
+
+Every change first reads again what its decision rests on. Where that has moved, nothing of the change is written, the
+row counts as skipped, and the others of the batch go on.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from solders.pubkey import Pubkey
+from sqlalchemy import Connection
+
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
+from solpay_pipeline.events.bodies import (
+    PaymentAccepted,
+    PaymentExpired,
+    PaymentHeld,
+    WalletClosed,
+    WalletSwept,
+)
+from solpay_pipeline.ledger import acceptances, findings, outbox, recheck_queue, transactions
+from solpay_pipeline.ledger.acceptances import Source
+from solpay_pipeline.ledger.outbox import Event, EventKind
+from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.summary import Summary, summarize
+from solpay_pipeline.ledger.tables import MovementKind
+from solpay_pipeline.ledger.transactions import LandedMovement
+from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
+from solpay_pipeline.lifecycle.judgement import Judgement
+from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.transitions import (
+    JUDGED,
+    STUCK,
+    accepted_wallet,
+    completion,
+    expired_wallet,
+    held,
+    overpaid,
+)
+from solpay_pipeline.operations.context.books import LASTING
+from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.outcome import Tally
+from solpay_pipeline.records.changes import (
+    ChangedUnderneath,
+    PaidPayment,
+    accept_payments,
+    change_payments,
+    set_wallets,
+)
+from solpay_pipeline.records.premises import unmoved
+from solpay_pipeline.records.queries import payment_ids_with_status
+
+Item = TypeVar("Item")
+
+# Rows changed in one database transaction: enough to make commits cheap, few enough to keep locks short.
+_BATCH = 1_000
+
+# Under this name acceptances by others stand in the ledger: no operation of ours has accepted them.
+_BY_OTHERS = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class _Acceptance:
+    """A payment that is to be accepted; `after` is its wallet once it is."""
+
+    wallet: Wallet
+    after: Wallet
+    paid: PaidPayment
+    body: PaymentAccepted
+    overpaid: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBooks:
+    """See `Books`; what was skipped is counted in the tally."""
+
+    deployment: Deployment
+    run: RunRef
+    tally: Tally
+
+    def accept(self, paid: Sequence[tuple[Snapshot, Judgement]]) -> list[Wallet]:
+        """See `Books`."""
+        status = PaymentStatus(self.deployment.acceptance)
+        # By id, so that two runs that accept the same payments never wait for each other.
+        in_order = sorted(paid, key=lambda one: one[0].payment.id)
+        accepting = [_acceptance(snapshot, judgement, status) for snapshot, judgement in in_order]
+        done = self._change(accepting, lambda one: one.wallet, self._write_accepted)
+        return [one.after for one in done]
+
+    def expire(self, snapshots: Sequence[Snapshot]) -> list[Wallet]:
+        """See `Books`."""
+
+        def write(connection: Connection, batch: Sequence[Snapshot]) -> None:
+            self._report(connection, self._expire_payments(connection, batch))
+            self._set_wallets(connection, _wallets(batch), WalletState.PAYMENT_EXPIRED)
+            self._clear(connection, _wallets(batch), {*HELD, *JUDGED})
+
+        return [expired_wallet(snapshot) for snapshot in self._change(snapshots, _wallet, write)]
+
+    def expire_and_close(self, snapshots: Sequence[Snapshot]) -> None:
+        """See `Books`: of a large table of unpaid payments two transactions would be what the time goes to."""
+
+        def write(connection: Connection, batch: Sequence[Snapshot]) -> None:
+            expired = self._expire_payments(connection, batch)
+            # A wallet as created has not been at rest before.
+            closed = self._close_wallets(connection, batch, reported={})
+            self._report(connection, [*expired, *closed])
+
+        self._change(snapshots, _wallet, write)
+
+    def hold(self, snapshot: Snapshot, label: FindingCode) -> None:
+        """See `Books`."""
+
+        def write(connection: Connection, batch: Sequence[Snapshot]) -> None:
+            for one in batch:
+                self._write_held(connection, one, label)
+
+        self._change([snapshot], _wallet, write)
+
+    def rest_swept(self, snapshots: Sequence[Snapshot]) -> None:
+        """See `Books`."""
+
+        def write(connection: Connection, batch: Sequence[Snapshot]) -> None:
+            reported = _last_reported(connection, EventKind.WALLET_SWEPT, batch)
+            self._report(connection, self._sweep_wallets(connection, batch, reported))
+
+        self._change(snapshots, _wallet, write)
+
+    def rest_closed(self, snapshots: Sequence[Snapshot]) -> None:
+        """See `Books`."""
+
+        def write(connection: Connection, batch: Sequence[Snapshot]) -> None:
+            reported = _last_reported(connection, EventKind.WALLET_CLOSED, batch)
+            self._report(connection, self._close_wallets(connection, batch, reported))
+
+        self._change(snapshots, _wallet, write)
+
+    def change_state(
+        self, wallets: Sequence[Wallet], state: WalletState, *, ending: Collection[FindingCode] = ()
+    ) -> list[Wallet]:
+        """See `Books`."""
+
+        def write(connection: Connection, batch: Sequence[Wallet]) -> None:
+            self._set_wallets(connection, batch, state)
+            if ending:
+                self._clear(connection, batch, ending)
+
+        changed = self._change(wallets, lambda wallet: wallet, write)
+        return [Wallet(wallet.id, state, wallet.payment) for wallet in changed]
+
+    def note(self, findings_: Sequence[Finding]) -> None:
+        """See `Books`."""
+        if findings_:
+            with self.deployment.engine.begin() as connection:
+                findings.note(connection, findings_, self.run, self._now())
+
+    def remember_looks(self, payment_ids: Sequence[int]) -> None:
+        """See `Books`."""
+        with self.deployment.engine.begin() as connection:
+            recheck_queue.looked_at(connection, payment_ids, self._now())
+
+    def begin_acceptances(self) -> None:
+        """See `Books`."""
+        with reading(self.deployment.engine) as connection:
+            if acceptances.has_begun(connection):
+                return
+        with self.deployment.engine.begin() as connection:
+            accepted = payment_ids_with_status(connection, self.deployment.tables, statuses=LASTING)
+            acceptances.begin(connection, accepted, self._now())
+
+    def report_acceptances(self, accepted: Sequence[tuple[Snapshot, PaymentAccepted]]) -> None:
+        """See `Books`."""
+
+        def write(connection: Connection, batch: Sequence[tuple[Snapshot, PaymentAccepted]]) -> None:
+            ids = [snapshot.payment.id for snapshot, _ in batch]
+            unclaimed = acceptances.claim(connection, ids, Source.PEER, self._now())
+            events = [body.event() for _, body in batch if body.payment_id in unclaimed]
+            outbox.append(connection, events, RunRef(self.run.run_id, _BY_OTHERS), self._now())
+
+        self._change(accepted, lambda one: one[0].wallet, write)
+
+    def summary(self) -> Summary:
+        """See `Books`: from the tables, so that a retried step counts everything once."""
+        with reading(self.deployment.engine) as connection:
+            return summarize(connection, self.run)
+
+    def _change(
+        self,
+        items: Sequence[Item],
+        wallet_of: Callable[[Item], Wallet],
+        write: Callable[[Connection, Sequence[Item]], None],
+    ) -> list[Item]:
+        """Write what can be written of many changes; returns those that were."""
+        done: list[Item] = []
+        for start in range(0, len(items), _BATCH):
+            batch = items[start : start + _BATCH]
+            # Rows that we hold do not change; only a trigger of the shop's own can keep them as they were.
+            with suppress(ChangedUnderneath):
+                done += self._write(batch, wallet_of, write)
+        self.tally.skipped += len(items) - len(done)
+        return done
+
+    def _write(
+        self,
+        batch: Sequence[Item],
+        wallet_of: Callable[[Item], Wallet],
+        write: Callable[[Connection, Sequence[Item]], None],
+    ) -> list[Item]:
+        with self.deployment.engine.begin() as connection:
+            as_read = unmoved(connection, self.deployment.tables, [wallet_of(item) for item in batch])
+            standing = [item for item in batch if wallet_of(item).id in as_read]
+            if standing:
+                write(connection, standing)
+        return standing
+
+    def _write_accepted(self, connection: Connection, batch: Sequence[_Acceptance]) -> None:
+        if not accept_payments(
+            connection,
+            self.deployment.tables,
+            [one.paid for one in batch],
+            to_status=PaymentStatus(self.deployment.acceptance),
+            now=self._now(),
+        ):
+            raise ChangedUnderneath
+        for state in {one.after.state for one in batch}:
+            changing = [one.wallet for one in batch if one.after.state is state is not one.wallet.state]
+            self._set_wallets(connection, changing, state)
+        self._clear(connection, [one.wallet for one in batch], {*HELD, *JUDGED})
+        found = [finding for one in batch for finding in one.overpaid]
+        findings.note(connection, found, self.run, self._now())
+        # One that was accepted, overwritten by the peer and accepted again was reported the first time.
+        ids = [one.paid.payment_id for one in batch]
+        unclaimed = acceptances.claim(connection, ids, Source.PIPELINE, self._now())
+        self._report(connection, [one.body.event() for one in batch if one.body.payment_id in unclaimed])
+
+    def _expire_payments(self, connection: Connection, batch: Sequence[Snapshot]) -> list[Event]:
+        ids = {snapshot.payment.id for snapshot in batch}
+        changed = change_payments(
+            connection,
+            self.deployment.tables,
+            ids,
+            from_status=PaymentStatus.INITIATED,
+            to_status=PaymentStatus.EXPIRED,
+            now=self._now(),
+        )
+        if changed != ids:
+            raise ChangedUnderneath
+        return [PaymentExpired.of(snapshot).event() for snapshot in batch]
+
+    def _write_held(self, connection: Connection, snapshot: Snapshot, label: FindingCode) -> None:
+        wallet = snapshot.wallet
+        if snapshot.payment.status is PaymentStatus.INITIATED:
+            self._report(connection, self._expire_payments(connection, [snapshot]))
+        if wallet.state is not WalletState.RECEIVED_FUNDS:
+            self._set_wallets(connection, [wallet], WalletState.RECEIVED_FUNDS)
+        found = held(snapshot, label)
+        before = findings.amounts_of(connection, wallet.id, HELD)
+        has_changed = before != {(one.code, one.mint): one.amount for one in found}
+        # What no longer stands is not reported again and again; what still does keeps its first date.
+        self._clear(connection, [wallet], {*HELD, *JUDGED} if has_changed else JUDGED)
+        findings.note(connection, found, self.run, self._now())
+        if has_changed:
+            self._report(connection, [PaymentHeld.of(snapshot, label).event()])
+
+    def _sweep_wallets(
+        self, connection: Connection, batch: Sequence[Snapshot], reported: Mapping[int, object]
+    ) -> list[Event]:
+        moved = transactions.landed_movements(connection, [snapshot.wallet.id for snapshot in batch])
+        bodies = []
+        by_receiver: dict[str, list[Wallet]] = {}
+        for snapshot in batch:
+            its_moves = moved[snapshot.wallet.id]
+            receiver = _receiver_of(its_moves, self.deployment.receiver)
+            by_receiver.setdefault(receiver, []).append(snapshot.wallet)
+            bodies.append(WalletSwept.of(snapshot, its_moves, receiver))
+        for receiver, wallets in by_receiver.items():
+            self._set_wallets(connection, wallets, WalletState.SENT_FUNDS, receiver)
+        self._clear(connection, _wallets(batch), {*HELD, *STUCK})
+        return _at_rest(bodies, reported)
+
+    def _close_wallets(
+        self, connection: Connection, batch: Sequence[Snapshot], reported: Mapping[int, object]
+    ) -> list[Event]:
+        moved = transactions.landed_movements(connection, [snapshot.wallet.id for snapshot in batch])
+        self._set_wallets(connection, _wallets(batch), WalletState.CLOSED)
+        # Money of an expired payment that went elsewhere stays reported: closing its empty wallet brings none back.
+        self._clear(connection, _wallets(batch), {*HELD, *STUCK} - {FindingCode.FUNDS_ELSEWHERE})
+        bodies = [WalletClosed.of(snapshot, moved[snapshot.wallet.id]) for snapshot in batch]
+        return _at_rest(bodies, reported)
+
+    def _set_wallets(
+        self,
+        connection: Connection,
+        wallets: Sequence[Wallet],
+        state: WalletState,
+        receiver_address: str | None = None,
+    ) -> None:
+        set_wallets(connection, self.deployment.tables, wallets, state, self._now(), receiver_address)
+
+    def _clear(
+        self, connection: Connection, wallets: Sequence[Wallet], codes: Collection[FindingCode]
+    ) -> None:
+        findings.clear(connection, [wallet.id for wallet in wallets], codes, self._now())
+
+    def _report(self, connection: Connection, events: Sequence[Event]) -> None:
+        outbox.append(connection, events, self.run, self._now())
+
+    def _now(self) -> datetime:
+        return self.deployment.clock()
+
+
+def _wallet(snapshot: Snapshot) -> Wallet:
+    return snapshot.wallet
+
+
+def _wallets(batch: Sequence[Snapshot]) -> list[Wallet]:
+    return [snapshot.wallet for snapshot in batch]
+
+
+def _last_reported(connection: Connection, kind: EventKind, batch: Sequence[Snapshot]) -> dict[int, object]:
+    """The movements in the last event of this kind, by payment."""
+    bodies = outbox.last_bodies(connection, kind, [snapshot.payment.id for snapshot in batch])
+    return {payment_id: body["movements"] for payment_id, body in bodies.items()}
+
+
+def _at_rest(bodies: Sequence[WalletSwept | WalletClosed], reported: Mapping[int, object]) -> list[Event]:
+    """The events of wallets at rest, but for those that were reported last with the same movements.
+
+    The peer's verify endpoint opens a wallet again whenever a customer's page asks.
+    """
+    return [
+        body.event()
+        for body in bodies
+        if body.payment_id not in reported or reported[body.payment_id] != body.as_json()["movements"]
+    ]
+
+
+def _acceptance(snapshot: Snapshot, judgement: Judgement, status: PaymentStatus) -> _Acceptance:
+    payment = snapshot.payment
+    option, signature = completion(snapshot, judgement)
+    return _Acceptance(
+        wallet=snapshot.wallet,
+        after=accepted_wallet(snapshot, judgement, status),
+        paid=PaidPayment(payment.id, payment.status, signature, option.token_id),
+        body=PaymentAccepted.of(
+            snapshot, judgement, source=Source.PIPELINE, status=status, previous_status=payment.status
+        ),
+        overpaid=overpaid(snapshot, judgement),
+    )
+
+
+def _receiver_of(moved: Sequence[LandedMovement], receiver: Pubkey) -> str:
+    """Who has a wallet's money: `receiver`, that of the settings, or the one to whom it was last sent.
+
+    What shows another receiver of tokens alone is the token account that took them.
+    """
+    for movement in reversed(moved):
+        if movement.kind is MovementKind.LAMPORTS:
+            return movement.destination
+        if movement.kind is MovementKind.TOKENS and movement.mint is not None:
+            mint = Pubkey.from_string(movement.mint)
+            own = {str(associated_token_address(receiver, mint, program)) for program in TOKEN_PROGRAMS}
+            return str(receiver) if movement.destination in own else movement.destination
+    return str(receiver)

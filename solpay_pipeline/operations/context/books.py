@@ -1,0 +1,65 @@
+"""Where the effects of an operation go: into the database, or, in a dry run, into a count of what would happen."""
+
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol
+
+from solpay_pipeline.events.bodies import PaymentAccepted
+from solpay_pipeline.ledger.summary import Summary
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
+from solpay_pipeline.lifecycle.judgement import Judgement
+from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+
+LASTING: Final = frozenset({PaymentStatus.CONFIRMED, PaymentStatus.FINALIZED})
+"""Acceptances that stand: `processed` is what the peer writes and takes back in one transaction."""
+
+
+class Books(Protocol):
+    """Every change of a payment or a wallet, each with its event and its findings.
+
+    A change whose premises no longer hold is not made: its row counts as skipped and is looked at another time.
+    """
+
+    def accept(self, paid: Sequence[tuple[Snapshot, Judgement]]) -> list[Wallet]:
+        """Accept payments that the chain shows paid, expired ones too; returns their wallets as they are then.
+
+        Raises ValueError where a judgement names no completing transfer.
+        """
+
+    def expire(self, snapshots: Sequence[Snapshot]) -> list[Wallet]:
+        """Expire payments whose wallets hold nothing; returns the wallets, which are `payment_expired` then."""
+
+    def expire_and_close(self, snapshots: Sequence[Snapshot]) -> None:
+        """Expire payments whose wallets hold nothing and have no accounts, and bring these wallets to rest."""
+
+    def hold(self, snapshot: Snapshot, label: FindingCode) -> None:
+        """Keep money that does not pay its payment: the payment expires, the wallet becomes `received_funds`."""
+
+    def rest_swept(self, snapshots: Sequence[Snapshot]) -> None:
+        """The chain shows these wallets empty, and their money with the receiver."""
+
+    def rest_closed(self, snapshots: Sequence[Snapshot]) -> None:
+        """The chain shows these wallets of expired payments empty and their token accounts gone."""
+
+    def change_state(
+        self, wallets: Sequence[Wallet], state: WalletState, *, ending: Collection[FindingCode] = ()
+    ) -> list[Wallet]:
+        """Change wallets' states where no event reports it; returns those that changed, as they are then.
+
+        Findings of the kinds in `ending` end with it.
+        """
+
+    def note(self, findings: Sequence[Finding]) -> None:
+        """Keep why some work was not done, or what a person should know."""
+
+    def remember_looks(self, payment_ids: Sequence[int]) -> None:
+        """These payments have been rechecked now."""
+
+    def begin_acceptances(self) -> None:
+        """Take what is accepted already for reported, where that has not been done."""
+
+    def report_acceptances(self, accepted: Sequence[tuple[Snapshot, PaymentAccepted]]) -> None:
+        """Report payments that others have accepted, each once."""
+
+    def summary(self) -> Summary:
+        """Everything that this operation of this run has done so far."""

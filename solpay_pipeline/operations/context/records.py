@@ -1,0 +1,70 @@
+"""What operations read of the shop's rows and of our ledger. Nothing here writes."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.transactions import OpenTransaction
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.records.rows import UnreadableRow
+from solpay_pipeline.records.vault import Sealed
+
+Page = Sequence[Wallet | UnreadableRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Wallets in one of `states`, with what else is given asked of their payments.
+
+    `expired_since`: their time was over then or later; `not_reported_by`: that run has written no event about them.
+    """
+
+    states: Collection[WalletState]
+    payment_statuses: Collection[PaymentStatus] | None = None
+    expired_since: datetime | None = None
+    not_reported_by: RunRef | None = None
+
+
+class Records(Protocol):
+    """Each call is a short transaction of its own. Pages begin behind the id `after`.
+
+    How long a page is, and which payments are meant at all, the options of the operation say.
+    """
+
+    def wallets(self, wanted: Wanted, *, after: int) -> Page:
+        """The next page of wallets, by wallet id."""
+
+    def due(self, now: datetime, *, after: int) -> Page:
+        """The next page of wallets, by payment id, whose initiated payment's time is over."""
+
+    def open_to_money(self, *, after: int, expired_since: datetime) -> Page:
+        """The next page, by payment id, of initiated payments, and of those that ended at `expired_since` or later."""
+
+    def of_payments(self, payment_ids: Sequence[int]) -> Page:
+        """The wallets of these payments, in this order."""
+
+    def to_recheck(self, statuses: Collection[PaymentStatus]) -> list[int]:
+        """Payments within the limit; those first that have waited longest since they were last looked at."""
+
+    def unreported_acceptances(self, *, after: int) -> list[int]:
+        """The next page of accepted payments whose acceptance nobody has reported."""
+
+    def busy(self, wallet_ids: Collection[int]) -> set[int]:
+        """Those of these wallets that have a leg in flight."""
+
+    def gone_home(self, wallet_ids: Collection[int]) -> set[int]:
+        """Those of these wallets whose money our own transactions have sent home."""
+
+    def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
+        """Those of these payments that we have expired, after a look at the chain."""
+
+    def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
+        """Those of these wallets on which some work was not done, for a reason that stands."""
+
+    def sealed_keypairs(self, wallet_ids: Collection[int]) -> dict[int, Sealed]:
+        """The sealed keypairs of these wallets, but of those that are gone."""
+
+    def open_transactions(self) -> list[OpenTransaction]:
+        """Transactions of ours that are not over, oldest first."""

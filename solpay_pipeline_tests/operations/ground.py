@@ -1,0 +1,616 @@
+"""A context whose books, records, chain, journal, mover and client are kept in memory, and payments to put into it."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+from cryptography.fernet import Fernet
+from solders.hash import Hash
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+from sqlalchemy import Engine
+
+from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAM_ID, associated_token_address
+from solpay_pipeline.chain.reading.destinations import Destination
+from solpay_pipeline.chain.reading.history import History
+from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, Simulation, StatusesAt
+from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.sending.broadcast import Receipt
+from solpay_pipeline.events.bodies import PaymentAccepted
+from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.spending import LimitReached
+from solpay_pipeline.ledger.summary import Summary
+from solpay_pipeline.ledger.transactions import NewTransaction, OpenTransaction
+from solpay_pipeline.lifecycle.findings import Finding, FindingCode
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
+from solpay_pipeline.lifecycle.judgement import Judgement
+from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Statement
+from solpay_pipeline.lifecycle.terms import (
+    Commitment,
+    Payment,
+    PaymentOption,
+    PaymentStatus,
+    Wallet,
+    WalletState,
+)
+from solpay_pipeline.lifecycle.transitions import accepted_wallet, expired_wallet
+from solpay_pipeline.operations.context.chain_facts import ChainFacts
+from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.journal import Recorded, Recording
+from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Opening
+from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.context.outcome import Tally
+from solpay_pipeline.operations.context.records import Page, Wanted
+from solpay_pipeline.records.rows import UnreadableRow
+from solpay_pipeline.records.tables import peer_tables
+from solpay_pipeline.records.vault import Sealed, WalletVault
+from solpay_pipeline.settings.secret import SecretKeypair
+
+NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+MADE = NOW - timedelta(hours=1)
+EXPIRED, LIVE = NOW - timedelta(minutes=30), NOW + timedelta(minutes=30)
+SOL = 10**9
+PRICE = SOL // 10
+RENT = 2_039_280
+SIGNATURE_FEE = 5_000
+SLOT = 1_000
+
+USDC = Mint(Pubkey.new_unique(), TOKEN_PROGRAM_ID, 6)
+BY_SOL = PaymentOption(1, None, Decimal("0.1"))
+BY_USDC = PaymentOption(2, USDC.address, Decimal(5))
+FULL = 5_000_000
+"""The price in base units of USDC."""
+
+KEYS: dict[Pubkey, Keypair] = {}
+
+
+def wallet(
+    number: int = 1,
+    *,
+    status: PaymentStatus = PaymentStatus.INITIATED,
+    state: WalletState = WalletState.CREATED,
+    expires: datetime = EXPIRED,
+    options: tuple[PaymentOption, ...] = (BY_SOL,),
+    **payment: Any,
+) -> Wallet:
+    """Wallet `number` with payment `number` + 100: their ids are never mixed up."""
+    keypair = Keypair()
+    KEYS[keypair.pubkey()] = keypair
+    made = Payment(number + 100, keypair.pubkey(), status, MADE, expires, options, **payment)
+    return Wallet(number, state, made)
+
+
+def payment_of(one: Wallet) -> Payment:
+    assert one.payment is not None
+    return one.payment
+
+
+def holds(one: Wallet, lamports: int = 0, **tokens: Any) -> Holdings:
+    """The holdings of a wallet; `usdc` is base units in an open account, which `closed` takes away."""
+    owner = payment_of(one).address
+    account = associated_token_address(owner, USDC.address, USDC.program)
+    held = (TokenHolding(account, USDC, tokens["usdc"], RENT),) if "usdc" in tokens else ()
+    return Holdings(owner, SLOT, lamports, held, unreadable=tokens.get("unreadable", {}))
+
+
+NOBODY = Pubkey.default()
+"""Where an entry stands until its wallet is known."""
+
+
+def came(amount: int, mint: Pubkey | None = None, *, at: datetime | None = EXPIRED, slot: int = 5) -> Entry:
+    """Money that came in; in time, unless said otherwise."""
+    return Entry(f"payment in slot {slot}", slot, at, NOBODY, mint, EntryClass.CAME_IN, amount)
+
+
+def went_home(amount: int, to: Pubkey, mint: Pubkey | None = None) -> Entry:
+    return Entry("the peer's sweep", 9, EXPIRED, NOBODY, mint, EntryClass.WENT_HOME, -amount, to)
+
+
+def stolen(amount: int, by: Pubkey, mint: Pubkey | None = None) -> Entry:
+    return Entry("somebody's transfer", 9, EXPIRED, NOBODY, mint, EntryClass.ELSEWHERE, -amount, by)
+
+
+def snapshot(one: Wallet, holdings: Holdings | None = None) -> Snapshot:
+    mints = {USDC.address: USDC}
+    return Snapshot(one, payment_of(one), holdings or holds(one), mints, Commitment.CONFIRMED)
+
+
+@dataclass
+class FakeBooks:
+    """Keeps what was asked of it, by ids. Of the payments in `moved` the premises have moved: nothing is done.
+
+    Rows of `records` that it changes are found changed from then on.
+    """
+
+    records: "FakeRecords | None" = field(default=None, compare=False)
+    moved: set[int] = field(default_factory=set)
+    accepted: list[int] = field(default_factory=list)
+    expired: list[int] = field(default_factory=list)
+    expired_and_closed: list[int] = field(default_factory=list)
+    held: list[tuple[int, FindingCode]] = field(default_factory=list)
+    swept: list[int] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
+    states: list[tuple[int, WalletState]] = field(default_factory=list)
+    ended: list[tuple[int, frozenset[FindingCode]]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
+    reported: list[PaymentAccepted] = field(default_factory=list)
+    has_begun: bool = False
+
+    def accept(self, paid: Sequence[tuple[Snapshot, Judgement]]) -> list[Wallet]:
+        kept = [one for one in paid if one[0].payment.id not in self.moved]
+        self.accepted += [one[0].payment.id for one in kept]
+        return self._written([accepted_wallet(*one, PaymentStatus.CONFIRMED) for one in kept])
+
+    def expire(self, snapshots: Sequence[Snapshot]) -> list[Wallet]:
+        kept = self._standing(snapshots)
+        self.expired += [one.payment.id for one in kept]
+        return self._written([expired_wallet(one) for one in kept])
+
+    def expire_and_close(self, snapshots: Sequence[Snapshot]) -> None:
+        self.expired_and_closed += [one.payment.id for one in self._standing(snapshots)]
+
+    def hold(self, snapshot: Snapshot, label: FindingCode) -> None:
+        self.held.append((snapshot.payment.id, label))
+
+    def rest_swept(self, snapshots: Sequence[Snapshot]) -> None:
+        self.swept += [one.wallet.id for one in self._standing(snapshots)]
+
+    def rest_closed(self, snapshots: Sequence[Snapshot]) -> None:
+        self.closed += [one.wallet.id for one in self._standing(snapshots)]
+
+    def change_state(
+        self, wallets: Sequence[Wallet], state: WalletState, *, ending: Collection[FindingCode] = ()
+    ) -> list[Wallet]:
+        kept = [one for one in wallets if payment_of(one).id not in self.moved]
+        self.states += [(one.id, state) for one in kept]
+        self.ended += [(one.id, frozenset(ending)) for one in kept if ending]
+        return self._written([replace(one, state=state) for one in kept])
+
+    def note(self, findings: Sequence[Finding]) -> None:
+        self.findings += findings
+
+    def remember_looks(self, payment_ids: Sequence[int]) -> None:
+        self.looks += payment_ids
+
+    def begin_acceptances(self) -> None:
+        self.has_begun = True
+
+    def report_acceptances(self, accepted: Sequence[tuple[Snapshot, PaymentAccepted]]) -> None:
+        self.reported += [body for _, body in accepted]
+
+    def summary(self) -> Summary:
+        return Summary({}, {}, (), {}, 0, {}, 0, tuple(self.findings))
+
+    @property
+    def codes(self) -> list[tuple[int | None, FindingCode]]:
+        """Findings by wallet."""
+        return [(one.wallet_id, one.code) for one in self.findings]
+
+    @property
+    def is_untouched(self) -> bool:
+        return self == FakeBooks(moved=self.moved)
+
+    def _written(self, wallets: list[Wallet]) -> list[Wallet]:
+        for one in wallets if self.records is not None else ():
+            self.records.put(one)
+        return wallets
+
+    def _standing(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+        return [one for one in snapshots if one.payment.id not in self.moved]
+
+
+@dataclass
+class FakeRecords:
+    """Rows in the order of their ids, and what the ledger knows of them. `asked` counts the pages."""
+
+    options: Options = field(default_factory=Options)
+    rows: list[Wallet | UnreadableRow] = field(default_factory=list)
+    busy_ids: set[int] = field(default_factory=set)
+    home_ids: set[int] = field(default_factory=set)
+    expired_payments: set[int] = field(default_factory=set)
+    aside_ids: set[int] = field(default_factory=set)
+    reported_payments: set[int] = field(default_factory=set)
+    open: list[OpenTransaction] = field(default_factory=list)
+    sealed: dict[int, Sealed] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+
+    def wallets(self, wanted: Wanted, *, after: int) -> Page:
+        self.asked["wallets"] += 1
+        found = [row for row in self.rows if _wallet_id(row) > after and self._is_wanted(row, wanted)]
+        return found[: self.options.page_size]
+
+    def due(self, now: datetime, *, after: int) -> Page:
+        self.asked["due"] += 1
+        return [
+            one
+            for one in self._meant()
+            if payment_of(one).id > after
+            and payment_of(one).status is PaymentStatus.INITIATED
+            and payment_of(one).expires_at <= now
+        ][: self.options.page_size]
+
+    def open_to_money(self, *, after: int, expired_since: datetime) -> Page:
+        self.asked["open_to_money"] += 1
+        return [row for row in self.rows if _payment_id(row) > after][: self.options.page_size]
+
+    def of_payments(self, payment_ids: Sequence[int]) -> Page:
+        by_id = {payment_of(one).id: one for one in self._readable()}
+        return [by_id.get(one) or UnreadableRow(None, one, "it is gone") for one in payment_ids]
+
+    def to_recheck(self, statuses: Collection[PaymentStatus]) -> list[int]:
+        payments = [payment_of(one) for one in self._meant()]
+        return [one.id for one in payments if one.status in statuses][: self.options.limit]
+
+    def unreported_acceptances(self, *, after: int) -> list[int]:
+        lasting = (PaymentStatus.CONFIRMED, PaymentStatus.FINALIZED)
+        payments = [payment_of(one) for one in self._meant()]
+        found = [one.id for one in payments if one.id > after and one.status in lasting]
+        return [one for one in found if one not in self.reported_payments][: self.options.page_size]
+
+    def busy(self, wallet_ids: Collection[int]) -> set[int]:
+        return self.busy_ids & set(wallet_ids)
+
+    def gone_home(self, wallet_ids: Collection[int]) -> set[int]:
+        return self.home_ids & set(wallet_ids)
+
+    def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
+        return self.expired_payments & set(payment_ids)
+
+    def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
+        return self.aside_ids & set(wallet_ids)
+
+    def sealed_keypairs(self, wallet_ids: Collection[int]) -> dict[int, Sealed]:
+        return {one: self.sealed[one] for one in wallet_ids if one in self.sealed}
+
+    def open_transactions(self) -> list[OpenTransaction]:
+        return self.open
+
+    def put(self, changed: Wallet) -> None:
+        """In place of the row with its id."""
+        self.rows = [changed if _wallet_id(row) == changed.id else row for row in self.rows]
+
+    def _readable(self) -> list[Wallet]:
+        return [row for row in self.rows if isinstance(row, Wallet) and row.payment is not None]
+
+    def _meant(self) -> list[Wallet]:
+        meant = self.options.payment_ids
+        return [one for one in self._readable() if meant is None or payment_of(one).id in meant]
+
+    def _is_wanted(self, row: Wallet | UnreadableRow, wanted: Wanted) -> bool:
+        if isinstance(row, UnreadableRow) or row.payment is None:
+            return isinstance(row, UnreadableRow) or row.state in wanted.states
+        payment = row.payment
+        return (
+            row in self._meant()
+            and row.state in wanted.states
+            and (wanted.payment_statuses is None or payment.status in wanted.payment_statuses)
+            and (wanted.expired_since is None or payment.expires_at >= wanted.expired_since)
+            and (wanted.not_reported_by is None or payment.id not in self.reported_payments)
+        )
+
+
+def _wallet_id(row: Wallet | UnreadableRow) -> int:
+    return (row.wallet_id or 0) if isinstance(row, UnreadableRow) else row.id
+
+
+def _payment_id(row: Wallet | UnreadableRow) -> int:
+    return (row.payment_id or 0) if isinstance(row, UnreadableRow) else payment_of(row).id
+
+
+@dataclass
+class FakeChain:
+    """Holdings, entries of statements and the receiver's accounts by address. A history may be an error, which is raised."""
+
+    held: dict[Pubkey, Holdings] = field(default_factory=dict)
+    entries: dict[Pubkey, tuple[Entry, ...] | Exception] = field(default_factory=dict)
+    newest: dict[Pubkey, tuple[Entry, ...]] = field(default_factory=dict)
+    strays: dict[Pubkey, Holdings] = field(default_factory=dict)
+    receivers: dict[Pubkey, Destination] = field(default_factory=dict)
+    first_slot: int = 0
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+
+    def show(self, one: Wallet, holdings: Holdings, *entries: Entry) -> Wallet:
+        """A wallet with what it holds and what it has seen."""
+        self.held[holdings.owner] = holdings
+        self.entries[holdings.owner] = entries
+        return one
+
+    async def mints(
+        self, addresses: Iterable[Pubkey], *, commitment: Commitment
+    ) -> dict[Pubkey, Mint | UnreadableMint]:
+        self.asked.append(("mints", commitment))
+        return {one: USDC if one == USDC.address else UnreadableMint("there is none") for one in addresses}
+
+    async def holdings(
+        self,
+        wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+    ) -> list[Holdings]:
+        self.asked.append(("holdings", commitment))
+        return [self.held.get(owner, Holdings(owner, SLOT, 0)) for owner, _ in wallets]
+
+    async def holdings_and_mints(
+        self,
+        wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+        known: Mapping[Pubkey, Mint],
+        *,
+        commitment: Commitment,
+        min_context_slot: int,
+    ) -> tuple[list[Holdings], dict[Pubkey, Mint | UnreadableMint]]:
+        self.asked.append(("holdings_and_mints", (commitment, min_context_slot)))
+        held = [self.held.get(owner, Holdings(owner, SLOT, 0)) for owner, _ in wallets]
+        return held, {mint: USDC for _, mints in wallets for mint in mints if mint == USDC.address}
+
+    async def discover(
+        self, holdings: Holdings, mints: Mapping[Pubkey, Mint | UnreadableMint], *, commitment: Commitment
+    ) -> Holdings:
+        return self.strays.get(holdings.owner, holdings)
+
+    async def history(
+        self,
+        owner: Pubkey,
+        token_accounts: Sequence[Pubkey],
+        *,
+        commitment: Commitment,
+        homes: Set[Pubkey],
+        without: Set[Pubkey] = frozenset(),
+        min_context_slot: int,
+    ) -> History:
+        self.asked.append(("history", tuple(token_accounts)))
+        entries = self.entries.get(owner, ())
+        if isinstance(entries, Exception):
+            raise entries
+        return self._history(owner, entries)
+
+    async def newest_history(
+        self,
+        owner: Pubkey,
+        address: Pubkey,
+        *,
+        mint: Pubkey | None,
+        balance: int,
+        made_at: datetime,
+        commitment: Commitment,
+        homes: Set[Pubkey],
+        min_context_slot: int,
+    ) -> History | None:
+        self.asked.append(("newest_history", address))
+        return self._history(owner, self.newest[owner]) if owner in self.newest else None
+
+    def _history(self, owner: Pubkey, entries: Sequence[Entry]) -> History:
+        """All of it happened at the wallet's own address."""
+        return History(
+            Statement(owner, tuple(replace(one, account=owner) for one in entries)), self.first_slot
+        )
+
+    async def destinations(
+        self, receiver: Pubkey, mints: Iterable[Mint], *, commitment: Commitment
+    ) -> dict[Pubkey, Destination]:
+        wanted = list(mints)
+        self.asked.append(("destinations", [mint.address for mint in wanted]))
+        exists = {
+            one.address: Destination(
+                associated_token_address(receiver, one.address, one.program), exists=True
+            )
+            for one in wanted
+        }
+        return exists | {one: self.receivers[one] for one in exists if one in self.receivers}
+
+
+@dataclass
+class FakeJournal:
+    """Records everything, unless `results` say otherwise, one for each attempt. `room` is how many may be paid for."""
+
+    results: list[Recording] = field(default_factory=list)
+    room: int | None = None
+    recorded: list[NewTransaction] = field(default_factory=list)
+    attempts: list[tuple[list[int], WalletState]] = field(default_factory=list)
+    closed: list[Receipt] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+
+    def affordable(self, costs: Sequence[int]) -> tuple[int, LimitReached | None]:
+        if self.room is None or len(costs) <= self.room:
+            return len(costs), None
+        return self.room, LimitReached("max_spent_per_run", "it would be too much")
+
+    def record(
+        self, entries: Sequence[NewTransaction], wallets: Sequence[Wallet], state_in_flight: WalletState
+    ) -> Recording:
+        self.attempts.append(([one.id for one in wallets], state_in_flight))
+        made = self.results.pop(0) if self.results else Recording(Recorded.RECORDED)
+        if made.result is Recorded.RECORDED:
+            self.recorded += entries
+        return made
+
+    def close(self, receipts: Sequence[Receipt]) -> None:
+        self.closed += receipts
+
+    def hold_again(self, signatures: Sequence[str]) -> None:
+        self.held += signatures
+
+
+@dataclass
+class FakeMover:
+    """Lands every leg and empties the wallet on the chain, unless `outcomes` say otherwise, by wallet, one a round."""
+
+    chain: FakeChain
+    outcomes: dict[int, list[LegOutcome]] = field(default_factory=dict)
+    rounds: list[tuple[list[int], set[int]]] = field(default_factory=list)
+    moved: list[LegJob] = field(default_factory=list)
+    opened: list[Opening] = field(default_factory=list)
+    unopened: dict[Pubkey, str] = field(default_factory=dict)
+
+    async def move(self, jobs: Sequence[LegJob], *, alone: Collection[int]) -> list[LegResult]:
+        self.rounds.append(([job.wallet.id for job in jobs], set(alone)))
+        self.moved += jobs
+        return [self._result(job) for job in jobs]
+
+    async def open_accounts(self, openings: Sequence[Opening]) -> dict[Pubkey, str]:
+        self.opened += openings
+        return self.unopened
+
+    def _result(self, job: LegJob) -> LegResult:
+        wanted = self.outcomes.get(job.wallet.id)
+        outcome = wanted.pop(0) if wanted else LegOutcome.LANDED
+        finding = None
+        if outcome is LegOutcome.LANDED:
+            self.chain.held[job.leg.owner] = Holdings(job.leg.owner, SLOT, 0)
+        elif outcome in (LegOutcome.SPOILED, LegOutcome.SET_ASIDE, LegOutcome.WAITS):
+            code = FindingCode.TRANSACTION_FAILED
+            finding = Finding(code, job.wallet.id, payment_of(job.wallet).id, outcome.value)
+        return LegResult(job.wallet, outcome, SLOT + 1, finding)
+
+
+@dataclass
+class ScriptedRpc:
+    """Answers of a node; `landed` are statuses by signature, of all others nothing is known but what was sent."""
+
+    floor: int = 890_880
+    fee: int = SIGNATURE_FEE
+    seconds_apart: float = 0.0
+    landed: dict[str, SignatureStatus] = field(default_factory=dict)
+    sent: list[bytes] = field(default_factory=list)
+    blockhashes: int = 0
+    stuck: bool = False
+    priority_fees: tuple[int, ...] = ()
+    block_times: dict[int, datetime] = field(default_factory=dict)
+    lands: bool = True
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def witnesses(self) -> tuple["ScriptedRpc", ...]:
+        return (self,)
+
+    async def latest_blockhash(self, commitment: Commitment) -> RecentBlockhash:
+        self.calls["latest_blockhash"] += 1
+        self.blockhashes += 0 if self.stuck and self.blockhashes else 1
+        number = self.blockhashes.to_bytes(32, "big")
+        return RecentBlockhash(Hash(number), last_valid_block_height=SLOT + 150, slot=SLOT, block_height=SLOT)
+
+    async def fee_for_message(self, message: object, commitment: Commitment) -> int:
+        self.calls["fee_for_message"] += 1
+        return self.fee
+
+    async def minimum_balance(self, size: int) -> int:
+        self.calls["minimum_balance"] += 1
+        return self.floor if size == 0 else RENT
+
+    async def recent_priority_fees(self, accounts: Sequence[Pubkey]) -> tuple[int, ...]:
+        self.calls["recent_priority_fees"] += 1
+        return self.priority_fees
+
+    async def block_time(self, slot: int) -> datetime | None:
+        self.calls["block_time"] += 1
+        return self.block_times.get(slot)
+
+    async def simulate(self, wire: bytes, *, commitment: Commitment, replace_blockhash: bool) -> Simulation:
+        self.calls["simulate"] += 1
+        return Simulation(err=None, raw_err=None, logs=(), units=1_000)
+
+    async def send(self, wire: bytes, *, preflight_commitment: Commitment) -> str:
+        self.calls["send"] += 1
+        self.sent.append(wire)
+        return ""
+
+    async def statuses(self, signatures: Sequence[str], *, search_history: bool = False) -> StatusesAt:
+        self.calls["statuses"] += 1
+        seen = SignatureStatus(slot=SLOT + 2, confirmation=Commitment.CONFIRMED, err=None)
+        by_default = seen if self.lands and self.sent else None
+        return StatusesAt(SLOT + 2, tuple(self.landed.get(one, by_default) for one in signatures))
+
+
+@dataclass
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+@dataclass
+class Scene:
+    """Everything that a context consists of, to be looked into."""
+
+    context: OperationContext
+    books: FakeBooks
+    records: FakeRecords
+    chain: FakeChain
+    journal: FakeJournal
+    mover: FakeMover
+    rpc: ScriptedRpc
+    clock: Clock
+    deployment: Deployment
+
+    @property
+    def tally(self) -> Tally:
+        return self.context.tally
+
+    def add(self, one: Wallet, holdings: Holdings | None = None, *entries: Entry) -> Wallet:
+        """A row, with what the chain shows of it."""
+        self.records.rows.append(one)
+        return self.chain.show(one, holdings or holds(one), *entries)
+
+    def seal(self, *wallets: Wallet) -> None:
+        """Their keys in the records."""
+        for one in wallets:
+            sealed = self.deployment.vault.seal(KEYS[payment_of(one).address])
+            self.records.sealed[one.id] = Sealed(one.id, sealed)
+
+
+def deployment(**changes: Any) -> Deployment:
+    """Without a database, unless one is given."""
+    usual: dict[str, Any] = {
+        "engine": cast(Engine, None),
+        "tables": peer_tables(),
+        "vault": WalletVault([Fernet.generate_key().decode()], encrypted=True),
+        "fee_payer": SecretKeypair(Keypair()),
+        "receiver": Keypair().pubkey(),
+        "cluster": "localnet",
+        "open_rpc": lambda _: cast(Rpc, None),
+        "clock": lambda: NOW,
+    }
+    return Deployment(**(usual | changes))
+
+
+def scene(*, options: Options | None = None, operation: str = "sweep", **changes: Any) -> Scene:
+    """An operation under way; `changes` are those of the deployment."""
+    made = deployment(**changes)
+    records, chain, journal = FakeRecords(options or Options()), FakeChain(), FakeJournal()
+    books = FakeBooks(records)
+    mover, rpc, clock = FakeMover(chain), ScriptedRpc(), Clock()
+    client = cast(Rpc, rpc)
+    context = OperationContext(
+        deployment=made,
+        options=options or Options(),
+        run=RunRef("run", operation),
+        rpc=client,
+        facts=ChainFacts(client, made, fee_payer_lamports=SOL, clock=clock),
+        chain=chain,
+        records=records,
+        books=books,
+        journal=journal,
+        new_mover=lambda *_: mover,
+        chain_slot=SLOT,
+        chain_time=NOW,
+        receiver_exists=True,
+        progress=lambda *_: None,
+        tally=Tally(),
+        clock=clock,
+        sleep=clock.sleep,
+        started=0.0,
+    )
+    return Scene(context, books, records, chain, journal, mover, rpc, clock, made)
