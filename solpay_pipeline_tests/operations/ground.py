@@ -23,6 +23,7 @@ from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.summary import Summary
+from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import NewTransaction, OpenTransaction
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
@@ -494,6 +495,10 @@ class ScriptedRpc:
         number = self.blockhashes.to_bytes(32, "big")
         return RecentBlockhash(Hash(number), last_valid_block_height=SLOT + 150, slot=SLOT, block_height=SLOT)
 
+    async def block_height(self, commitment: Commitment) -> int:
+        self.calls["block_height"] += 1
+        return SLOT
+
     async def fee_for_message(self, message: object, commitment: Commitment) -> int:
         self.calls["fee_for_message"] += 1
         return self.fee
@@ -569,6 +574,21 @@ class Scene:
         for one in wallets:
             sealed = self.deployment.vault.seal(KEYS[payment_of(one).address])
             self.records.sealed[one.id] = Sealed(one.id, sealed)
+
+
+def open_transaction(signature: str = "signature", **changes: Any) -> OpenTransaction:
+    """In flight, unless its `state` says otherwise."""
+    usual: dict[str, Any] = {
+        "id": 1,
+        "signature": signature,
+        "wire": b"",
+        "last_valid_block_height": SLOT + 150,
+        "blockhash_slot": SLOT,
+        "state": TransactionState.RECORDED,
+        "purpose": "sweep",
+        "wallet_ids": (1,),
+    }
+    return OpenTransaction(**(usual | changes))
 
 
 def deployment(**changes: Any) -> Deployment:
