@@ -1,5 +1,6 @@
 """A context whose books, records, chain, journal, mover and client are kept in memory, and payments to put into it."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import NewTransaction, OpenTransaction
+from solpay_pipeline.lifecycle.actions import Leg, MoveLamports
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
 from solpay_pipeline.lifecycle.judgement import Judgement
@@ -47,6 +49,7 @@ from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResu
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Tally
 from solpay_pipeline.operations.context.records import Page, Wanted
+from solpay_pipeline.operations.moving.execution import SendingMover
 from solpay_pipeline.records.rows import UnreadableRow
 from solpay_pipeline.records.tables import peer_tables
 from solpay_pipeline.records.vault import Sealed, WalletVault
@@ -119,6 +122,14 @@ def stolen(amount: int, by: Pubkey, mint: Pubkey | None = None) -> Entry:
 def snapshot(one: Wallet, holdings: Holdings | None = None) -> Snapshot:
     mints = {USDC.address: USDC}
     return Snapshot(one, payment_of(one), holdings or holds(one), mints, Commitment.CONFIRMED)
+
+
+IN_FLIGHT = WalletState.PROCESSING_FUNDS
+
+
+def accepted(number: int = 1) -> Wallet:
+    """To be swept."""
+    return wallet(number, status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
 
 
 @dataclass
@@ -634,3 +645,20 @@ def scene(*, options: Options | None = None, operation: str = "sweep", **changes
         started=0.0,
     )
     return Scene(context, books, records, chain, journal, mover, rpc, clock, made)
+
+
+def job(made: Scene, one: Wallet, lamports: int = PRICE) -> LegJob:
+    """All lamports go home; the key is in the records."""
+    made.seal(one)
+    action = MoveLamports(lamports, made.deployment.receiver)
+    return LegJob(one, Leg(one.id, payment_of(one).address, ((action,),)))
+
+
+def moved(made: Scene, *jobs: LegJob, alone: Collection[int] = ()) -> list[LegResult]:
+    """What a mover makes of these jobs."""
+    return asyncio.run(SendingMover(made.context, "sweep", IN_FLIGHT).move(jobs, alone=alone))
+
+
+def outcomes(results: Iterable[LegResult]) -> list[tuple[int, LegOutcome]]:
+    """By wallet."""
+    return sorted((one.wallet.id, one.outcome) for one in results)

@@ -1,0 +1,61 @@
+"""What earlier runs left in flight comes first."""
+
+import asyncio
+
+from solpay_pipeline.chain.rpc.answers import SignatureStatus
+from solpay_pipeline.chain.sending.broadcast import Fate
+from solpay_pipeline.ledger.tables import TransactionState
+from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.moving.settle import count_in_flight, settle
+from solpay_pipeline_tests.operations.ground import (
+    SLOT,
+    open_transaction,
+    scene,
+)
+
+
+def test_what_has_landed_is_applied_and_what_is_only_confirmed_stays_open() -> None:
+    made = scene()
+    made.records.open = [open_transaction("confirmed"), open_transaction("final")]
+    made.rpc.landed = {
+        "confirmed": SignatureStatus(SLOT, Commitment.CONFIRMED),
+        "final": SignatureStatus(SLOT, Commitment.FINALIZED),
+    }
+    asyncio.run(settle(made.context))
+    assert [(one.signature, one.fate) for one in made.journal.closed[:2]] == [
+        ("confirmed", Fate.CONFIRMED),
+        ("final", Fate.FINALIZED),
+    ]
+    assert made.tally.settled == 2
+
+
+def test_a_confirmed_transaction_that_the_chain_no_longer_shows_keeps_its_wallets() -> None:
+    made = scene(options=Options(patience_seconds=1))
+    made.rpc.lands = False
+    made.records.open = [open_transaction("gone", state=TransactionState.CONFIRMED)]
+    asyncio.run(settle(made.context))
+    assert made.journal.held == ["gone"]
+
+
+def test_bytes_that_nobody_would_sign_today_are_looked_for_and_not_sent_again() -> None:
+    made = scene(options=Options(patience_seconds=5))
+    made.rpc.lands = False
+    made.records.open = [open_transaction("old", wire=b"no transaction")]
+    asyncio.run(settle(made.context))
+    assert not made.rpc.sent
+    assert made.rpc.calls["statuses"] > 1
+
+
+def test_an_empty_ledger_asks_nothing() -> None:
+    made = scene()
+    asyncio.run(settle(made.context))
+    assert not made.rpc.calls
+
+
+def test_a_dry_run_counts_what_is_in_flight() -> None:
+    made = scene()
+    made.records.open = [open_transaction("a"), open_transaction("b", state=TransactionState.CONFIRMED)]
+    count_in_flight(made.context)
+    assert made.tally.in_flight == 1
+    assert not made.rpc.calls
