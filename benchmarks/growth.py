@@ -61,8 +61,7 @@ def expire_many(database: str, count: int, total: int, latency_ms: int) -> Growt
         chain.reset()
         environment = shop.our_environment(Path(), chain.url) | {"SOLPAY_DATABASE_URL": url}
         options = json.dumps({"check_history": False})
-        cost = run([sys.executable, "-m", "benchmarks.our_side", "expire", options], environment)
-        told = json.loads(cost.output.rstrip().splitlines()[-1])
+        told = run([sys.executable, "-m", "benchmarks.our_side", "expire", options], environment).told
         calls = chain.counted().calls
         with engine.connect() as connection:
             wrong = _wrong(connection, tables, total)

@@ -1,16 +1,11 @@
 """What a run costs that finds nothing to do, and how a rate limit is kept."""
 
-import json
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-from benchmarks.chain import started
 from benchmarks.processes import run
-from benchmarks.scenarios import SCENARIOS, copied
-from benchmarks.shops import chain_of, shop_of
+from benchmarks.scenarios import SCENARIOS, staged
 
 REQUESTS_A_SECOND = 10
 WINDOW_SECONDS = 10.0
@@ -56,15 +51,12 @@ def maintain_nothing(latency_ms: int) -> Idle:
 
 
 def _maintained(latency_ms: int) -> tuple[float, int]:
-    shop, scenario = shop_of(50), SCENARIOS["recheck-unpaid"]
-    with tempfile.TemporaryDirectory(prefix="solpay-bench-") as place:
-        database = copied(shop, scenario, 50, Path(place))
-        with started(chain_of(shop, "nothing")) as chain:
-            chain.set_latency(latency_ms / 1000)
-            chain.reset()
-            command = [sys.executable, "-m", "solpay_pipeline", "maintain", "--json"]
-            cost = run(command, shop.our_environment(database, chain.url))
-            return cost.wall, chain.counted().calls
+    with staged(SCENARIOS["recheck-unpaid"], 50) as (shop, database, chain):
+        chain.set_latency(latency_ms / 1000)
+        chain.reset()
+        command = [sys.executable, "-m", "solpay_pipeline", "maintain", "--json"]
+        cost = run(command, shop.our_environment(database, chain.url))
+        return cost.wall, chain.counted().calls
 
 
 def under_a_limit(size: int) -> list[Limited]:
@@ -73,18 +65,14 @@ def under_a_limit(size: int) -> list[Limited]:
 
 
 def _limited(size: int, is_told: bool) -> Limited:
-    shop, scenario = shop_of(size), SCENARIOS["sweep-SPL"]
-    with tempfile.TemporaryDirectory(prefix="solpay-bench-") as place:
-        database = copied(shop, scenario, size, Path(place))
-        with started(chain_of(shop, scenario.paid_in)) as chain:
-            limit = {"kind": "request_limit", "requests": int(REQUESTS_A_SECOND * WINDOW_SECONDS)}
-            chain.set_faults([{**limit, "window_seconds": WINDOW_SECONDS}])
-            chain.reset()
-            environment = shop.our_environment(database, chain.url)
-            if is_told:
-                environment["SOLPAY_RPC_RATE_LIMIT"] = str(REQUESTS_A_SECOND)
-            cost = run([sys.executable, "-m", "benchmarks.our_side", "sweep", "{}"], environment)
-            told = json.loads(cost.output.rstrip().splitlines()[-1])
-            counted = chain.call("localnet_calls", False)
-            calls, refused = sum(counted["calls"].values()), counted["faults"].get("request_limit", 0)
-            return Limited(size, is_told, told["wall"], (calls - refused) / REQUESTS_A_SECOND, calls, refused)
+    with staged(SCENARIOS["sweep-SPL"], size) as (shop, database, chain):
+        limit = {"kind": "request_limit", "requests": int(REQUESTS_A_SECOND * WINDOW_SECONDS)}
+        chain.set_faults([{**limit, "window_seconds": WINDOW_SECONDS}])
+        chain.reset()
+        environment = shop.our_environment(database, chain.url)
+        if is_told:
+            environment["SOLPAY_RPC_RATE_LIMIT"] = str(REQUESTS_A_SECOND)
+        told = run([sys.executable, "-m", "benchmarks.our_side", "sweep", "{}"], environment).told
+        counted = chain.call("localnet_calls", False)
+        calls, refused = sum(counted["calls"].values()), counted["faults"].get("request_limit", 0)
+        return Limited(size, is_told, told["wall"], (calls - refused) / REQUESTS_A_SECOND, calls, refused)

@@ -2,15 +2,12 @@
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from benchmarks.chain import Pace, started
+from benchmarks.chain import Pace
 from benchmarks.processes import peer_python, run
-from benchmarks.scenarios import Scenario, copied, holdings, wrong
-from benchmarks.shops import chain_of, shop_of
+from benchmarks.scenarios import Scenario, holdings, staged, wrong
 
 OURS, PEER = "ours", "peer"
 
@@ -66,54 +63,51 @@ class _Run:
 
 
 def _once(side: str, scenario: Scenario, size: int, latency_ms: int, pace: Pace, *, whole: bool) -> _Run:
-    shop = shop_of(size)
-    with tempfile.TemporaryDirectory(prefix="solpay-bench-") as place:
-        database = copied(shop, scenario, size, Path(place))
-        with started(chain_of(shop, scenario.paid_in), pace) as chain:
-            payer = shop.fee_payer_address
-            newest = next(iter(chain.signatures(payer)), None)
-            before = holdings(shop, chain)
-            chain.set_latency(latency_ms / 1000)
-            chain.reset()
-            chain_cpu = chain.cpu()
-            if side == PEER:
-                command = [peer_python(), "-m", "benchmarks.peer_side", "command", scenario.peer_command]
-                environment = shop.peer_environment(database, chain.url)
-            else:
-                command = _our_command(scenario, size, whole)
-                environment = shop.our_environment(database, chain.url)
-            cost = run(command, environment)
-            chain_cpu = chain.cpu() - chain_cpu
-            counted = chain.counted()
-            chain.set_latency(0)
-            landed = chain.signatures(payer, until=newest)
-            signatures, fee = chain.paid(landed)
-            told = {} if whole else json.loads(cost.output.rstrip().splitlines()[-1])
-            floor = scenario.floor(size)
-            measured = Measured(
-                side=side,
-                scenario=scenario.name,
-                size=size,
-                latency_ms=latency_ms,
-                pace=pace.name,
-                whole_seconds=cost.wall if side == PEER else None,
-                whole_cpu=cost.cpu if side == PEER else None,
-                alone_seconds=told.get("wall", 0.0),
-                alone_cpu=told.get("cpu", 0.0),
-                memory=told.get("memory"),
-                chain_cpu=chain_cpu,
-                calls=counted.calls,
-                requests=counted.requests,
-                connections=counted.connections,
-                transactions=len(landed),
-                signatures=signatures,
-                fee=fee,
-                methods=counted.methods,
-                floor_calls=floor.calls,
-                floor_fee=floor.fee,
-                wrong=wrong(shop, scenario, database, chain, before),
-            )
-            return _Run(measured, cost.wall, cost.cpu)
+    with staged(scenario, size, pace) as (shop, database, chain):
+        payer = shop.fee_payer_address
+        newest = next(iter(chain.signatures(payer)), None)
+        before = holdings(shop, chain)
+        chain.set_latency(latency_ms / 1000)
+        chain.reset()
+        chain_cpu = chain.cpu()
+        if side == PEER:
+            command = [peer_python(), "-m", "benchmarks.peer_side", "command", scenario.peer_command]
+            environment = shop.peer_environment(database, chain.url)
+        else:
+            command = _our_command(scenario, size, whole)
+            environment = shop.our_environment(database, chain.url)
+        cost = run(command, environment)
+        chain_cpu = chain.cpu() - chain_cpu
+        counted = chain.counted()
+        chain.set_latency(0)
+        landed = chain.signatures(payer, until=newest)
+        signatures, fee = chain.paid(landed)
+        told = {} if whole else cost.told
+        floor = scenario.floor(size)
+        measured = Measured(
+            side=side,
+            scenario=scenario.name,
+            size=size,
+            latency_ms=latency_ms,
+            pace=pace.name,
+            whole_seconds=cost.wall if side == PEER else None,
+            whole_cpu=cost.cpu if side == PEER else None,
+            alone_seconds=told.get("wall", 0.0),
+            alone_cpu=told.get("cpu", 0.0),
+            memory=told.get("memory"),
+            chain_cpu=chain_cpu,
+            calls=counted.calls,
+            requests=counted.requests,
+            connections=counted.connections,
+            transactions=len(landed),
+            signatures=signatures,
+            fee=fee,
+            methods=counted.methods,
+            floor_calls=floor.calls,
+            floor_fee=floor.fee,
+            wrong=wrong(shop, scenario, database, chain, before),
+        )
+        return _Run(measured, cost.wall, cost.cpu)
 
 
 def _our_command(scenario: Scenario, size: int, whole: bool) -> Sequence[str]:

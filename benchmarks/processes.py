@@ -1,5 +1,6 @@
 """Runs a command and says what it cost: wall time and CPU time of its own; and what a process says of itself."""
 
+import json
 import os
 import resource
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".bench"
@@ -33,6 +35,11 @@ class Cost:
     wall: float
     cpu: float
     output: str
+
+    @property
+    def told(self) -> Any:
+        """The last line printed, as JSON."""
+        return json.loads(self.output.rstrip().splitlines()[-1])
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], *, accepted: Sequence[int] = (0,)) -> Cost:

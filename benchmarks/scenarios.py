@@ -1,7 +1,9 @@
 """What is measured: the state that a shop is brought into, the commands of both sides, and when the end is right."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -9,8 +11,8 @@ from pathlib import Path
 
 from solders.pubkey import Pubkey
 
-from benchmarks.chain import LocalChain
-from benchmarks.shops import PAID_LAMPORTS, PAID_UNITS, Shop, addresses
+from benchmarks.chain import AT_ONCE, LocalChain, Pace, started
+from benchmarks.shops import PAID_LAMPORTS, PAID_UNITS, Shop, addresses, chain_of, shop_of
 from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.localnet.chain.token_layout import TOKEN_PROGRAM, ata_address
@@ -54,6 +56,16 @@ class Scenario:
     paid_token: int | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+
+
+@contextmanager
+def staged(scenario: Scenario, size: int, pace: Pace = AT_ONCE) -> Iterator[tuple[Shop, Path, LocalChain]]:
+    """A shop's files, and a copy of its database and its chain in the scenario's first state."""
+    shop = shop_of(size)
+    with tempfile.TemporaryDirectory(prefix="solpay-bench-") as place:
+        database = copied(shop, scenario, size, Path(place))
+        with started(chain_of(shop, scenario.paid_in), pace) as chain:
+            yield shop, database, chain
 
 
 def copied(shop: Shop, scenario: Scenario, size: int, folder: Path) -> Path:

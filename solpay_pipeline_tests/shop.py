@@ -86,6 +86,16 @@ class Shop(testing.Shop):
         }
         return [Customer(one["id"], one["wallet_id"], keys[one["wallet_id"]]) for one in created]
 
+    def as_settings(self) -> dict[str, str]:
+        """What a `Peer` is told of this shop."""
+        return {
+            "database_url": self.database_url,
+            "receiver": str(self.receiver),
+            "fee_payer": self.fee_payer.to_json(),
+            "rpc_url": self.node.url,
+            "wallet_key": self.wallet_key,
+        }
+
     # -- what is --------------------------------------------------------------------------------------------------
 
     def status(self, customer: Customer) -> str:

@@ -49,7 +49,7 @@ class Customer:
 
     payment_id: int
     wallet_id: int
-    keypair: Keypair
+    keypair: Keypair = field(repr=False)
     prices: Mapping[Pubkey | None, int] = field(default_factory=dict)
     signatures: list[str] = field(default_factory=list)
     name: str = ""
@@ -67,8 +67,8 @@ class Shop:
     node: Node
     seed: Seed
     deployment: Deployment
-    fee_payer: Keypair
-    wallet_key: str
+    fee_payer: Keypair = field(repr=False)
+    wallet_key: str = field(repr=False)
     database_url: str
     tokens: dict[Pubkey | None, Token] = field(default_factory=dict)
 

@@ -22,12 +22,4 @@ def postgres_shop(tmp_path: Path, postgres_url: str) -> Iterator[Shop]:
 
 
 def project_of(shop: Shop, folder: Path, **more: object) -> Project:
-    return Project(
-        database_url=shop.database_url,
-        receiver=str(shop.deployment.receiver),
-        fee_payer=shop.deployment.fee_payer.keypair().to_json(),
-        rpc_url=shop.node.url,
-        wallet_key=shop.wallet_key,
-        told=folder / "told",
-        **more,  # type: ignore[arg-type]
-    )
+    return Project(**shop.as_settings(), told=folder / "told", **more)  # type: ignore[arg-type]

@@ -58,13 +58,7 @@ def change_of_hands(folder: Path, database_url: str, payments: int) -> Iterator[
     config = ChainConfig(slot_seconds=PEER_SLOT_SECONDS)
     with open_shop(folder, database_url=database_url, config=config, create_tables=False) as shop:
         usdc, pyusd = shop.seed.create_mint(), shop.seed.create_mint(program=TOKEN_2022)
-        peer = Peer(
-            database_url=shop.database_url,
-            receiver=str(shop.deployment.receiver),
-            fee_payer=shop.deployment.fee_payer.keypair().to_json(),
-            rpc_url=shop.node.url,
-            wallet_key=shop.wallet_key,
-        )
+        peer = Peer(**shop.as_settings())
         peer.set_up(native_price="0.1", spl_prices={str(usdc): "5"})
         created = peer.create_payments(payments)
         customers = shop.customers_of(created)

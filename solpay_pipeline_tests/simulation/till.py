@@ -26,7 +26,6 @@ class Till:
     wallet_id: int
     keypair: Keypair
     prices: Mapping[Pubkey | None, int]
-    token_ids: Mapping[Pubkey | None, int]
     expires: int
 
     @property

@@ -54,7 +54,9 @@ class WebApplication:
             self._send_home(till, mint, balance)
             self.rolled_back.add(till.payment_id)
             return "it is paid and sent home, and then the request is rolled back"
-        self._set_payment(till, status="confirmed", signature=signature, paid_token_id=till.token_ids[mint])
+        self._set_payment(
+            till, status="confirmed", signature=signature, paid_token_id=world.coins[mint].row_id
+        )
         self.accepted.add(till.payment_id)
         if ending == "sent":
             sent = self._send_home(till, mint, balance)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from pydantic import SecretStr
@@ -18,7 +19,7 @@ from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline.localnet.server.faults import Faults
 from solpay_pipeline.localnet.server.node import Node
-from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
+from solpay_pipeline.localnet.tools.seed import TOKEN_2022, Seed
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.settings.secret import SecretKeypair
@@ -38,28 +39,15 @@ GENESIS_TIME = 1_795_000_000
 HOSTS = ("one", "two")
 
 
-@dataclass(frozen=True, slots=True)
-class Coin:
-    """A kind of token that the shop takes. `price` is in whole tokens."""
-
-    name: str
-    price: str
-    decimals: int
-    program: Pubkey = TOKEN
-    fee_basis_points: int | None = None
-    extensions: tuple[str, ...] = ()
-    made: Pubkey | None = None
-    """Its mint, where it exists from the beginning."""
-
-
-COINS = (
-    Coin("classic", "5", 6),
-    Coin("whole", "3", 0),
-    Coin("taxed", "5", 6, TOKEN_2022, fee_basis_points=100),
-    Coin("modern", "2.5", 9, TOKEN_2022),
-    Coin("closable", "5", 6, TOKEN_2022, extensions=("mint_close_authority", "interest_bearing")),
-    Coin("wrapped SOL", "0.2", 9, made=NATIVE_MINT),
+COINS: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
+    ("classic", "5", {}),
+    ("whole", "3", {"decimals": 0}),
+    ("taxed", "5", {"program": TOKEN_2022, "transfer_fee_basis_points": 100}),
+    ("modern", "2.5", {"program": TOKEN_2022, "decimals": 9}),
+    ("closable", "5", {"program": TOKEN_2022, "extensions": ("mint_close_authority", "interest_bearing")}),
+    ("wrapped SOL", "0.2", None),
 )
+"""Names, prices in whole tokens, and how their mints are made; wrapped SOL has one from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +137,6 @@ class World:
             made.wallet_id,
             made.keypair,
             made.prices,
-            {mint: self.coins[mint].row_id for mint in mints},
             self.chain_time() + lasts,
         )
         self.tills.append(till)
@@ -216,15 +203,10 @@ class World:
             house.airdrop(self.receiver, SOL)
         chosen = self.dice.sample(COINS, k=self.dice.choice([1, 2, 2, 3]))
         self.shop.accept_token(None, "0.1", "SOL")
-        for coin in chosen:
-            mint = coin.made or house.create_mint(
-                decimals=coin.decimals,
-                program=coin.program,
-                transfer_fee_basis_points=coin.fee_basis_points,
-                extensions=coin.extensions,
-            )
-            self.shop.accept_token(mint, coin.price, coin.name)
-            if coin.fee_basis_points is not None:
+        for name, price, how in chosen:
+            mint = NATIVE_MINT if how is None else house.create_mint(**how)
+            self.shop.accept_token(mint, price, name)
+            if how and "transfer_fee_basis_points" in how:
                 # The highest there has been; what a customer has to add, and what may go missing on the way home.
-                self.taxes[mint] = coin.fee_basis_points
+                self.taxes[mint] = how["transfer_fee_basis_points"]
         self.finalize()

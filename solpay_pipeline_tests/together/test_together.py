@@ -110,15 +110,9 @@ def test_the_peers_commands_its_verify_endpoint_and_ours_at_once_lose_nothing(
     config = ChainConfig(slot_seconds=0.05)
     with open_shop(tmp_path, database_url=postgres_url, config=config, create_tables=False) as shop:
         mint = shop.seed.create_mint()
-        peer = Peer(
-            database_url=shop.database_url,
-            receiver=str(shop.deployment.receiver),
-            fee_payer=shop.deployment.fee_payer.keypair().to_json(),
-            rpc_url=shop.node.url,
-            wallet_key=shop.wallet_key,
-            timeout=SECONDS,
-        )
+        peer = Peer(**shop.as_settings(), timeout=SECONDS)
         peer.set_up(native_price="0.1", spl_prices={str(mint): "5"})
+        shop.read_tokens()
         customers = shop.customers_of(peer.create_payments(12))
         in_sol, in_tokens, overdue, unpaid, live = (
             customers[:3],
