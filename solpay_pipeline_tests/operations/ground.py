@@ -596,8 +596,6 @@ def open_transaction(signature: str = "signature", **changes: Any) -> OpenTransa
         "last_valid_block_height": SLOT + 150,
         "blockhash_slot": SLOT,
         "state": TransactionState.RECORDED,
-        "purpose": "sweep",
-        "wallet_ids": (1,),
     }
     return OpenTransaction(**(usual | changes))
 

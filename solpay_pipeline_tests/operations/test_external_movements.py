@@ -15,36 +15,42 @@ from solpay_pipeline_tests.operations.ground import (
     Scene,
     came,
     holds,
-    left,
     scene,
     snapshot,
+    stolen,
     wallet,
+)
+from solpay_pipeline_tests.operations.ground import (
+    went_home as home,
 )
 
 
-def shown(made: Scene, one: Wallet, lamports: int = 0, *flows: object, **tokens: int) -> Snapshot:
+def shown(made: Scene, one: Wallet, lamports: int = 0, *entries: object, **tokens: int) -> Snapshot:
     held = holds(one, lamports, **tokens)
-    made.chain.show(one, held, *flows)  # type: ignore[arg-type]
+    made.chain.show(one, held, *entries)  # type: ignore[arg-type]
     return snapshot(one, held)
 
 
 def test_money_that_others_sent_to_the_receiver_is_at_home() -> None:
     made = scene()
-    one = shown(made, wallet(), 0, came(PRICE), left(PRICE, made.deployment.receiver))
-    assert asyncio.run(went_home(made.context, one)).code is FindingCode.FOREIGN_MOVEMENT
+    one = shown(made, wallet(), 0, came(PRICE), home(PRICE, made.deployment.receiver))
+    (finding,) = asyncio.run(went_home(made.context, one))
+    assert finding.code is FindingCode.FOREIGN_MOVEMENT
 
 
 @pytest.mark.parametrize("case", ["elsewhere", "in part", "nothing left", "unreadable"])
 def test_money_of_which_not_all_is_known_to_be_at_home_is_an_operators(case: str) -> None:
     made = scene()
     stranger, receiver = Pubkey.new_unique(), made.deployment.receiver
-    flows = {
-        "elsewhere": (came(PRICE), left(PRICE, stranger)),
-        "in part": (came(PRICE), left(1, receiver), left(PRICE - 1, stranger)),
+    entries = {
+        "elsewhere": (came(PRICE), stolen(PRICE, stranger)),
+        "in part": (came(PRICE), home(1, receiver), stolen(PRICE - 1, stranger)),
         "nothing left": (came(PRICE),),
         "unreadable": (),
     }[case]
-    one = shown(made, wallet(), 0, *flows)
+    one = shown(made, wallet(), 0, *entries)
     if case == "unreadable":
-        made.chain.flows[one.payment.address] = HistoryIncomplete("a hole")
-    assert asyncio.run(went_home(made.context, one)).code is FindingCode.FUNDS_ELSEWHERE
+        made.chain.entries[one.payment.address] = HistoryIncomplete("a hole")
+    (finding,) = asyncio.run(went_home(made.context, one))
+    assert finding.code is FindingCode.FUNDS_ELSEWHERE
+    assert finding.amount == {"elsewhere": PRICE, "in part": PRICE - 1}.get(case, 0)

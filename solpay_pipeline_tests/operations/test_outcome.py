@@ -53,7 +53,7 @@ def test_what_was_set_aside_makes_an_outcome_unclean_and_what_is_held_or_reporte
     made = outcome(held, notice, aside)
     assert not made.is_clean
     shown = made.as_json()
-    assert [len(shown[name]) for name in ("set_aside", "held", "told")] == [1, 1, 1]  # type: ignore[arg-type]
+    assert [len(shown[name]) for name in ("set_aside", "held", "notices")] == [1, 1, 1]  # type: ignore[arg-type]
     assert made.counts()["set_aside_count"] == 1
 
 

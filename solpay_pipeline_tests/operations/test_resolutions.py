@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
-from solpay_pipeline.lifecycle.flows import Flow
 
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.policy import EXPIRING, RECHECKING, SWEEPING, SWEEPING_HELD, Policy
 from solpay_pipeline.lifecycle.snapshot import Snapshot
+from solpay_pipeline.lifecycle.statement import Entry
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.operations.looking.resolutions import Resolved, expired_by_others, judge_and_resolve
 from solpay_pipeline_tests.operations.ground import (
@@ -27,7 +27,7 @@ from solpay_pipeline_tests.operations.ground import (
 
 def look(
     made: Scene,
-    *flows: Flow,
+    *entries: Entry,
     lamports: int = 0,
     status: str = "initiated",
     state: str = "created",
@@ -41,7 +41,7 @@ def look(
         state=WalletState(state),
         expires=LIVE if live else EXPIRED,
     )
-    made.add(one, holds(one, lamports), *flows)
+    made.add(one, holds(one, lamports), *entries)
     return snapshot(one, holds(one, lamports))
 
 
@@ -65,17 +65,17 @@ def done(made: Scene) -> str:
 
 
 CASES = {
-    "paid in time": {"flows": (came(PRICE),), "lamports": PRICE},
-    "paid in time, expired": {"flows": (came(PRICE),), "lamports": PRICE, "status": "expired"},
-    "short, time runs": {"flows": (came(1),), "lamports": 1, "live": True},
-    "short": {"flows": (came(1),), "lamports": 1},
-    "late": {"flows": (came(PRICE, at=LIVE),), "lamports": PRICE},
-    "late, expired": {"flows": (came(PRICE, at=LIVE),), "lamports": PRICE, "status": "expired"},
+    "paid in time": {"entries": (came(PRICE),), "lamports": PRICE},
+    "paid in time, expired": {"entries": (came(PRICE),), "lamports": PRICE, "status": "expired"},
+    "short, time runs": {"entries": (came(1),), "lamports": 1, "live": True},
+    "short": {"entries": (came(1),), "lamports": 1},
+    "late": {"entries": (came(PRICE, at=LIVE),), "lamports": PRICE},
+    "late, expired": {"entries": (came(PRICE, at=LIVE),), "lamports": PRICE, "status": "expired"},
     "nothing, time runs": {"live": True},
     "nothing": {},
     "nothing, expired": {"status": "expired", "state": "payment_expired"},
-    "undated": {"flows": (came(PRICE, at=None),), "lamports": PRICE},
-    "undated, time runs": {"flows": (came(PRICE, at=None),), "lamports": PRICE, "live": True},
+    "undated": {"entries": (came(PRICE, at=None),), "lamports": PRICE},
+    "undated, time runs": {"entries": (came(PRICE, at=None),), "lamports": PRICE, "live": True},
     "unexplained": {"lamports": 1},
 }
 
@@ -103,8 +103,8 @@ POLICIES = {"expire": EXPIRING, "sweep": SWEEPING, "sweep held": SWEEPING_HELD, 
 def test_what_each_operation_does_in_each_case(case: str, policy: str) -> None:
     made = scene()
     how = dict(CASES[case])
-    flows = how.pop("flows", ())
-    resolved(made, POLICIES[policy], look(made, *flows, **how))  # type: ignore[misc, arg-type]
+    entries = how.pop("entries", ())
+    resolved(made, POLICIES[policy], look(made, *entries, **how))  # type: ignore[misc, arg-type]
     assert done(made) == TABLE[case][list(POLICIES).index(policy)]
 
 

@@ -63,9 +63,9 @@ def judged(made: Scene, one: Snapshot) -> Judgement | Finding:
     return result
 
 
-def shown(made: Scene, one: Wallet, lamports: int = 0, *flows: object, **tokens: int) -> Snapshot:
+def shown(made: Scene, one: Wallet, lamports: int = 0, *entries: object, **tokens: int) -> Snapshot:
     held = holds(one, lamports, **tokens)
-    made.chain.show(one, held, *flows)  # type: ignore[arg-type]
+    made.chain.show(one, held, *entries)  # type: ignore[arg-type]
     return snapshot(one, held)
 
 
@@ -106,7 +106,7 @@ def test_a_history_that_begins_after_the_payment_was_made_cannot_show_it_unpaid_
 def test_a_history_with_a_hole_is_that_wallets_alone() -> None:
     made = scene()
     broken, fine = wallet(1), wallet(2)
-    made.chain.flows[payment_of(broken).address] = HistoryIncomplete("a hole")
+    made.chain.entries[payment_of(broken).address] = HistoryIncomplete("a hole")
     second = shown(made, fine, PRICE, came(PRICE))
     results = asyncio.run(judge_snapshots(made.context, [snapshot(broken, holds(broken, 1)), second]))
     assert [standing(result) for _, result in results] == [FindingCode.HISTORY_UNREADABLE, Standing.PAID]
