@@ -1,10 +1,10 @@
-"""When wallets whose payment is over are looked at again: at least daily at first, then more and more rarely.
+"""When wallets whose payment is over are looked at again: often at first, then more and more rarely.
 
 Looks are remembered, so that a run does not ask again what an earlier one has just seen; oldest due first, so that a
 budget of looks starves none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -13,18 +13,22 @@ from sqlalchemy import Connection
 from solpay_pipeline.base.sql import upsert
 from solpay_pipeline.ledger.tables import watch
 
+_HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
-def due(connection: Connection, wallet_ids: sa.Select[int], now: datetime, limit: int) -> list[int]:
-    """Of the wallets that a select names, `limit` that are due: those never looked at first, then the longest due."""
-    wanted = wallet_ids.subquery()
-    wallet_id = wanted.c[0]
+def due(connection: Connection, payments: sa.Select[int, int], now: datetime, limit: int) -> list[int]:
+    """Of the payments that a select names, each beside its wallet, `limit` that are due.
+
+    Those never looked at come first, then those that have been due for longest.
+    """
+    wanted = payments.subquery()
+    payment_id, wallet_id = wanted.c
     query = (
-        sa.select(wallet_id)
+        sa.select(payment_id)
         .select_from(wanted.outerjoin(watch, watch.c.wallet_id == wallet_id))
         .where(sa.or_(watch.c.next_look_at.is_(None), watch.c.next_look_at <= now))
-        .order_by(watch.c.next_look_at.is_not(None), watch.c.next_look_at, wallet_id)
+        .order_by(watch.c.next_look_at.is_not(None), watch.c.next_look_at, payment_id)
         .limit(limit)
     )
     return list(connection.execute(query).scalars())
@@ -42,10 +46,5 @@ def looked_at(
 
 
 def pause(age: timedelta, daily_for: timedelta) -> timedelta:
-    """Until the next look: a day while a payment is young, then twice as long each time, without an end."""
-    return max(_DAY, age - daily_for + _DAY)
-
-
-def forget(connection: Connection, wallet_ids: Sequence[int]) -> None:
-    """Look again at once: something has changed."""
-    connection.execute(sa.delete(watch).where(watch.c.wallet_id.in_(list(wallet_ids))))
+    """Until the next look: an hour on the first day, a day for a while, then twice as long each time."""
+    return _HOUR if age < _DAY else max(_DAY, age - daily_for + _DAY)

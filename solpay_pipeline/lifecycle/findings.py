@@ -35,10 +35,13 @@ class FindingCode(StrEnum):
     OVERPAID = "overpaid"
     FOREIGN_MOVEMENT = "foreign_movement"
     FORK = "fork"
+    OFFER_CHANGED = "offer_changed"
 
 
 HELD = frozenset({FindingCode.SHORT, FindingCode.LATE, FindingCode.UNEXPECTED})
-NOTICES = frozenset({FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK})
+NOTICES = frozenset(
+    {FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK, FindingCode.OFFER_CHANGED}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def overpaid(snapshot: Snapshot, judgement: Judgement) -> list[Finding]:
 
 def held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:
     """A finding for each asset that is kept; `label` says why one that has a price does not pay it."""
-    priced = {option.mint for option in snapshot.payment.options}
+    priced = {option.mint for offer in snapshot.payment.offers for option in offer.options}
     findings = []
     balances, strays = snapshot.holdings.balances(), snapshot.holdings.strays
     for mint, amount in snapshot.holdings.money().items():

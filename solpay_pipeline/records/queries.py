@@ -29,13 +29,10 @@ def wallets_page(
     limit: int,
     payment_ids: Collection[int] | None = None,
     payment_statuses: Collection[PaymentStatus] | None = None,
-    expired_since: datetime | None = None,
-    without: Select[int] | None = None,
 ) -> list[Wallet | UnreadableRow]:
     """The next `limit` wallets in one of `states`, by wallet id, with their payments where there are any.
 
-    The other conditions keep only wallets with a payment: one of `payment_ids`, with one of `payment_statuses`, or with
-    its time over at `expired_since` or later. `without` is a select of payments to leave out, none of them NULL.
+    The other conditions keep only wallets with a payment: one of `payment_ids`, or with one of `payment_statuses`.
     """
     wallet, payment = tables.wallet, tables.payment
     # SQLite would otherwise walk all rows by id, to have them in order, instead of using an index and sorting.
@@ -50,11 +47,6 @@ def wallets_page(
         query = query.where(among(connection, payment.c.id, payment_ids))
     if payment_statuses is not None:
         query = query.where(payment.c.status.in_([status.value for status in payment_statuses]))
-    if expired_since is not None:
-        query = query.where(payment.c.expiration_date >= expired_since)
-    if without is not None:
-        # Not a join: the planner knows nothing about rows that were just written, and would expect one row.
-        query = query.where(payment.c.id.not_in(without))
     return read_wallets(connection, tables, query)
 
 
@@ -149,6 +141,26 @@ def payment_ids_with_status(
         query = query.where(payment.c.created >= created_from)
     if created_until is not None:
         query = query.where(payment.c.created < created_until)
+    if payment_ids is not None:
+        query = query.where(among(connection, payment.c.id, payment_ids))
+    return query
+
+
+def payments_at_rest(
+    connection: Connection,
+    tables: PeerTables,
+    *,
+    states: Collection[WalletState],
+    payment_ids: Collection[int] | None,
+    without: Select[int],
+) -> Select[int, int]:
+    """A select of payments whose wallets are in one of `states`, each beside its wallet, but for those in `without`."""
+    wallet, payment = tables.wallet, tables.payment
+    query: Select[int, int] = (
+        select(payment.c.id, wallet.c.id)
+        .select_from(payment.join(wallet, payment.c.one_time_payment_wallet_id == wallet.c.id))
+        .where(wallet.c.state.in_([state.value for state in states]), payment.c.id.not_in(without))
+    )
     if payment_ids is not None:
         query = query.where(among(connection, payment.c.id, payment_ids))
     return query

@@ -151,6 +151,8 @@ class FakeBooks:
     ended: list[tuple[int, frozenset[FindingCode]]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
+    watched: list[int] = field(default_factory=list)
+    offers: set[int] = field(default_factory=set, compare=False)
     reported: list[PaymentAccepted] = field(default_factory=list)
     has_begun: bool = False
 
@@ -190,6 +192,12 @@ class FakeBooks:
     def remember_looks(self, payment_ids: Sequence[int]) -> None:
         self.looks += payment_ids
 
+    def remember_offers(self, payments: Sequence[Payment]) -> None:
+        self.offers |= {one.id for one in payments}
+
+    def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
+        self.watched += [one.wallet.id for one in snapshots]
+
     def begin_acceptances(self) -> None:
         self.has_begun = True
 
@@ -228,6 +236,7 @@ class FakeRecords:
     expired_payments: set[int] = field(default_factory=set)
     aside_ids: set[int] = field(default_factory=set)
     reported_payments: set[int] = field(default_factory=set)
+    just_looked_at: set[int] = field(default_factory=set)
     open: list[OpenTransaction] = field(default_factory=list)
     sealed: dict[int, Sealed] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -254,6 +263,13 @@ class FakeRecords:
     def of_payments(self, payment_ids: Sequence[int]) -> Page:
         by_id = {payment_of(one).id: one for one in self._readable()}
         return [by_id.get(one) or UnreadableRow(None, one, "it is gone") for one in payment_ids]
+
+    def to_watch(
+        self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int
+    ) -> list[int]:
+        at_rest = [one for one in self._meant() if one.state in states and one.id not in self.just_looked_at]
+        ids = [payment_of(one).id for one in at_rest]
+        return [one for one in ids if one not in self.reported_payments][:limit]
 
     def to_recheck(self, statuses: Collection[PaymentStatus]) -> list[int]:
         payments = [payment_of(one) for one in self._meant()]
@@ -302,8 +318,6 @@ class FakeRecords:
             row in self._meant()
             and row.state in wanted.states
             and (wanted.payment_statuses is None or payment.status in wanted.payment_statuses)
-            and (wanted.expired_since is None or payment.expires_at >= wanted.expired_since)
-            and (wanted.not_reported_by is None or payment.id not in self.reported_payments)
         )
 
 

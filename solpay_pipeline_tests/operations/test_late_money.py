@@ -1,6 +1,7 @@
 """Money that comes when everything seemed over is found, and belongs to somebody."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from solpay_pipeline.lifecycle.findings import HELD, FindingCode
@@ -43,12 +44,35 @@ def test_nothing_is_looked_at_where_no_days_of_watching_are_set() -> None:
     assert not made.chain.asked
 
 
-def test_a_wallet_whose_time_was_over_longer_ago_is_no_longer_read() -> None:
+def test_a_wallet_that_was_just_looked_at_is_not_read_again() -> None:
     made = scene()
-    one = wallet(expires=NOW - timedelta(days=8), **GONE)  # type: ignore[arg-type]
+    one = wallet(**GONE)  # type: ignore[arg-type]
     made.add(one, holds(one, PRICE), came(PRICE, at=LIVE))
+    made.records.just_looked_at = {one.id}
     run(made)
     assert made.books.is_untouched
+    assert not made.chain.asked
+
+
+def test_money_is_found_however_long_the_payment_has_been_over() -> None:
+    made = scene()
+    one = wallet(expires=NOW - timedelta(days=800), **GONE)  # type: ignore[arg-type]
+    made.add(one, holds(one, PRICE), came(PRICE, at=LIVE))
+    run(made)
+    assert made.books.held == [(101, FindingCode.LATE)]
+    assert made.books.watched == [one.id]
+
+
+def test_token_accounts_that_others_left_open_are_closed_where_their_rent_is_worth_the_fee() -> None:
+    made = scene()
+    worth, not_worth = (
+        wallet(number, status=PaymentStatus.CONFIRMED, state=WalletState.SENT_FUNDS) for number in (1, 2)
+    )
+    made.add(worth, holds(worth, usdc=0))
+    poor = holds(not_worth, usdc=0)
+    made.add(not_worth, replace(poor, tokens=tuple(replace(one, lamports=100) for one in poor.tokens)))
+    run(made)
+    assert made.books.states == [(worth.id, WalletState.PROCESSING_PAYMENT)]
 
 
 def test_what_this_run_has_reported_on_is_not_looked_at_twice() -> None:

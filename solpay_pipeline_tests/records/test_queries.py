@@ -138,7 +138,6 @@ def test_wallets_are_filtered_by_their_payments(shop: Shop) -> None:
         assert found(payment_ids=[live, old, 999]) == [old, live]
         assert found(payment_ids=[]) == []
         assert found(payment_statuses={PaymentStatus.EXPIRED}) == [late, old]
-        assert found(expired_since=NOW - timedelta(days=7)) == [late, live]
 
 
 def test_due_payments_are_the_initiated_ones_whose_time_is_over(shop: Shop) -> None:

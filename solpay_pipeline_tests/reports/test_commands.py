@@ -18,12 +18,9 @@ from dagster._daemon.types import DaemonHeartbeat
 
 from solpay_pipeline.cli.doctor import examine
 from solpay_pipeline.defs.metadata import metadata_of, tags_of
-from solpay_pipeline_tests.command_line.conftest import warm
 from solpay_pipeline_tests.command_line.warm import REPOSITORY, SOLPAY, Warm, bare_environment
 from solpay_pipeline_tests.pipeline.conftest import Launch
 from solpay_pipeline_tests.shop import Shop
-
-__all__ = ["warm"]
 
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 

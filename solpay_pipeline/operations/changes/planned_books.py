@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.lifecycle.actions import Action, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import Payment, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.lifecycle.transitions import accepted_wallet, expired_wallet, held
 
 
@@ -68,6 +69,12 @@ class PlannedBooks:
     def remember_looks(self, payment_ids: Sequence[int]) -> None:
         """Nothing: the next run shall look at the same payments."""
 
+    def remember_offers(self, payments: Sequence[Payment]) -> None:
+        """Nothing: the next run sees them for the first time."""
+
+    def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
+        """Nothing: the next run shall look at the same wallets."""
+
     def begin_acceptances(self) -> None:
         """Nothing: what was accepted by others stays for the next run."""
 
@@ -83,6 +90,8 @@ class PlannedBooks:
                     self.amounts[None] += action.lamports
                 case MoveTokens():
                     self.amounts[str(action.mint)] += action.amount
+                case CloseAccount() if action.funds:
+                    self.amounts[None] += action.funds
                 case _:
                     pass
 

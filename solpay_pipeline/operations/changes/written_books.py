@@ -7,7 +7,7 @@ row counts as skipped, and the others of the batch go on.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from solders.pubkey import Pubkey
@@ -22,7 +22,15 @@ from solpay_pipeline.events.bodies import (
     WalletClosed,
     WalletSwept,
 )
-from solpay_pipeline.ledger import acceptances, findings, outbox, recheck_queue, transactions
+from solpay_pipeline.ledger import (
+    acceptances,
+    findings,
+    offers,
+    outbox,
+    recheck_queue,
+    transactions,
+    watch_list,
+)
 from solpay_pipeline.ledger.acceptances import Source
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
@@ -32,7 +40,7 @@ from solpay_pipeline.ledger.transactions import LandedMovement
 from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import Payment, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.lifecycle.transitions import (
     JUDGED,
     STUCK,
@@ -163,6 +171,20 @@ class WrittenBooks:
         """See `Books`."""
         with self.deployment.engine.begin() as connection:
             recheck_queue.looked_at(connection, payment_ids, self._now())
+
+    def remember_offers(self, payments: Sequence[Payment]) -> None:
+        """See `Books`."""
+        with reading(self.deployment.engine) as connection:
+            unseen = offers.unseen(connection, payments)
+        if unseen:
+            with self.deployment.engine.begin() as connection:
+                offers.remember(connection, unseen, self._now())
+
+    def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
+        """See `Books`."""
+        over_since = {one.wallet.id: one.payment.expires_at for one in snapshots}
+        with self.deployment.engine.begin() as connection:
+            watch_list.looked_at(connection, over_since, now, daily_for=daily_for)
 
     def begin_acceptances(self) -> None:
         """See `Books`."""

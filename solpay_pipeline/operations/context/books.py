@@ -1,6 +1,7 @@
 """Where the effects of an operation go: into the database, or, in a dry run, into a count of what would happen."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from solpay_pipeline.events.bodies import PaymentAccepted
@@ -8,7 +9,7 @@ from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import Payment, PaymentStatus, Wallet, WalletState
 
 LASTING: Final = frozenset({PaymentStatus.CONFIRMED, PaymentStatus.FINALIZED})
 """Acceptances that stand: `processed` is what the peer writes and takes back in one transaction."""
@@ -54,6 +55,12 @@ class Books(Protocol):
 
     def remember_looks(self, payment_ids: Sequence[int]) -> None:
         """These payments have been rechecked now."""
+
+    def remember_offers(self, payments: Sequence[Payment]) -> None:
+        """Keep what these payments ask for now, where it has not been seen before."""
+
+    def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
+        """These wallets, whose payments are over, have been looked at; `now` is by the chain's clock."""
 
     def begin_acceptances(self) -> None:
         """Take what is accepted already for reported, where that has not been done."""

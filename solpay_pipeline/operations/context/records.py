@@ -16,19 +16,15 @@ Page = Sequence[Wallet | UnreadableRow]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Wallets in one of `states`, with what else is given asked of their payments.
-
-    `expired_since`: their time was over then or later; `not_reported_by`: that run has written no event about them.
-    """
+    """Wallets in one of `states`, whose payments have one of the statuses where such are given."""
 
     states: Collection[WalletState]
     payment_statuses: Collection[PaymentStatus] | None = None
-    expired_since: datetime | None = None
-    not_reported_by: RunRef | None = None
 
 
 class Records(Protocol):
-    """Each call is a short transaction of its own. Pages begin behind the id `after`.
+    """Each call is a short transaction of its own. Pages begin behind the id `after`; payments in them come with the
+    earlier versions of their offers.
 
     How long a page is, and which payments are meant at all, the options of the operation say.
     """
@@ -44,6 +40,14 @@ class Records(Protocol):
 
     def of_payments(self, payment_ids: Sequence[int]) -> Page:
         """The wallets of these payments, in this order."""
+
+    def to_watch(
+        self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int
+    ) -> list[int]:
+        """Payments whose wallets are in these states and due for a look, longest due first.
+
+        Left out are those that `run` has written an event about. Payments that an operator names are always due.
+        """
 
     def to_recheck(self, statuses: Collection[PaymentStatus]) -> list[int]:
         """Payments within the limit; those first that have waited longest since they were last looked at."""

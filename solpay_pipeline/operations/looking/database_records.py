@@ -1,17 +1,26 @@
 """What operations read, out of the database."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import acceptances, findings, outbox, recheck_queue, transactions
+from solpay_pipeline.ledger import (
+    acceptances,
+    findings,
+    offers,
+    outbox,
+    recheck_queue,
+    transactions,
+    watch_list,
+)
 from solpay_pipeline.ledger.outbox import EventKind
+from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.transactions import OpenTransaction
-from solpay_pipeline.lifecycle.terms import PaymentStatus
+from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.books import LASTING
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.records import Page, Wanted
@@ -20,6 +29,8 @@ from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import Sealed
 
 Answer = TypeVar("Answer")
+
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +43,7 @@ class DatabaseRecords:
 
     def wallets(self, wanted: Wanted, *, after: int) -> Page:
         """See `Records`."""
-        run = wanted.not_reported_by
-        return self._ask(
+        return self._page(
             lambda connection: queries.wallets_page(
                 connection,
                 self.tables,
@@ -42,14 +52,12 @@ class DatabaseRecords:
                 limit=self.options.page_size,
                 payment_ids=self.options.payment_ids,
                 payment_statuses=wanted.payment_statuses,
-                expired_since=wanted.expired_since,
-                without=None if run is None else outbox.payments_told_in(run),
             )
         )
 
     def due(self, now: datetime, *, after: int) -> Page:
         """See `Records`."""
-        return self._ask(
+        return self._page(
             lambda connection: queries.due_page(
                 connection,
                 self.tables,
@@ -63,7 +71,7 @@ class DatabaseRecords:
     def open_to_money(self, *, after: int, expired_since: datetime) -> Page:
         """See `Records`."""
         limit = self.options.page_size
-        return self._ask(
+        return self._page(
             lambda connection: queries.watched_page(
                 connection, self.tables, after_payment_id=after, limit=limit, expired_since=expired_since
             )
@@ -71,7 +79,27 @@ class DatabaseRecords:
 
     def of_payments(self, payment_ids: Sequence[int]) -> Page:
         """See `Records`."""
-        return self._ask(lambda connection: queries.wallets_of_payments(connection, self.tables, payment_ids))
+        return self._page(
+            lambda connection: queries.wallets_of_payments(connection, self.tables, payment_ids)
+        )
+
+    def to_watch(
+        self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int
+    ) -> list[int]:
+        """See `Records`."""
+        named = self.options.payment_ids
+
+        def ask(connection: Connection) -> list[int]:
+            at_rest = queries.payments_at_rest(
+                connection,
+                self.tables,
+                states=states,
+                payment_ids=named,
+                without=outbox.payments_told_in(run),
+            )
+            return watch_list.due(connection, at_rest, _ALWAYS if named is not None else now, limit)
+
+        return self._ask(ask)
 
     def to_recheck(self, statuses: Collection[PaymentStatus]) -> list[int]:
         """See `Records`."""
@@ -125,6 +153,20 @@ class DatabaseRecords:
     def open_transactions(self) -> list[OpenTransaction]:
         """See `Records`."""
         return self._ask(transactions.open_transactions)
+
+    def _page(self, question: Callable[[Connection], Page]) -> Page:
+        def ask(connection: Connection) -> Page:
+            page = question(connection)
+            payments = [one.payment for one in page if isinstance(one, Wallet) and one.payment is not None]
+            earlier = {one.id: one for one in offers.with_earlier(connection, payments)}
+            return [
+                replace(one, payment=earlier[one.payment.id])
+                if isinstance(one, Wallet) and one.payment is not None
+                else one
+                for one in page
+            ]
+
+        return self._ask(ask)
 
     def _ask(self, question: Callable[[Connection], Answer]) -> Answer:
         with reading(self.engine) as connection:

@@ -1,16 +1,12 @@
 """Wallets by keyset pages, so that memory does not grow with the number of rows."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
-from solpay_pipeline.lifecycle.terms import Wallet
+from solpay_pipeline.lifecycle.terms import Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.records import Page, Wanted
 from solpay_pipeline.records.rows import UnreadableRow
-
-_WORTH_A_THREAD = 100
-"""Rows of a page from which on the next one is read while the first is worked on."""
 
 
 def wallet_pages(
@@ -46,9 +42,32 @@ def readable(context: OperationContext, page: Page, *, is_counted: bool = True) 
         else:
             wallets.append(row)
     context.tally.looked_at += len(page) if is_counted else 0
+    payments = [wallet.payment for wallet in wallets if wallet.payment is not None]
+    context.books.remember_offers(payments)
+    findings += [
+        _changed(wallet) for wallet in wallets if wallet.payment is not None and wallet.payment.earlier
+    ]
     if findings:
         context.books.note(findings)
     return wallets
+
+
+def _changed(wallet: Wallet) -> Finding:
+    payment = wallet.payment
+    words = "what the payment asks for was changed after it was made; every version that may have stood can be paid"
+    return Finding(FindingCode.OFFER_CHANGED, wallet.id, None if payment is None else payment.id, words)
+
+
+def watched_pages(
+    context: OperationContext, states: Collection[WalletState], *, limit: int
+) -> Iterator[list[Wallet]]:
+    """Pages of wallets at rest that are due for a look, but for those that this run has reported on already."""
+    ids = context.records.to_watch(states, context.chain_time, context.run, limit=limit)
+    size = context.options.page_size
+    for start in range(0, len(ids), size):
+        if context.must_stop():
+            return
+        yield readable(context, context.records.of_payments(ids[start : start + size]), is_counted=False)
 
 
 def without_busy(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wallet]:
@@ -72,16 +91,11 @@ def _pages(
     key: Callable[[Wallet | UnreadableRow], int | None],
     is_counted: bool = True,
 ) -> Iterator[list[Wallet]]:
-    """Behind a full page there may be another. It is only read meanwhile; the caller writes."""
     after = 0
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="solpay-page") as reader:
-        ahead: Future[Page] | None = None
-        while not context.must_stop():
-            page = read(after) if ahead is None else ahead.result()
-            keys = [found for found in map(key, page) if found is not None]
-            if not keys:
-                return
-            after = max(keys)
-            goes_on = len(page) == context.options.page_size >= _WORTH_A_THREAD
-            ahead = reader.submit(read, after) if goes_on else None
-            yield readable(context, page, is_counted=is_counted)
+    while not context.must_stop():
+        page = read(after)
+        keys = [found for found in map(key, page) if found is not None]
+        if not keys:
+            return
+        after = max(keys)
+        yield readable(context, page, is_counted=is_counted)
