@@ -59,13 +59,13 @@ class _OfPayment(_Body):
 
 
 class PaymentAccepted(_OfPayment):
-    """A payment is accepted: the chain shows it paid, in full and in time, or the peer, or a hand, says so."""
+    """A payment is accepted: the chain shows it paid in full and in time, or the peer or an operator has written so."""
 
     kind = EventKind.PAYMENT_ACCEPTED
     source: Literal["pipeline", "peer"] = Field(
-        description="Who accepted it. `peer` is whoever wrote the payment's row without us; then `previous_status` is "
-        "taken for granted, `received` and `surplus` are what the wallet holds when we come to know of it, or what "
-        "its history shows where it is empty by then, and `paid_at` is told only in that case."
+        description="Who accepted it. `peer` is anybody who wrote the payment's row without us; then `previous_status` "
+        "is taken for granted, `received` and `surplus` are what the wallet holds when we come to know of it, or what "
+        "its history shows where it is empty by then, and `paid_at` is known only in that case."
     )
     status: Literal["confirmed", "finalized"] = Field(description="What the payment's row says now.")
     previous_status: Literal["initiated", "expired"] = Field(

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from solders.pubkey import Pubkey
+
+from solpay_pipeline.lifecycle.terms import Wallet
 
 
 class FindingCode(StrEnum):
@@ -58,7 +61,23 @@ class Finding:
     mint: Pubkey | None = None
     amount: int = 0
 
+    @classmethod
+    def about(cls, wallet: Wallet, code: FindingCode, explanation: str) -> Self:
+        """A finding about a wallet and its payment, where no asset is meant."""
+        return cls(code, wallet.id, None if wallet.payment is None else wallet.payment.id, explanation)
+
     @property
     def is_set_aside(self) -> bool:
         """Tell whether this stands for work that was not done."""
         return self.code not in HELD | NOTICES
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON; the amount is a decimal string of base units."""
+        return {
+            "code": self.code.value,
+            "wallet_id": self.wallet_id,
+            "payment_id": self.payment_id,
+            "mint": None if self.mint is None else str(self.mint),
+            "amount": str(self.amount),
+            "explanation": self.explanation,
+        }

@@ -46,24 +46,22 @@ async def _came_in(
 
     The history is read only of those that are empty again.
     """
-    emptied = [snapshot for snapshot in snapshots if snapshot.holdings.is_empty]
+    emptied = [one for one in snapshots if one.holdings.is_empty]
     found = [
         (snapshot, _UNKNOWN if isinstance(judged, Finding) else judged)
         for snapshot, judged in await judge_snapshots(context, emptied)
     ]
-    return found + [
-        (snapshot, _in_hand(snapshot)) for snapshot in snapshots if not snapshot.holdings.is_empty
-    ]
+    return found + [(one, _in_hand(one)) for one in snapshots if not one.holdings.is_empty]
 
 
 def _in_hand(snapshot: Snapshot) -> Judgement:
     held = snapshot.holdings.balances()
     shown = [option for option in snapshot.payment.options if held.get(option.mint)]
     option = _named_option(snapshot.payment) or (shown[0] if shown else None)
-    places = None if option is None else _decimals(snapshot, option)
-    if option is None or places is None:
-        return replace(_UNKNOWN, option=option, received=held)
-    surplus = beyond(held, option.mint, option.base_units(places))
+    if option is None:
+        return replace(_UNKNOWN, received=held)
+    places = SOL_DECIMALS if option.mint is None else snapshot.decimals.get(option.mint)
+    surplus = {} if places is None else beyond(held, option.mint, option.base_units(places))
     return replace(_UNKNOWN, option=option, received=held, surplus=surplus)
 
 
@@ -82,7 +80,3 @@ def _body(snapshot: Snapshot, income: Judgement) -> PaymentAccepted:
 
 def _named_option(payment: Payment) -> PaymentOption | None:
     return next((option for option in payment.options if option.token_id == payment.paid_token_id), None)
-
-
-def _decimals(snapshot: Snapshot, option: PaymentOption) -> int | None:
-    return SOL_DECIMALS if option.mint is None else snapshot.decimals.get(option.mint)

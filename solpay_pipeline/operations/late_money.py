@@ -44,28 +44,24 @@ async def look_for_late_money(context: OperationContext) -> None:
             commitment=context.deployment.acceptance,
             min_context_slot=context.chain_slot,
         )
-        await _expired(
-            context, [snapshot for snapshot in snapshots if snapshot.payment.status is PaymentStatus.EXPIRED]
-        )
-        await _accepted(context, [snapshot for snapshot in snapshots if snapshot.payment.status in ACCEPTED])
+        await _expired(context, [one for one in snapshots if one.payment.status is PaymentStatus.EXPIRED])
+        await _accepted(context, [one for one in snapshots if one.payment.status in ACCEPTED])
         context.books.remember_watched(snapshots, context.chain_time, daily_for=daily_for)
 
 
 async def _expired(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
-    over = [
-        snapshot for snapshot in snapshots if snapshot.holdings.is_empty and snapshot.wallet.state in _OVER
-    ]
+    over = [one for one in snapshots if one.holdings.is_empty and one.wallet.state in _OVER]
     doubtful = expired_by_others(context, over)
-    doubtful += [snapshot for snapshot in snapshots if not snapshot.holdings.is_empty]
+    doubtful += [one for one in snapshots if not one.holdings.is_empty]
     await judge_and_resolve(context, doubtful, EXPIRING)
     # Somebody has moved what was held, or called a wallet closed whose accounts are open: nothing is left but to close.
     let_go = [
-        snapshot.wallet
-        for snapshot in snapshots
-        if snapshot.holdings.is_empty
+        one.wallet
+        for one in snapshots
+        if one.holdings.is_empty
         and (
-            snapshot.wallet.state is WalletState.RECEIVED_FUNDS
-            or (snapshot.wallet.state is WalletState.CLOSED and snapshot.holdings.tokens)
+            one.wallet.state is WalletState.RECEIVED_FUNDS
+            or (one.wallet.state is WalletState.CLOSED and one.holdings.tokens)
         )
     ]
     context.books.change_state(let_go, WalletState.PAYMENT_EXPIRED, ending=HELD)
@@ -74,9 +70,9 @@ async def _expired(context: OperationContext, snapshots: Sequence[Snapshot]) -> 
 async def _accepted(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
     """A customer who paid again, or a wallet whose sweep the peer wrote over: the next sweep brings it to rest."""
     paid_again = [
-        snapshot.wallet
-        for snapshot in snapshots
-        if not snapshot.holdings.is_empty and snapshot.wallet.state is not WalletState.RECEIVED_FUNDS
+        one.wallet
+        for one in snapshots
+        if not one.holdings.is_empty and one.wallet.state is not WalletState.RECEIVED_FUNDS
     ]
     unfinished = paid_again + _swept_by_us_and_called_closed(context, snapshots)
     unfinished += await _left_open(context, snapshots)
@@ -108,9 +104,7 @@ def _swept_by_us_and_called_closed(context: OperationContext, snapshots: Sequenc
     `send_solana_payments_from_one_time_wallets` in its services/solana_payments_service.py.
     """
     closed = [
-        snapshot.wallet
-        for snapshot in snapshots
-        if snapshot.holdings.is_empty and snapshot.wallet.state is WalletState.CLOSED
+        one.wallet for one in snapshots if one.holdings.is_empty and one.wallet.state is WalletState.CLOSED
     ]
     if not closed:
         return []

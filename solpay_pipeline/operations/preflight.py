@@ -111,14 +111,10 @@ def _check_records(deployment: Deployment) -> list[Pubkey]:
             )
         migrate.require_current(connection)
         ours = wallet_addresses_exist(connection, deployment.tables, [receiver, fee_payer])
-        if fee_payer in ours:
-            raise Blocked(
-                f"the fee payer {fee_payer} is one of the shop's own one-time wallets; "
-                "set SOLPAY_FEE_PAYER_KEYPAIR to a key of its own"
-            )
-        if receiver in ours:
-            raise Blocked(
-                f"the receiver {receiver} is one of the shop's own one-time wallets; "
-                "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
-            )
+        for address, what, remedy in (
+            (fee_payer, "fee payer", "SOLPAY_FEE_PAYER_KEYPAIR to a key of its own"),
+            (receiver, "receiver", "SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"),
+        ):
+            if address in ours:
+                raise Blocked(f"the {what} {address} is one of the shop's own one-time wallets; set {remedy}")
         return token_mints(connection, deployment.tables, limit=_MINTS_AT_FIRST)

@@ -48,15 +48,13 @@ async def _look(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wa
     snapshots = await take_snapshots(
         context, wallets, commitment=context.deployment.acceptance, min_context_slot=context.chain_slot
     )
-    worth_a_look = [
-        snapshot for snapshot in snapshots if _is_deep(context) or _may_be_paid(context, snapshot)
-    ]
+    worth_a_look = [one for one in snapshots if _is_deep(context) or _may_be_paid(context, one)]
     context.tally.waiting += len(snapshots) - len(worth_a_look)
     return (await judge_and_resolve(context, worth_a_look, RECHECKING)).accepted
 
 
 def _may_be_paid(context: OperationContext, snapshot: Snapshot) -> bool:
-    """Its balance covers a price, or somebody was at the wallet, so that its balance does not tell all."""
+    """Its balance covers a price, or others have worked on the wallet, so that its balance does not say all."""
     return (
         covers(snapshot.payment, snapshot.holdings.balances(), snapshot.decimals, context.options.tolerance)
         or snapshot.wallet.state is not WalletState.CREATED

@@ -62,24 +62,16 @@ class _Closing:
 
     async def plan(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
         """See `Planner`."""
-        snapshots = [
-            snapshot for snapshot in snapshots if snapshot.wallet.state is WalletState.PAYMENT_EXPIRED
-        ]
-        self._reopen_live(
-            [snapshot for snapshot in snapshots if snapshot.payment.status is not PaymentStatus.EXPIRED]
-        )
-        expired = [snapshot for snapshot in snapshots if snapshot.payment.status is PaymentStatus.EXPIRED]
-        empty = [snapshot for snapshot in expired if snapshot.holdings.is_empty]
-        strange = expired_by_others(
-            self.context, [snapshot for snapshot in empty if snapshot.wallet.id not in self.judged]
-        )
-        self.judged.update(
-            {snapshot.wallet.id for snapshot in empty} - {snapshot.wallet.id for snapshot in strange}
-        )
-        doubtful = strange + [snapshot for snapshot in expired if not snapshot.holdings.is_empty]
+        snapshots = [one for one in snapshots if one.wallet.state is WalletState.PAYMENT_EXPIRED]
+        self._reopen_live([one for one in snapshots if one.payment.status is not PaymentStatus.EXPIRED])
+        expired = [one for one in snapshots if one.payment.status is PaymentStatus.EXPIRED]
+        empty = [one for one in expired if one.holdings.is_empty]
+        strange = expired_by_others(self.context, [one for one in empty if one.wallet.id not in self.judged])
+        self.judged.update({one.wallet.id for one in empty} - {one.wallet.id for one in strange})
+        doubtful = strange + [one for one in expired if not one.holdings.is_empty]
         resolved = await judge_and_resolve(self.context, doubtful, EXPIRING)
         self.judged.update(wallet.id for wallet in resolved.closable)
-        jobs = await self._jobs([snapshot for snapshot in empty if snapshot.wallet.id in self.judged])
+        jobs = await self._jobs([one for one in empty if one.wallet.id in self.judged])
         return RoundPlan(tuple(jobs))
 
     async def _jobs(self, snapshots: Sequence[Snapshot]) -> list[LegJob]:
@@ -87,7 +79,7 @@ class _Closing:
             return []
         route = (
             await self.receiver_accounts.route(snapshots)
-            if any(snapshot.holdings.tokens for snapshot in snapshots)
+            if any(one.holdings.tokens for one in snapshots)
             else None
         )
         jobs, gone = [], []
@@ -105,10 +97,8 @@ class _Closing:
 
     def _reopen_live(self, snapshots: Sequence[Snapshot]) -> None:
         """The peer marks wallets `payment_expired` whose payment is not: a live or an accepted one goes back."""
-        live = [
-            snapshot.wallet for snapshot in snapshots if snapshot.payment.status is PaymentStatus.INITIATED
-        ]
-        accepted = [snapshot.wallet for snapshot in snapshots if snapshot.payment.status in ACCEPTED]
+        live = [one.wallet for one in snapshots if one.payment.status is PaymentStatus.INITIATED]
+        accepted = [one.wallet for one in snapshots if one.payment.status in ACCEPTED]
         back = self.context.books.change_state(live, WalletState.CREATED)
         back += self.context.books.change_state(accepted, WalletState.PROCESSING_PAYMENT)
         self.context.tally.returned += len(back)

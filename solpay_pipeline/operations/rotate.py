@@ -5,7 +5,7 @@ already is left alone. Killed at any point, the next run goes on: a row is eithe
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from solders.pubkey import Pubkey
 
@@ -35,12 +35,7 @@ class Rotation:
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON."""
-        return {
-            "renewed": self.renewed,
-            "already": self.already,
-            "changed_meanwhile": self.changed_meanwhile,
-            "unreadable": list(self.unreadable),
-        }
+        return asdict(self)
 
 
 Rows = Callable[[int], Sequence[tuple[Sealed, str | None]]]

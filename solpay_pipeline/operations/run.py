@@ -1,11 +1,10 @@
 """Runs one operation from preflight to outcome: the only entry for all callers."""
 
-import gc
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Final
 
+from solpay_pipeline.base.startup import seldom_collecting
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.operations.context.context import OperationContext, Progress
 from solpay_pipeline.operations.context.deployment import Deployment
@@ -24,10 +23,6 @@ OPERATIONS: Final = MappingProxyType[str, Callable[[OperationContext], Awaitable
 )
 
 
-# Ten pages' worth of garbage at most waits to be found, some megabytes.
-_OBJECTS_A_COLLECTION = 50_000
-
-
 def silent(_stage: str, _count: int) -> None:
     """No progress shown."""
 
@@ -41,7 +36,7 @@ async def run_operation(
     ones (`RateLimited`, `NodeBehind`, `Unreachable`, `MalformedAnswer`) where a retry goes on from where it was.
     """
     run = RunRef(run_id, operation)
-    with _seldom_collecting():
+    with seldom_collecting():
         return await _run(deployment, options, run, progress)
 
 
@@ -57,16 +52,3 @@ async def _run(deployment: Deployment, options: Options, run: RunRef, progress: 
         calls = dict(context.rpc.calls)
     summary = context.books.summary()
     return outcome_of(operation, run.run_id, context.tally, summary, calls, dry_run=options.dry_run)
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Rows and accounts by the thousand hold no cycles: looking for some among them took a quarter of the time."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_A_COLLECTION, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

@@ -57,8 +57,8 @@ class Sweeper:
 
     async def plan(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
         """See `Planner`."""
-        accepted = [snapshot for snapshot in snapshots if snapshot.payment.status in ACCEPTED]
-        others = [snapshot for snapshot in snapshots if snapshot.payment.status not in ACCEPTED]
+        accepted = [one for one in snapshots if one.payment.status in ACCEPTED]
+        others = [one for one in snapshots if one.payment.status not in ACCEPTED]
         # With `sweep_held_funds` too every one is judged first: the peer expires what was paid in time.
         policy = SWEEPING_HELD if self.context.options.sweep_held_funds else SWEEPING
         resolved = await judge_and_resolve(self.context, others, policy)
@@ -66,11 +66,7 @@ class Sweeper:
         return RoundPlan(tuple(jobs), tuple(resolved.accepted))
 
     async def _jobs(self, snapshots: Sequence[Snapshot]) -> list[LegJob]:
-        snapshots = [
-            snapshot
-            for snapshot in snapshots
-            if snapshot.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}
-        ]
+        snapshots = [one for one in snapshots if one.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}]
         if not snapshots:
             return []
         route = await self.receiver_accounts.route(snapshots)
@@ -90,12 +86,8 @@ class Sweeper:
         """Those of the empty wallets whose money went home by us, or by others that we can name."""
         if not snapshots:
             return []
-        ours = self.context.records.gone_home([snapshot.wallet.id for snapshot in snapshots])
-        return [
-            snapshot
-            for snapshot in snapshots
-            if snapshot.wallet.id in ours or await self._went_home(snapshot)
-        ]
+        ours = self.context.records.gone_home([one.wallet.id for one in snapshots])
+        return [one for one in snapshots if one.wallet.id in ours or await self._went_home(one)]
 
     async def _went_home(self, snapshot: Snapshot) -> bool:
         findings = await went_home(self.context, snapshot)

@@ -2,7 +2,7 @@
 
 On PostgreSQL all rows that are read stay locked until it ends: payments and wallets for us alone, which also keeps
 prices from being added to them; prices and tokens against changes. A row that another process has locked is passed
-over: whoever waits for nobody can be in no deadlock with a shop. On SQLite the transaction began with a lock of the
+over: a process that never waits is in no deadlock with a shop. On SQLite the transaction began with a lock of the
 whole database.
 """
 

@@ -57,7 +57,7 @@ OF_CONDUCT: Final = (
                 "    worth_a_look = [",
                 "    mints = [mint for snapshot in snapshots for mint in snapshot.mints.values() if not isinstance(mint, str)]\n"
                 "    routing = Sweeper.of(context).receiver_accounts\n"
-                "    await routing._learn(mints, await routing._look_up(mints), {mint.address for mint in mints})\n"
+                "    await routing._learn(mints, await context.chain.destinations(context.deployment.receiver, mints, commitment=context.deployment.commitment), {mint.address for mint in mints})\n"
                 "    worth_a_look = [",
             ),
         ),
@@ -266,8 +266,8 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/looking/database_records.py",
-                "                after_wallet_id=after,\n                limit=self.options.page_size,\n",
-                "                after_wallet_id=after,\n                limit=1_000_000,\n",
+                "            after_wallet_id=after,\n            limit=self.options.page_size,\n",
+                "            after_wallet_id=after,\n            limit=1_000_000,\n",
             ),
         ),
         (f"{MANNERS}::test_no_more_wallets_are_read_at_once_than_a_page_holds",),

@@ -35,7 +35,7 @@ class PlannedBooks:
     def expire(self, snapshots: Sequence[Snapshot]) -> list[Wallet]:
         """See `Books`."""
         self.events[EventKind.PAYMENT_EXPIRED] += len(snapshots)
-        return [expired_wallet(snapshot) for snapshot in snapshots]
+        return [expired_wallet(one) for one in snapshots]
 
     def expire_and_close(self, snapshots: Sequence[Snapshot]) -> None:
         """See `Books`."""

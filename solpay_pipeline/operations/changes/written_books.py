@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from solders.pubkey import Pubkey
@@ -45,7 +46,6 @@ from solpay_pipeline.lifecycle.transitions import (
     JUDGED,
     STUCK,
     accepted_wallet,
-    completion,
     expired_wallet,
     held,
     overpaid,
@@ -65,22 +65,13 @@ from solpay_pipeline.records.queries import payment_ids_with_status
 
 Item = TypeVar("Item")
 
+_Rest = Callable[[Connection, Sequence[Snapshot], Mapping[int, object]], list[Event]]
+
 # Rows changed in one database transaction: enough to make commits cheap, few enough to keep locks short.
 _BATCH = 1_000
 
 # Under this name acceptances by others stand in the ledger: no operation of ours has accepted them.
 _BY_OTHERS = "elsewhere"
-
-
-@dataclass(frozen=True, slots=True)
-class _Acceptance:
-    """A payment that is to be accepted; `after` is its wallet once it is."""
-
-    wallet: Wallet
-    after: Wallet
-    paid: PaidPayment
-    body: PaymentAccepted
-    overpaid: list[Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +87,9 @@ class WrittenBooks:
         status = PaymentStatus(self.deployment.acceptance)
         # By id, so that two runs that accept the same payments never wait for each other.
         in_order = sorted(paid, key=lambda one: one[0].payment.id)
-        accepting = [_acceptance(snapshot, judgement, status) for snapshot, judgement in in_order]
-        done = self._change(accepting, lambda one: one.wallet, self._write_accepted)
-        return [one.after for one in done]
+        after = {one.wallet.id: accepted_wallet(one, judgement, status) for one, judgement in in_order}
+        write = partial(self._write_accepted, after)
+        return [after[one.wallet.id] for one, _ in self._change(in_order, lambda one: one[0].wallet, write)]
 
     def expire(self, snapshots: Sequence[Snapshot]) -> list[Wallet]:
         """See `Books`."""
@@ -108,7 +99,7 @@ class WrittenBooks:
             self._set_wallets(connection, _wallets(batch), WalletState.PAYMENT_EXPIRED)
             self._clear(connection, _wallets(batch), {*HELD, *JUDGED})
 
-        return [expired_wallet(snapshot) for snapshot in self._change(snapshots, _wallet, write)]
+        return [expired_wallet(one) for one in self._change(snapshots, _wallet, write)]
 
     def expire_and_close(self, snapshots: Sequence[Snapshot]) -> None:
         """See `Books`: of a large table of unpaid payments two transactions would be what the time goes to."""
@@ -132,21 +123,11 @@ class WrittenBooks:
 
     def rest_swept(self, snapshots: Sequence[Snapshot]) -> None:
         """See `Books`."""
-
-        def write(connection: Connection, batch: Sequence[Snapshot]) -> None:
-            reported = _last_reported(connection, EventKind.WALLET_SWEPT, batch)
-            self._report(connection, self._sweep_wallets(connection, batch, reported))
-
-        self._change(snapshots, _wallet, write)
+        self._change(snapshots, _wallet, partial(self._write_at_rest, WalletSwept.kind, self._sweep_wallets))
 
     def rest_closed(self, snapshots: Sequence[Snapshot]) -> None:
         """See `Books`."""
-
-        def write(connection: Connection, batch: Sequence[Snapshot]) -> None:
-            reported = _last_reported(connection, EventKind.WALLET_CLOSED, batch)
-            self._report(connection, self._close_wallets(connection, batch, reported))
-
-        self._change(snapshots, _wallet, write)
+        self._change(snapshots, _wallet, partial(self._write_at_rest, WalletClosed.kind, self._close_wallets))
 
     def change_state(
         self, wallets: Sequence[Wallet], state: WalletState, *, ending: Collection[FindingCode] = ()
@@ -240,28 +221,46 @@ class WrittenBooks:
                 write(connection, standing)
         return standing
 
-    def _write_accepted(self, connection: Connection, batch: Sequence[_Acceptance]) -> None:
-        if not accept_payments(
-            connection,
-            self.deployment.tables,
-            [one.paid for one in batch],
-            to_status=PaymentStatus(self.deployment.acceptance),
-            now=self._now(),
-        ):
+    def _write_accepted(
+        self, after: Mapping[int, Wallet], connection: Connection, batch: Sequence[tuple[Snapshot, Judgement]]
+    ) -> None:
+        now, status = self._now(), PaymentStatus(self.deployment.acceptance)
+        paid = [
+            PaidPayment(
+                one.payment.id,
+                one.payment.status,
+                judged.signature,
+                judged.option.token_id if judged.option else None,
+            )
+            for one, judged in batch
+        ]
+        if not accept_payments(connection, self.deployment.tables, paid, to_status=status, now=now):
             raise ChangedUnderneath
-        for state in {one.after.state for one in batch}:
-            changing = [one.wallet for one in batch if one.after.state is state is not one.wallet.state]
+        wallets = [one.wallet for one, _ in batch]
+        for state in {after[wallet.id].state for wallet in wallets}:
+            changing = [one for one in wallets if after[one.id].state is state is not one.state]
             self._set_wallets(connection, changing, state)
-        self._clear(connection, [one.wallet for one in batch], {*HELD, *JUDGED})
-        found = [finding for one in batch for finding in one.overpaid]
-        findings.note(connection, found, self.run, self._now())
+        self._clear(connection, wallets, {*HELD, *JUDGED})
+        found = [finding for one, judgement in batch for finding in overpaid(one, judgement)]
+        findings.note(connection, found, self.run, now)
         # One that was accepted, overwritten by the peer and accepted again was reported the first time.
-        ids = [one.paid.payment_id for one in batch]
-        unclaimed = acceptances.claim(connection, ids, Source.PIPELINE, self._now())
-        self._report(connection, [one.body.event() for one in batch if one.body.payment_id in unclaimed])
+        ids = [one.payment.id for one, _ in batch]
+        unclaimed = acceptances.claim(connection, ids, Source.PIPELINE, now)
+        bodies = [
+            PaymentAccepted.of(
+                one,
+                judgement,
+                source=Source.PIPELINE,
+                status=status,
+                previous_status=one.payment.status,
+            )
+            for one, judgement in batch
+            if one.payment.id in unclaimed
+        ]
+        self._report(connection, [body.event() for body in bodies])
 
     def _expire_payments(self, connection: Connection, batch: Sequence[Snapshot]) -> list[Event]:
-        ids = {snapshot.payment.id for snapshot in batch}
+        ids = {one.payment.id for one in batch}
         changed = change_payments(
             connection,
             self.deployment.tables,
@@ -272,7 +271,7 @@ class WrittenBooks:
         )
         if changed != ids:
             raise ChangedUnderneath
-        return [PaymentExpired.of(snapshot).event() for snapshot in batch]
+        return [PaymentExpired.of(one).event() for one in batch]
 
     def _write_held(self, connection: Connection, snapshot: Snapshot, label: FindingCode) -> None:
         wallet = snapshot.wallet
@@ -289,10 +288,18 @@ class WrittenBooks:
         if has_changed:
             self._report(connection, [PaymentHeld.of(snapshot, label).event()])
 
+    def _write_at_rest(
+        self, kind: EventKind, rest: _Rest, connection: Connection, batch: Sequence[Snapshot]
+    ) -> None:
+        ids = [one.payment.id for one in batch]
+        last = outbox.last_bodies(connection, kind, ids)
+        reported = {payment_id: body["movements"] for payment_id, body in last.items()}
+        self._report(connection, rest(connection, batch, reported))
+
     def _sweep_wallets(
         self, connection: Connection, batch: Sequence[Snapshot], reported: Mapping[int, object]
     ) -> list[Event]:
-        moved = transactions.landed_movements(connection, [snapshot.wallet.id for snapshot in batch])
+        moved = transactions.landed_movements(connection, [one.wallet.id for one in batch])
         bodies = []
         by_receiver: dict[str, list[Wallet]] = {}
         for snapshot in batch:
@@ -308,11 +315,11 @@ class WrittenBooks:
     def _close_wallets(
         self, connection: Connection, batch: Sequence[Snapshot], reported: Mapping[int, object]
     ) -> list[Event]:
-        moved = transactions.landed_movements(connection, [snapshot.wallet.id for snapshot in batch])
+        moved = transactions.landed_movements(connection, [one.wallet.id for one in batch])
         self._set_wallets(connection, _wallets(batch), WalletState.CLOSED)
         # Money of an expired payment that went elsewhere stays reported: closing its empty wallet brings none back.
         self._clear(connection, _wallets(batch), {*HELD, *STUCK} - {FindingCode.FUNDS_ELSEWHERE})
-        bodies = [WalletClosed.of(snapshot, moved[snapshot.wallet.id]) for snapshot in batch]
+        bodies = [WalletClosed.of(one, moved[one.wallet.id]) for one in batch]
         return _at_rest(bodies, reported)
 
     def _set_wallets(
@@ -341,13 +348,7 @@ def _wallet(snapshot: Snapshot) -> Wallet:
 
 
 def _wallets(batch: Sequence[Snapshot]) -> list[Wallet]:
-    return [snapshot.wallet for snapshot in batch]
-
-
-def _last_reported(connection: Connection, kind: EventKind, batch: Sequence[Snapshot]) -> dict[int, object]:
-    """The movements in the last event of this kind, by payment."""
-    bodies = outbox.last_bodies(connection, kind, [snapshot.payment.id for snapshot in batch])
-    return {payment_id: body["movements"] for payment_id, body in bodies.items()}
+    return [one.wallet for one in batch]
 
 
 def _at_rest(bodies: Sequence[WalletSwept | WalletClosed], reported: Mapping[int, object]) -> list[Event]:
@@ -360,20 +361,6 @@ def _at_rest(bodies: Sequence[WalletSwept | WalletClosed], reported: Mapping[int
         for body in bodies
         if body.payment_id not in reported or reported[body.payment_id] != body.as_json()["movements"]
     ]
-
-
-def _acceptance(snapshot: Snapshot, judgement: Judgement, status: PaymentStatus) -> _Acceptance:
-    payment = snapshot.payment
-    option, signature = completion(snapshot, judgement)
-    return _Acceptance(
-        wallet=snapshot.wallet,
-        after=accepted_wallet(snapshot, judgement, status),
-        paid=PaidPayment(payment.id, payment.status, signature, option.token_id),
-        body=PaymentAccepted.of(
-            snapshot, judgement, source=Source.PIPELINE, status=status, previous_status=payment.status
-        ),
-        overpaid=overpaid(snapshot, judgement),
-    )
 
 
 def _receiver_of(moved: Sequence[LandedMovement], receiver: Pubkey) -> str:

@@ -23,7 +23,7 @@ class BadOption(NeedsOperator, ValueError):
 class Options:
     """Options of all operations; the configs in `defs/ops.py` say which operation is asked for which.
 
-    `sleep`, `max_runtime_seconds` and `patience_seconds` (how long one delivery waits for the chain) are seconds;
+    `sleep`, `max_runtime_seconds` and `patience_seconds` (how long one broadcast waits for the chain) are seconds;
     `page_size` is wallets read and planned together; `created_from` and `created_until` bound the creation of the
     payments that recheck takes (aware, UTC, the end excluded). Raises `BadOption`.
     """

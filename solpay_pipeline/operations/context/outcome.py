@@ -1,7 +1,7 @@
 """What an operation did, in numbers that a run page, a terminal and a machine all show alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
@@ -89,9 +89,9 @@ class Outcome:
             "rent_lamports": str(self.rent),
             "fee_lamports": str(self.fees),
             "signatures": list(self.signatures),
-            "set_aside": [_finding_json(one) for one in self.set_aside],
-            "held": [_finding_json(one) for one in self.held_findings],
-            "notices": [_finding_json(one) for one in self.notices],
+            "set_aside": [one.as_json() for one in self.set_aside],
+            "held": [one.as_json() for one in self.held_findings],
+            "notices": [one.as_json() for one in self.notices],
             "rpc_calls": dict(self.rpc_calls),
             "stopped_reason": self.stopped_reason,
         }
@@ -136,18 +136,11 @@ def outcome_of(
         operation=operation,
         run_id=run_id,
         dry_run=dry_run,
-        looked_at=tally.looked_at,
         accepted=events.get(EventKind.PAYMENT_ACCEPTED, 0),
         expired=events.get(EventKind.PAYMENT_EXPIRED, 0),
         held=events.get(EventKind.PAYMENT_HELD, 0),
         swept=events.get(EventKind.WALLET_SWEPT, 0),
         closed=events.get(EventKind.WALLET_CLOSED, 0),
-        returned=tally.returned,
-        waiting=tally.waiting,
-        in_flight=tally.in_flight,
-        settled=tally.settled,
-        reopened=tally.reopened,
-        skipped=tally.skipped,
         transactions=sum(summary.transactions.get(state, 0) for state in _PAID),
         failed_transactions=summary.transactions.get(TransactionState.FAILED, 0),
         amounts={mint or "SOL": amount for mint, amount in summary.moved.items()},
@@ -157,16 +150,5 @@ def outcome_of(
         signatures=summary.signatures,
         findings=summary.findings,
         rpc_calls=rpc_calls,
-        stopped_reason=tally.stopped_reason,
+        **asdict(tally),
     )
-
-
-def _finding_json(one: Finding) -> dict[str, object]:
-    return {
-        "code": one.code.value,
-        "wallet_id": one.wallet_id,
-        "payment_id": one.payment_id,
-        "mint": None if one.mint is None else str(one.mint),
-        "amount": str(one.amount),
-        "explanation": one.explanation,
-    }

@@ -26,7 +26,11 @@ def wallet_pages(
 
 def due_pages(context: OperationContext) -> Iterator[list[Wallet]]:
     """Pages of wallets whose initiated payment's time is over by the chain's clock."""
-    return _pages(context, lambda after: context.records.due(context.chain_time, after=after), _payment_id)
+    return _pages(
+        context,
+        lambda after: context.records.due(context.chain_time, after=after),
+        lambda row: row.payment_id if isinstance(row, UnreadableRow) else _payment_id(row),
+    )
 
 
 def readable(context: OperationContext, page: Page, *, is_counted: bool = True) -> list[Wallet]:
@@ -38,7 +42,7 @@ def readable(context: OperationContext, page: Page, *, is_counted: bool = True) 
             findings.append(Finding(FindingCode.UNREADABLE_ROW, row.wallet_id, row.payment_id, row.reason))
         elif row.payment is None:
             words = "no payment points at this wallet; its address and what it holds are unknown"
-            findings.append(Finding(FindingCode.NO_PAYMENT, row.id, None, words))
+            findings.append(Finding.about(row, FindingCode.NO_PAYMENT, words))
         else:
             wallets.append(row)
     context.tally.looked_at += len(page) if is_counted else 0
@@ -79,10 +83,8 @@ def without_busy(context: OperationContext, wallets: Sequence[Wallet]) -> list[W
     return [wallet for wallet in wallets if wallet.id not in busy]
 
 
-def _payment_id(row: Wallet | UnreadableRow) -> int | None:
-    if isinstance(row, UnreadableRow):
-        return row.payment_id
-    return None if row.payment is None else row.payment.id
+def _payment_id(wallet: Wallet) -> int | None:
+    return None if wallet.payment is None else wallet.payment.id
 
 
 def _pages(

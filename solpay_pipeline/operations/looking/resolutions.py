@@ -1,7 +1,7 @@
 """What follows for payments from what their histories show: one way for all operations, which differ by a policy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
@@ -49,7 +49,7 @@ async def judge_and_resolve(
     for snapshot in sorted_out[Step.SET_ASIDE]:
         findings += _unclear(snapshot)
     context.books.note(findings)
-    paid = [(snapshot, judgements[snapshot.payment.id]) for snapshot in sorted_out[Step.ACCEPT]]
+    paid = [(one, judgements[one.payment.id]) for one in sorted_out[Step.ACCEPT]]
     accepted = context.books.accept(paid)
     for snapshot in sorted_out[Step.EXPIRE]:
         if judgements[snapshot.payment.id].received:
@@ -57,11 +57,11 @@ async def judge_and_resolve(
             context.books.note(await went_home(context, snapshot))
     _wait(context, sorted_out)
     _leave_to_reclaim(context, sorted_out[Step.RECLAIM])
-    as_given = {snapshot.wallet.id: snapshot for snapshot in snapshots}
+    as_given = {one.wallet.id: one for one in snapshots}
     return Resolved(
         accepted=accepted,
         closable=_closable(context, sorted_out),
-        released=[as_given[snapshot.wallet.id] for snapshot in sorted_out[Step.RELEASE]],
+        released=[as_given[one.wallet.id] for one in sorted_out[Step.RELEASE]],
     )
 
 
@@ -69,14 +69,14 @@ def expired_by_others(context: OperationContext, snapshots: Sequence[Snapshot]) 
     """Those whose payment we have not expired ourselves: the peer does it by the clock, without a look at the chain."""
     if not snapshots:
         return []
-    ours = context.records.expired_by_us([snapshot.payment.id for snapshot in snapshots])
-    return [snapshot for snapshot in snapshots if snapshot.payment.id not in ours]
+    ours = context.records.expired_by_us([one.payment.id for one in snapshots])
+    return [one for one in snapshots if one.payment.id not in ours]
 
 
 def _wait(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snapshot]]) -> None:
     """A wallet that a request of the peer's has moved on, and that is empty, is as created again."""
     waiting = sorted_out[Step.WAIT_AS_CREATED]
-    empty = [snapshot.wallet for snapshot in waiting if snapshot.holdings.is_empty]
+    empty = [one.wallet for one in waiting if one.holdings.is_empty]
     context.tally.returned += len(context.books.change_state(empty, WalletState.CREATED))
     context.tally.waiting += len(sorted_out[Step.WAIT]) + len(waiting) - len(empty)
 
@@ -85,15 +85,15 @@ def _leave_to_reclaim(context: OperationContext, snapshots: Sequence[Snapshot]) 
     """Expired and empty: swept before if the ledger says so, else their accounts are to be closed."""
     if not snapshots:
         return
-    ours = context.records.gone_home([snapshot.wallet.id for snapshot in snapshots])
-    context.books.rest_swept([snapshot for snapshot in snapshots if snapshot.wallet.id in ours])
-    others = [snapshot.wallet for snapshot in snapshots if snapshot.wallet.id not in ours]
+    ours = context.records.gone_home([one.wallet.id for one in snapshots])
+    context.books.rest_swept([one for one in snapshots if one.wallet.id in ours])
+    others = [one.wallet for one in snapshots if one.wallet.id not in ours]
     context.books.change_state(others, WalletState.PAYMENT_EXPIRED)
 
 
 def _closable(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snapshot]]) -> list[Wallet]:
     """The peer's own commands leave a wallet `created` whose payment they expire; it becomes like the others."""
-    wallets = [snapshot.wallet for snapshot in sorted_out[Step.CLOSE]]
+    wallets = [one.wallet for one in sorted_out[Step.CLOSE]]
     left_behind = [wallet for wallet in wallets if wallet.state is WalletState.CREATED]
     return [
         *(wallet for wallet in wallets if wallet.state is not WalletState.CREATED),
@@ -104,11 +104,11 @@ def _closable(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snap
 
 def _unclear(snapshot: Snapshot) -> list[Finding]:
     """The findings for a payment of which nobody can say when it was made, or what its wallet holds."""
-    wallet_id, payment_id = snapshot.wallet.id, snapshot.payment.id
+    wallet = snapshot.wallet
     if snapshot.holdings.unreadable:
         return [
-            Finding(FindingCode.MINT_UNREADABLE, wallet_id, payment_id, f"mint {mint}: {why}", mint)
+            replace(Finding.about(wallet, FindingCode.MINT_UNREADABLE, f"mint {mint}: {why}"), mint=mint)
             for mint, why in snapshot.holdings.unreadable.items()
         ]
     words = "the node does not say when its transactions were made; it will be looked at again"
-    return [Finding(FindingCode.UNDATED, wallet_id, payment_id, words)]
+    return [Finding.about(wallet, FindingCode.UNDATED, words)]

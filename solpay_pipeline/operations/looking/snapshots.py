@@ -78,11 +78,11 @@ async def judge_snapshots(
     """Judge payments by the whole history of their wallets, at the commitment that acceptance asks for.
 
     A history that does not add up gives a finding. Wallets that were read at another commitment are read again, so
-    that holdings and history tell of the same chain.
+    that holdings and history are of the same chain.
     """
     commitment = context.deployment.acceptance
-    if any(snapshot.commitment is not commitment for snapshot in snapshots):
-        wallets = [snapshot.wallet for snapshot in snapshots]
+    if any(one.commitment is not commitment for one in snapshots):
+        wallets = [one.wallet for one in snapshots]
         snapshots = await take_snapshots(
             context, wallets, commitment=commitment, min_context_slot=context.chain_slot
         )
@@ -161,10 +161,10 @@ async def _newest_history(context: OperationContext, snapshot: Snapshot) -> Hist
     ]
     if holdings.lamports or holdings.is_empty:
         assets.append((holdings.owner, None, holdings.lamports))
-    may_be_told = holdings.is_empty or covers(
+    explains_itself = holdings.is_empty or covers(
         snapshot.payment, holdings.balances(), snapshot.decimals, context.options.tolerance
     )
-    if len(assets) != 1 or not may_be_told:
+    if len(assets) != 1 or not explains_itself:
         return None
     ((address, mint, balance),) = assets
     return await context.chain.newest_history(
@@ -207,9 +207,5 @@ def _token_accounts(snapshot: Snapshot) -> list[Pubkey]:
 
 
 def _unreadable(snapshot: Snapshot, why: str) -> Finding:
-    return Finding(
-        FindingCode.HISTORY_UNREADABLE,
-        snapshot.wallet.id,
-        snapshot.payment.id,
-        f"cannot tell whether it was paid: {why}; if it stays so, set SOLPAY_RPC_URLS to a node with all history",
-    )
+    words = f"cannot tell whether it was paid: {why}; if it stays so, set SOLPAY_RPC_URLS to a node with all history"
+    return Finding.about(snapshot.wallet, FindingCode.HISTORY_UNREADABLE, words)

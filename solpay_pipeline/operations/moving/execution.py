@@ -1,7 +1,7 @@
 """Carries out the legs that were planned, and says of each wallet what that has come to.
 
-A wallet that spoils a shared transaction is told from those that only travelled with it: they are planned again from
-the chain, it goes alone the next time.
+Those that only shared a transaction with a wallet that made it fail are planned again from the chain; that wallet goes
+alone the next time.
 """
 
 from collections import Counter
@@ -204,7 +204,7 @@ def _of_a_failure(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -
     for position, wallet in enumerate(wallets):
         if culprit is None or position == culprit:
             words = f"its transaction {receipt.signature} failed: {receipt.err}"
-            finding = _finding(wallet, FindingCode.TRANSACTION_FAILED, words)
+            finding = Finding.about(wallet, FindingCode.TRANSACTION_FAILED, words)
             results.append(LegResult(wallet, LegOutcome.SPOILED, slot=slot, finding=finding))
         else:
             results.append(LegResult(wallet, LegOutcome.AGAIN, slot=slot))
@@ -212,16 +212,9 @@ def _of_a_failure(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -
 
 
 def _waits(wallet: Wallet, why: str) -> LegResult:
-    return LegResult(
-        wallet,
-        LegOutcome.WAITS,
-        finding=_finding(wallet, FindingCode.SPENDING_LIMIT, f"not moved yet: {why}"),
-    )
+    finding = Finding.about(wallet, FindingCode.SPENDING_LIMIT, f"not moved yet: {why}")
+    return LegResult(wallet, LegOutcome.WAITS, finding=finding)
 
 
 def _aside(wallet: Wallet, code: FindingCode, explanation: str) -> LegResult:
-    return LegResult(wallet, LegOutcome.SET_ASIDE, finding=_finding(wallet, code, explanation))
-
-
-def _finding(wallet: Wallet, code: FindingCode, explanation: str) -> Finding:
-    return Finding(code, wallet.id, None if wallet.payment is None else wallet.payment.id, explanation)
+    return LegResult(wallet, LegOutcome.SET_ASIDE, finding=Finding.about(wallet, code, explanation))

@@ -42,9 +42,12 @@ class ReceiverAccounts:
         priced = {mint for snapshot in snapshots for mint in snapshot.payment.mints}
         unknown = [mint for address, mint in held.items() if address not in self._destinations]
         deployment = self.context.deployment
+        look_up = self.context.chain.destinations(
+            deployment.receiver, unknown, commitment=deployment.commitment
+        )
         # The price of priority, which `move` asks for next, is one more that needs no other answer.
         (found, minimum), (leg_cost, _) = await both(
-            both(self._look_up(unknown), self._minimum()), both(self._leg_cost(), self.context.facts.shape())
+            both(look_up, self._minimum()), both(self._leg_cost(), self.context.facts.shape())
         )
         await self._learn(unknown, found, priced)
         return Route(

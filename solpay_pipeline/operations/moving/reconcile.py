@@ -66,9 +66,8 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
         min_slot = max([min_slot, *(result.slot for result in results)])
         pending = [*plan.again, *_reloaded(context, again)]
     for wallet in [] if context.tally.stopped_reason != "done" else pending:
-        payment_id = None if wallet.payment is None else wallet.payment.id
         words = f"not at rest after {_MAX_ROUNDS} rounds; the next run goes on"
-        planner.give_up(wallet, Finding(FindingCode.STILL_MOVING, wallet.id, payment_id, words))
+        planner.give_up(wallet, Finding.about(wallet, FindingCode.STILL_MOVING, words))
 
 
 def _is_looked_at_again(result: LegResult, alone: Collection[int]) -> bool:
