@@ -4,139 +4,35 @@ No chain is needed here but what it says: the shop changes its rows between the 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 import sqlalchemy as sa
-from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection, Engine
 
-from solpay_pipeline.base.database import open_engine, reading
-from solpay_pipeline.ledger import migrate
-from solpay_pipeline.ledger.tables import Purpose, event, transaction
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.ledger.tables import Purpose, transaction
 from solpay_pipeline.ledger.transactions import NewTransaction
 from solpay_pipeline.lifecycle.actions import Leg, MoveLamports
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.operations.changes.written_books import WrittenBooks
-from solpay_pipeline.operations.changes.written_journal import WrittenJournal
 from solpay_pipeline.operations.context.journal import Recorded
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.expire import expire
 from solpay_pipeline.operations.looking.database_records import DatabaseRecords
-from solpay_pipeline.records.schema import create_peer_tables
-from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables, peer_tables
-from solpay_pipeline.testing.writing import add_payment, add_token
-from solpay_pipeline_tests.operations.ground import EXPIRED, MADE, SOL, Scene, holds, scene, snapshot
+from solpay_pipeline.records.tables import PRICE_COLUMN, PeerTables
+from solpay_pipeline_tests.operations.database import Shop
+from solpay_pipeline_tests.operations.ground import EXPIRED, SOL
 
 TWO_HOURS = timedelta(hours=2)
-
-
-@dataclass
-class Shop:
-    """A database with two tokens, and an operation over it whose chain shows what a test says."""
-
-    engine: Engine
-    scene: Scene
-    sol: int
-    usdc: int
-
-    @property
-    def tables(self) -> PeerTables:
-        return self.scene.deployment.tables
-
-    @property
-    def books(self) -> WrittenBooks:
-        assert isinstance(self.scene.context.books, WrittenBooks)
-        return self.scene.context.books
-
-    @property
-    def journal(self) -> WrittenJournal:
-        return WrittenJournal(self.scene.deployment, self.scene.context.run, self.scene.tally)
-
-    def new_payment(self, **more: Any) -> Snapshot:
-        """An unpaid payment of 0.1 SOL or 5 USDC whose time is over, as it was read, with an open account."""
-        with self.engine.begin() as connection:
-            payment_id = add_payment(
-                connection,
-                self.tables,
-                self.scene.deployment.vault,
-                Keypair(),
-                options={self.sol: Decimal("0.1"), self.usdc: Decimal(5)},
-                created=MADE,
-                expires=EXPIRED,
-                **more,
-            ).payment
-        [row] = self.scene.context.records.of_payments([payment_id])
-        assert isinstance(row, Wallet)
-        held = holds(row, usdc=0)
-        self.scene.chain.show(row, held)
-        return snapshot(row, held)
-
-    def payment(self, one: Snapshot) -> Any:
-        with reading(self.engine) as connection:
-            table = self.tables.payment
-            return connection.execute(sa.select(table).where(table.c.id == one.payment.id)).one()
-
-    def state(self, one: Snapshot) -> str:
-        with reading(self.engine) as connection:
-            table = self.tables.wallet
-            return str(connection.scalar(sa.select(table.c.state).where(table.c.id == one.wallet.id)))
-
-    def kinds(self, one: Snapshot) -> list[str]:
-        with reading(self.engine) as connection:
-            query = sa.select(event.c.kind).where(event.c.payment_id == one.payment.id).order_by(event.c.id)
-            return list(connection.scalars(query))
-
-
-@pytest.fixture(scope="module")
-def engines() -> Iterator[dict[str, Engine]]:
-    """One database of each kind, once it was asked for; each test has tokens and payments of its own."""
-    made: dict[str, Engine] = {}
-    yield made
-    for one in made.values():
-        one.dispose()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(
-    request: pytest.FixtureRequest, engines: dict[str, Engine], tmp_path_factory: pytest.TempPathFactory
-) -> Engine:
-    if request.param not in engines:
-        url = f"sqlite:///{tmp_path_factory.mktemp('premises') / 'shop.db'}"
-        if request.param == "postgresql":
-            server = request.getfixturevalue("postgres_server")
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                connection.execute("CREATE DATABASE premises TEMPLATE template0")
-            url = server.get_uri("premises")
-        engines[request.param] = open_engine(url)
-        create_peer_tables(engines[request.param], peer_tables())
-        migrate.upgrade(engines[request.param])
-    return engines[request.param]
-
-
-@pytest.fixture
-def shop(engine: Engine) -> Shop:
-    made = scene(engine=engine, options=Options(watch_days=0))
-    tables, mint = made.deployment.tables, str(Pubkey.new_unique())
-    with engine.begin() as connection:
-        sol = add_token(connection, tables, mint=None, price=Decimal(1), symbol=f"S{mint[:9]}")
-        token = add_token(connection, tables, mint=mint, price=Decimal(1), symbol=f"T{mint[:9]}")
-    context = made.context
-    made.context = replace(
-        context,
-        records=DatabaseRecords(engine, tables, context.options),
-        books=WrittenBooks(made.deployment, context.run, context.tally),
-    )
-    return Shop(engine, made, sol, token)
 
 
 @pytest.fixture

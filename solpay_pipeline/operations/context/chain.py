@@ -71,7 +71,7 @@ class Chain(Protocol):
         homes: Set[Pubkey],
         min_context_slot: int,
     ) -> History | None:
-        """The newest flows of an address, where they explain its balance; else None. Raises `history.UNTOLD` too."""
+        """The newest entries of an address, where they explain its balance; else None. Raises `history.UNTOLD` too."""
 
     async def destinations(
         self, receiver: Pubkey, mints: Iterable[Mint], *, commitment: Commitment
