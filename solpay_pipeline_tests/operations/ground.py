@@ -315,7 +315,7 @@ class FakeRecords:
             return isinstance(row, UnreadableRow) or row.state in wanted.states
         payment = row.payment
         return (
-            row in self._meant()
+            (self.options.payment_ids is None or payment.id in self.options.payment_ids)
             and row.state in wanted.states
             and (wanted.payment_statuses is None or payment.status in wanted.payment_statuses)
         )

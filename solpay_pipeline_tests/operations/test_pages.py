@@ -18,15 +18,15 @@ from solpay_pipeline_tests.operations.ground import (
 CREATED = Wanted({WalletState.CREATED})
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 100, 250])
+@pytest.mark.parametrize("size", [1, 7, 100, 110, 220])
 def test_every_wallet_is_met_once_whatever_the_size_of_a_page(size: int) -> None:
     made = scene(options=Options(page_size=size))
-    for number in range(1, 251):
+    for number in range(1, 221):
         made.records.rows.append(wallet(number))
     pages = list(wallet_pages(made.context, CREATED))
-    assert [one.id for page in pages for one in page] == list(range(1, 251))
+    assert [one.id for page in pages for one in page] == list(range(1, 221))
     assert max(map(len, pages)) <= size
-    assert made.tally.looked_at == 250
+    assert made.tally.looked_at == 220
 
 
 def test_due_wallets_are_those_whose_time_is_over_by_the_chains_clock() -> None:
