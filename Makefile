@@ -41,27 +41,27 @@ test: $(INSTALLED) $(NODE_INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED) $(NODE_INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow --ignore=solpay_pipeline_tests/interface
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow --ignore=solpay_pipeline_tests/dagster/interface
 
 # Whole histories of a shop with all that can go wrong, each from its seed: SEEDS=2000 [STEPS=40] [FIRST=0] [KEEP=0-2,7].
 SEEDS ?= 200
 simulate: $(INSTALLED)
-	@PYTHONHASHSEED=0 $(BIN)/python -m solpay_pipeline_tests.simulation --seeds $(SEEDS) --workers $(WORKERS) \
+	@PYTHONHASHSEED=0 $(BIN)/python -m solpay_pipeline_tests.proofs.simulation --seeds $(SEEDS) --workers $(WORKERS) \
 		$(if $(STEPS),--steps $(STEPS)) $(if $(FIRST),--first $(FIRST)) $(if $(KEEP),--keep $(KEEP))
 
 # A real webserver and daemon, and a real browser where there is one.
 test-ui: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile solpay_pipeline_tests/interface
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile solpay_pipeline_tests/dagster/interface
 
 # The peer's defects put back into our code, then the mutation score. SAMPLE mutants of each group of modules, or all.
 mutants: $(INSTALLED)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[mutation]'
-	nice $(BIN)/python -m solpay_pipeline_tests.mutants defects
-	nice $(BIN)/python -m solpay_pipeline_tests.mutants score $(SAMPLE)
+	nice $(BIN)/python -m solpay_pipeline_tests.proofs.mutants defects
+	nice $(BIN)/python -m solpay_pipeline_tests.proofs.mutants score $(SAMPLE)
 
 # Fifty kill -9 of a maintain of 500 wallets, each followed by a plain run: some twenty minutes, a table, a verdict.
 deaths: $(INSTALLED)
-	nice $(BIN)/python -m solpay_pipeline_tests.crashes.fifty_deaths
+	nice $(BIN)/python -m solpay_pipeline_tests.failures.crashes.fifty_deaths
 
 # Beside the peer, which gets an environment of its own: ONLY=sweep SIZES=50,1000 for a part.
 bench: $(INSTALLED)

@@ -1,0 +1,1 @@
+"""`solpay` says what it did, and exits as it says."""

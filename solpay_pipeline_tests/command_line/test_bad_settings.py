@@ -7,7 +7,7 @@ from solders.keypair import Keypair
 
 from solpay_pipeline.settings.model import SETTINGS
 from solpay_pipeline_tests.command_line.warm import Ended, Warm, solpay
-from solpay_pipeline_tests.settings.environments import COMPLETE, SMALLEST, secrets_in
+from solpay_pipeline_tests.rooms.settings.environments import COMPLETE, SMALLEST, secrets_in
 
 BAD = {
     "SOLPAY_DATABASE_URL": "shop.sqlite3",

@@ -22,7 +22,7 @@ from solpay_pipeline_tests.house.papers import (
     text_of,
     ticked,
 )
-from solpay_pipeline_tests.mutants.defects import DEFECTS
+from solpay_pipeline_tests.proofs.mutants.defects import DEFECTS
 
 _PATH = re.compile(r"(?<![\w./<*{-])((?:[\w.-]+/)*[\w.*-]+\.(?:py|md|yml|yaml|json|cfg|toml))(?![\w/*])")
 _FOLDER = re.compile(r"(?:[\w.-]+/)+")
@@ -106,7 +106,7 @@ def test_no_document_is_cited_by_a_name_that_leads_nowhere():
 
 @pytest.mark.parametrize("document", documents())
 def test_every_test_that_a_table_names_by_its_words_exists(document: str):
-    """A cell such as `peer_rows/test_closing.py`: s04 a wallet whose close could not be sent is not called closed."""
+    """A cell such as `money/test_closing.py`: s04 a wallet whose close could not be sent is not called closed."""
     for row in rows_of(document):
         for file, sentence in re.findall(r"`(\w+/test_\w+\.py)`: ([^|`]+?)$", row[-1]):
             names = {

@@ -1,0 +1,1 @@
+"""We run beside the unmodified django-solana-payments, and in place of it."""

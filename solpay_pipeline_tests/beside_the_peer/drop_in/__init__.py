@@ -1,0 +1,1 @@
+"""The peer's commands, settings and signals go on working in a shop's Django project."""

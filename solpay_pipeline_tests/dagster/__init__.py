@@ -1,0 +1,1 @@
+"""What Dagster shows, retries, launches and cancels is what happened."""

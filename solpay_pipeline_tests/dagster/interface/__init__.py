@@ -1,0 +1,1 @@
+"""The real UI and daemon show and run everything."""

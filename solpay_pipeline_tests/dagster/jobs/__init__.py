@@ -1,0 +1,1 @@
+"""Jobs run, retry, end and can be cancelled as their page says."""

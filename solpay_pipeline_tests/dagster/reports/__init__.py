@@ -1,0 +1,1 @@
+"""Reports add up, audits find what is wrong, metrics say the same."""

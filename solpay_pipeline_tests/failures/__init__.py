@@ -1,0 +1,1 @@
+"""Whatever breaks, each row of the fault table ends with balanced books."""

@@ -1,0 +1,1 @@
+"""Strangers, poisoned rows and repetition neither take money nor keep others from theirs."""

@@ -1,0 +1,1 @@
+"""Every event arrives at least once, in order for each payment, with the body that is documented."""

@@ -1,0 +1,1 @@
+"""What the ledger writes is atomic, and is read back as it was written."""

@@ -1,0 +1,76 @@
+"""What a customer saw is kept, however often the shop edits it later."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from solpay_pipeline.ledger import offers
+from solpay_pipeline.lifecycle.judgement import Standing, judge
+from solpay_pipeline.lifecycle.terms import Payment, PaymentOption
+from solpay_pipeline_tests.rooms.lifecycle.ground import (
+    BY_USDC,
+    CREATED,
+    DECIMALS,
+    EXPIRES,
+    PRICE,
+    PYUSD,
+    USDC,
+    came,
+    payment,
+)
+
+HOUR = timedelta(hours=1)
+
+
+def read_again(connection, row: Payment) -> Payment:
+    (found,) = offers.with_earlier(connection, [row])
+    return found
+
+
+def seen(connection, row: Payment, at) -> Payment:
+    offers.remember(connection, [row], at)
+    return read_again(connection, row)
+
+
+def test_an_offer_that_never_changed_has_no_earlier_versions(connection):
+    assert seen(connection, payment(), CREATED).earlier == ()
+    assert seen(connection, payment(), CREATED + HOUR).earlier == ()
+    assert offers.unseen(connection, [payment()]) == []
+
+
+def test_an_edited_mint_stays_among_what_the_wallet_may_hold(connection):
+    row = replace(payment(), options=(BY_USDC,))
+    seen(connection, row, CREATED)
+    edited = replace(row, options=(replace(BY_USDC, mint=PYUSD),))
+    assert offers.unseen(connection, [edited]) == [edited]
+    found = seen(connection, edited, CREATED + HOUR)
+    (before,) = found.earlier
+    assert (before.options, before.expires_at) == ((BY_USDC,), EXPIRES)
+    assert (before.since, before.until) == (None, CREATED + HOUR)
+    assert set(found.mints) == {USDC, PYUSD}
+
+
+def test_money_that_came_for_the_offer_that_stood_pays(connection):
+    row = replace(payment(), options=(BY_USDC,))
+    seen(connection, row, CREATED)
+    edited = replace(row, options=(replace(BY_USDC, price=Decimal(9)),))
+    found = seen(connection, edited, CREATED + HOUR)
+    in_time = judge(found, [came(PRICE, USDC, at=CREATED + timedelta(minutes=5))], DECIMALS)
+    assert (in_time.standing, in_time.option) == (Standing.PAID, BY_USDC)
+    # Two hours later nobody can have seen the old price any more, and its time was over.
+    assert judge(found, [came(PRICE, USDC, at=CREATED + 2 * HOUR)], DECIMALS).standing is not Standing.PAID
+
+
+def test_a_time_that_was_extended_counts_for_money_that_came_before_anybody_saw_it(connection):
+    row = replace(payment(), options=(BY_USDC,))
+    seen(connection, row, CREATED)
+    extended = seen(connection, replace(row, expires_at=EXPIRES + 2 * HOUR), EXPIRES + HOUR)
+    late_for_the_first = came(PRICE, USDC, at=EXPIRES + timedelta(minutes=1))
+    assert judge(extended, [late_for_the_first], DECIMALS).standing is Standing.PAID
+
+
+def test_a_price_that_is_written_with_other_zeroes_is_the_same_offer(connection):
+    row = replace(payment(), options=(BY_USDC,))
+    seen(connection, row, CREATED)
+    same = replace(row, options=(PaymentOption(BY_USDC.token_id, USDC, Decimal("5.000")),))
+    assert offers.unseen(connection, [same]) == []

@@ -1,0 +1,1 @@
+"""A good setting means one thing; a bad, missing or misspelt one stops the start."""

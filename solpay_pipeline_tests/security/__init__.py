@@ -1,0 +1,1 @@
+"""Secrets show nowhere, and keys open only what is theirs."""

@@ -1,0 +1,1 @@
+"""No key, password or token stands in what is printed or stored."""

@@ -1,0 +1,1 @@
+"""RPC calls, transactions and fees stay within their bounds, and nothing is asked twice."""
