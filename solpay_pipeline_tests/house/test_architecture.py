@@ -1,4 +1,4 @@
-"""docs/architecture.md, the glossary and the list of decisions are true to the tree."""
+"""docs/architecture.md, docs/testing.md, the glossary and the list of decisions are true to the tree."""
 
 import re
 import tomllib
@@ -8,6 +8,7 @@ import pytest
 from solpay_pipeline_tests.house.papers import PRODUCT, ROOT, TESTS, files, rows_of, text_of, ticked
 
 ARCHITECTURE, GLOSSARY, DECISIONS = "docs/architecture.md", "docs/glossary.md", "docs/decisions"
+TESTING = "docs/testing.md"
 
 _TOLD_AS_A_FOLDER = ("ledger/migrations/versions/", "contrib/django/management/commands/")
 
@@ -62,10 +63,11 @@ def test_the_rules_of_imports_are_those_that_are_checked():
     assert rooms_told == [room for layer in layers for room in layer.split(" | ")]
 
 
-def test_each_folder_of_tests_is_told_of_in_contributing():
-    folders = {name.split("/")[1] for name in files() if name.startswith(f"{TESTS}/") and name.count("/") > 1}
-    first_cells = [cell for cell, *_ in rows_of("CONTRIBUTING.md")]
-    told = [name for cell in first_cells for name in ticked(cell) if re.fullmatch(r"\w+/", name)]
+def test_each_folder_of_tests_is_told_of_once_in_testing():
+    tests = [name.removeprefix(f"{TESTS}/") for name in files() if name.startswith(f"{TESTS}/")]
+    folders = {name.rpartition("/")[0] for name in tests if name.rpartition("/")[2].startswith("test_")}
+    first_cells = [cell for cell, *_ in rows_of(TESTING)]
+    told = [name for cell in first_cells for name in ticked(cell) if re.fullmatch(r"(\w+/)+", name)]
 
     assert sorted(told) == sorted(f"{folder}/" for folder in folders)
 
