@@ -10,7 +10,7 @@ OVERHEAD_BYTES: Final = 128
 """Counted for every account besides its content (`ACCOUNT_STORAGE_OVERHEAD` of the runtime)."""
 
 RATES: Final = (6_960, 6_333, 5_080, 2_575, 1_322, 696)
-"""Lamports a byte that mainnet has had or has announced (SOLANA.md 3.3). A hint: where none fits, its opening tells."""
+"""Lamports a byte that mainnet has had or has announced (docs/solana.md#rent). Where none fits, its opening tells."""
 
 
 def is_usual(lamports: int, size: int) -> bool:
