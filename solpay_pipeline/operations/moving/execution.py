@@ -34,9 +34,6 @@ _BATCH = 256
 # Of the minute that a blockhash lives, what sending may take; the rest is for resending and confirming.
 _SENDING_SECONDS = 20.0
 
-# Keys opened before what came in meanwhile is looked at: a few milliseconds' work.
-_OPENED_TOGETHER = 32
-
 # Wallets of each new kind of action that are packed to be measured: as many as share a transaction at most.
 _SAMPLED = 11
 
@@ -117,9 +114,7 @@ class SendingMover:
         sealed, busy = self.context.records.sealed_keypairs(ids), self.context.records.busy(ids)
         keys: dict[int, Keypair] = {}
         results: list[LegResult] = []
-        for number, job in enumerate(jobs):
-            if number % _OPENED_TOGETHER == 0:
-                await self.context.sleep(0)
+        for job in jobs:
             wallet = job.wallet
             if wallet.id in busy or wallet.id not in sealed:
                 results.append(LegResult(wallet, LegOutcome.SKIPPED))
