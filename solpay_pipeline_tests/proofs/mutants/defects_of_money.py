@@ -160,6 +160,7 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/sweep.py",
+                "        resolved = await judge_and_resolve(self.context, others, policy)\n"
                 "        jobs = await self._jobs([*accepted, *resolved.released])\n"
                 "        return RoundPlan(tuple(jobs), tuple(resolved.accepted))\n",
                 "        return RoundPlan(tuple(await self._jobs(snapshots)))\n",
