@@ -58,13 +58,12 @@ def with_earlier(connection: Connection, payments: Sequence[Payment]) -> list[Pa
 def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]:
     """Those whose offer, as it stands now, has not been written down."""
     addresses = [str(payment.address) for payment in payments]
-    known = set(
-        connection.execute(
-            sa.select(offer.c.payment_address, offer.c.fingerprint).where(
-                among(connection, offer.c.payment_address, addresses)
-            )
-        ).tuples()
+    rows = connection.execute(
+        sa.select(offer.c.payment_address, offer.c.fingerprint).where(
+            among(connection, offer.c.payment_address, addresses)
+        )
     )
+    known = {(address, version) for address, version in rows}
     return [payment for payment in payments if (str(payment.address), fingerprint(payment)) not in known]
 
 

@@ -235,7 +235,6 @@ opening = sa.Table(
     metadata,
     sa.Column("account", sa.String(44), primary_key=True),
     sa.Column("wallet_id", sa.BigInteger, nullable=False, index=True),
-    sa.Column("mint", sa.String(44), nullable=False),
     sa.Column("lamports", BaseUnits, nullable=False),
 )
 

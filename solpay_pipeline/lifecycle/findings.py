@@ -15,6 +15,7 @@ class FindingCode(StrEnum):
     # Set aside: this wallet cannot be handled now; the rest go on.
     UNREADABLE_ROW = "unreadable_row"
     NO_PAYMENT = "no_payment"
+    DUPLICATE_ADDRESS = "duplicate_address"
     KEY_UNREADABLE = "key_unreadable"
     KEY_MISMATCH = "key_mismatch"
     TOKEN_STUCK = "token_stuck"  # noqa: S105

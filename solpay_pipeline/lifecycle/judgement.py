@@ -59,6 +59,11 @@ class Judgement:
     received: Mapping[Pubkey | None, int] = field(default_factory=dict)
     surplus: Mapping[Pubkey | None, int] = field(default_factory=dict)
 
+    @property
+    def is_paid(self) -> bool:
+        """In full and in time."""
+        return self.standing is Standing.PAID
+
 
 def covers(
     payment: Payment,

@@ -111,9 +111,18 @@ def plan_close(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
     """
     if not holdings.is_empty:
         raise ValueError(f"wallet {wallet.id} holds money and must not be closed")
+    return plan_close_empties(wallet, holdings, route)
+
+
+def plan_close_empties(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
+    """Close those token accounts that hold nothing but their rent, whatever the others and the wallet hold.
+
+    As `plan_close` where the rent is not worth the fee.
+    """
     findings = []
     steps = []
-    for token in holdings.tokens:
+    empties = [token for token in holdings.tokens if token.is_empty]
+    for token in empties:
         if token.cannot_close is not None:
             findings.append(
                 _finding(wallet, FindingCode.ACCOUNT_STUCK, token.cannot_close, token.mint.address)
@@ -121,7 +130,7 @@ def plan_close(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
         else:
             steps.append(_closing(token, route))
     if steps and not _worth(steps, route.leg_cost):
-        rent = sum(token.lamports for token in holdings.tokens)
+        rent = sum(token.rent for token in empties)
         findings.append(
             _finding(
                 wallet,

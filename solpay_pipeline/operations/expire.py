@@ -15,7 +15,7 @@ from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.records import Wanted
 from solpay_pipeline.operations.late_money import look_for_late_money
-from solpay_pipeline.operations.looking.pages import due_pages, wallet_pages, without_busy
+from solpay_pipeline.operations.looking.pages import due_pages, orphan_pages, wallet_pages, without_busy
 from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
 from solpay_pipeline.operations.reclaim import Closer
@@ -45,6 +45,8 @@ async def expire(context: OperationContext) -> None:
                 await closer.close(expired, are_judged=True)
             except Blocked as reason:
                 blocked = reason
+    for _ in orphan_pages(context):
+        pass  # Reading them sets them aside.
     await look_for_late_money(context)
     if blocked is not None:
         raise blocked

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.findings import Finding
-from solpay_pipeline.lifecycle.planning import plan_close
+from solpay_pipeline.lifecycle.planning import plan_close, plan_close_empties
 from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
@@ -24,10 +24,14 @@ from solpay_pipeline.operations.moving.reconcile import RoundPlan, reconcile
 
 
 async def reclaim(context: OperationContext) -> None:
-    """Close the accounts of all wallets in `payment_expired`."""
+    """Close the accounts of all wallets in `payment_expired`, and the empty ones of those whose money is held."""
     closer = Closer.of(context)
     for page in wallet_pages(context, Wanted({WalletState.PAYMENT_EXPIRED})):
         await closer.close(page)
+    mover = context.new_mover(context, Purpose.RECLAIM, WalletState.RECEIVED_FUNDS)
+    beside_held = _ClosingEmpties(context, mover, ReceiverAccounts(context, mover))
+    for page in wallet_pages(context, Wanted({WalletState.RECEIVED_FUNDS}), is_counted=False):
+        await reconcile(context, page, beside_held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,33 @@ class Closer:
         judged = {wallet.id for wallet in wallets} if are_judged else set()
         closing = _Closing(self.context, self.mover, self.receiver_accounts, judged)
         await reconcile(self.context, wallets, closing)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClosingEmpties:
+    """Empty accounts of wallets whose money is held: one part does not keep the rent of the others."""
+
+    context: OperationContext
+    mover: Mover
+    receiver_accounts: ReceiverAccounts
+
+    async def plan(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
+        """See `Planner`. What is not worth its fee stays as it is, without a word."""
+        held = [
+            one
+            for one in snapshots
+            if one.wallet.state is WalletState.RECEIVED_FUNDS
+            and any(token.is_empty and token.cannot_close is None for token in one.holdings.tokens)
+        ]
+        if not held:
+            return RoundPlan()
+        route = await self.receiver_accounts.route([])
+        plans = [(one, plan_close_empties(one.wallet, one.holdings, route)) for one in held]
+        return RoundPlan(tuple(LegJob(one.wallet, plan.leg) for one, plan in plans if plan.leg is not None))
+
+    def give_up(self, wallet: Wallet, *findings: Finding) -> None:
+        """See `Planner`; the wallet stays as it is for the next run."""
+        self.context.books.note(findings)
 
 
 @dataclass(slots=True)

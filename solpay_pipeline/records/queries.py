@@ -146,6 +146,36 @@ def payment_ids_with_status(
     return query
 
 
+def wallets_without_payment(
+    connection: Connection, tables: PeerTables, *, after_wallet_id: int, limit: int
+) -> list[Wallet | UnreadableRow]:
+    """The next `limit` wallets, by wallet id and in any state, that no payment points at."""
+    wallet, payment = tables.wallet, tables.payment
+    query = (
+        _wallets(tables)
+        .where(wallet.c.id > after_wallet_id, payment.c.id.is_(None))
+        .order_by(wallet.c.id)
+        .limit(limit)
+    )
+    return read_wallets(connection, tables, query)
+
+
+def payments_of_one_address(
+    connection: Connection, tables: PeerTables, addresses: Collection[Pubkey]
+) -> list[int]:
+    """Payments, by id, with one of these addresses that is another payment's as well."""
+    payment = tables.payment
+    listed = [str(one) for one in addresses]
+    shared = (
+        select(payment.c.payment_address)
+        .where(among(connection, payment.c.payment_address, listed))
+        .group_by(payment.c.payment_address)
+        .having(func.count() > 1)
+    )
+    query = select(payment.c.id).where(payment.c.payment_address.in_(shared)).order_by(payment.c.id)
+    return list(connection.scalars(query))
+
+
 def payments_at_rest(
     connection: Connection,
     tables: PeerTables,

@@ -152,6 +152,7 @@ class FakeBooks:
     findings: list[Finding] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
     watched: list[int] = field(default_factory=list)
+    openings: dict[tuple[int, Pubkey], int] = field(default_factory=dict)
     offers: set[int] = field(default_factory=set, compare=False)
     reported: list[PaymentAccepted] = field(default_factory=list)
     has_begun: bool = False
@@ -195,6 +196,9 @@ class FakeBooks:
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         self.offers |= {one.id for one in payments}
 
+    def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
+        self.openings |= {(wallet_id, account): amount for account, amount in lamports.items()}
+
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         self.watched += [one.wallet.id for one in snapshots]
 
@@ -237,6 +241,7 @@ class FakeRecords:
     aside_ids: set[int] = field(default_factory=set)
     reported_payments: set[int] = field(default_factory=set)
     just_looked_at: set[int] = field(default_factory=set)
+    unusual: dict[int, dict[Pubkey, int]] = field(default_factory=dict)
     open: list[OpenTransaction] = field(default_factory=list)
     sealed: dict[int, Sealed] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -263,6 +268,22 @@ class FakeRecords:
     def of_payments(self, payment_ids: Sequence[int]) -> Page:
         by_id = {payment_of(one).id: one for one in self._readable()}
         return [by_id.get(one) or UnreadableRow(None, one, "it is gone") for one in payment_ids]
+
+    def without_payment(self, *, after: int) -> Page:
+        return [
+            row for row in self.rows if isinstance(row, Wallet) and row.payment is None and row.id > after
+        ]
+
+    def of_one_address(self, addresses: Collection[Pubkey]) -> Page:
+        counted = Counter(payment_of(one).address for one in self._readable())
+        return [
+            one
+            for one in self._readable()
+            if counted[payment_of(one).address] > 1 and payment_of(one).address in addresses
+        ]
+
+    def openings(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey, int]]:
+        return {one: self.unusual[one] for one in wallet_ids if one in self.unusual}
 
     def to_watch(
         self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int

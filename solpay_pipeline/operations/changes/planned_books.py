@@ -1,9 +1,11 @@
 """The books of a dry run: what would happen is counted, and nothing is written."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from solders.pubkey import Pubkey
 
 from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.outbox import EventKind
@@ -71,6 +73,9 @@ class PlannedBooks:
 
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         """Nothing: the next run sees them for the first time."""
+
+    def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
+        """Nothing: the next run reads it again."""
 
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         """Nothing: the next run shall look at the same wallets."""

@@ -23,15 +23,7 @@ from solpay_pipeline.events.bodies import (
     WalletClosed,
     WalletSwept,
 )
-from solpay_pipeline.ledger import (
-    acceptances,
-    findings,
-    offers,
-    outbox,
-    recheck_queue,
-    transactions,
-    watch_list,
-)
+from solpay_pipeline.ledger import acceptances, findings, looks, offers, openings, outbox, transactions
 from solpay_pipeline.ledger.acceptances import Source
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
@@ -151,7 +143,7 @@ class WrittenBooks:
     def remember_looks(self, payment_ids: Sequence[int]) -> None:
         """See `Books`."""
         with self.deployment.engine.begin() as connection:
-            recheck_queue.looked_at(connection, payment_ids, self._now())
+            looks.rechecked(connection, payment_ids, self._now())
 
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         """See `Books`."""
@@ -161,11 +153,16 @@ class WrittenBooks:
             with self.deployment.engine.begin() as connection:
                 offers.remember(connection, unseen, self._now())
 
+    def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
+        """See `Books`."""
+        with self.deployment.engine.begin() as connection:
+            openings.remember(connection, wallet_id, lamports)
+
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         """See `Books`."""
         over_since = {one.wallet.id: one.payment.expires_at for one in snapshots}
         with self.deployment.engine.begin() as connection:
-            watch_list.looked_at(connection, over_since, now, daily_for=daily_for)
+            looks.looked_at_rest(connection, over_since, now, daily_for=daily_for)
 
     def begin_acceptances(self) -> None:
         """See `Books`."""

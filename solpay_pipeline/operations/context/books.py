@@ -1,8 +1,10 @@
 """Where the effects of an operation go: into the database, or, in a dry run, into a count of what would happen."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
+
+from solders.pubkey import Pubkey
 
 from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.summary import Summary
@@ -58,6 +60,9 @@ class Books(Protocol):
 
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         """Keep what these payments ask for now, where it has not been seen before."""
+
+    def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
+        """Keep what unusual token accounts of a wallet were opened with, in lamports."""
 
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         """These wallets, whose payments are over, have been looked at; `now` is by the chain's clock."""

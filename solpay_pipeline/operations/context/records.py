@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from solders.pubkey import Pubkey
+
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.transactions import OpenTransaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
@@ -40,6 +42,15 @@ class Records(Protocol):
 
     def of_payments(self, payment_ids: Sequence[int]) -> Page:
         """The wallets of these payments, in this order."""
+
+    def without_payment(self, *, after: int) -> Page:
+        """The next page of wallets, by wallet id, that no payment points at; none where payments are named."""
+
+    def of_one_address(self, addresses: Collection[Pubkey]) -> Page:
+        """Wallets of all payments, by payment id, that share one of these addresses with another payment."""
+
+    def openings(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey, int]]:
+        """What unusual token accounts of these wallets were opened with, in lamports, by wallet and account."""
 
     def to_watch(
         self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int

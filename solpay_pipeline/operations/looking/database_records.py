@@ -5,18 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
+from solders.pubkey import Pubkey
 from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import (
-    acceptances,
-    findings,
-    offers,
-    outbox,
-    recheck_queue,
-    transactions,
-    watch_list,
-)
+from solpay_pipeline.ledger import acceptances, findings, looks, offers, openings, outbox, transactions
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.transactions import OpenTransaction
@@ -74,6 +67,23 @@ class DatabaseRecords:
         """See `Records`."""
         return self._page(queries.wallets_of_payments, payment_ids)
 
+    def without_payment(self, *, after: int) -> Page:
+        """See `Records`."""
+        if self.options.payment_ids is not None:
+            return []
+        return self._page(
+            queries.wallets_without_payment, after_wallet_id=after, limit=self.options.page_size
+        )
+
+    def of_one_address(self, addresses: Collection[Pubkey]) -> Page:
+        """See `Records`."""
+        ids = self._rows(queries.payments_of_one_address, addresses)
+        return self.of_payments(ids) if ids else []
+
+    def openings(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey, int]]:
+        """See `Records`."""
+        return self._ledger(openings.of_wallets, wallet_ids)
+
     def to_watch(
         self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int
     ) -> list[int]:
@@ -87,7 +97,7 @@ class DatabaseRecords:
                 payment_ids=named,
                 without=outbox.payments_told_in(run),
             )
-            return watch_list.due(connection, at_rest, now if named is None else _ALWAYS, limit)
+            return looks.due_at_rest(connection, at_rest, now if named is None else _ALWAYS, limit)
 
     def to_recheck(self, statuses: Collection[PaymentStatus]) -> list[int]:
         """See `Records`."""
@@ -101,7 +111,7 @@ class DatabaseRecords:
                 created_until=options.created_until,
                 payment_ids=options.payment_ids,
             )
-            return recheck_queue.longest_unseen(connection, candidates, options.limit)
+            return looks.longest_unseen(connection, candidates, options.limit)
 
     def unreported_acceptances(self, *, after: int) -> list[int]:
         """See `Records`."""

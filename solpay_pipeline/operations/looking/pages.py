@@ -33,6 +33,16 @@ def due_pages(context: OperationContext) -> Iterator[list[Wallet]]:
     )
 
 
+def orphan_pages(context: OperationContext) -> Iterator[list[Wallet]]:
+    """Pages of wallets that no payment points at, in any state: all of them are set aside, none is left to work on."""
+    return _pages(
+        context,
+        lambda after: context.records.without_payment(after=after),
+        lambda row: row.wallet_id if isinstance(row, UnreadableRow) else row.id,
+        is_counted=False,
+    )
+
+
 def readable(context: OperationContext, page: Page, *, is_counted: bool = True) -> list[Wallet]:
     """The wallets of a page that can be worked on; the others are set aside with their reason."""
     wallets: list[Wallet] = []

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from solders.pubkey import Pubkey
+
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.policy import Policy, Step
 from solpay_pipeline.lifecycle.resolution import resolve
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import ACCEPTED, Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.external_movements import went_home
 from solpay_pipeline.operations.looking.snapshots import judge_snapshots
@@ -50,7 +52,7 @@ async def judge_and_resolve(
         findings += _unclear(snapshot)
     context.books.note(findings)
     paid = [(one, judgements[one.payment.id]) for one in sorted_out[Step.ACCEPT]]
-    accepted = context.books.accept(paid)
+    accepted = context.books.accept(_credited_once(context, paid))
     for snapshot in sorted_out[Step.EXPIRE]:
         if judgements[snapshot.payment.id].received:
             # It was too little, and somebody has moved it on: an operator decides whose it is now.
@@ -63,6 +65,36 @@ async def judge_and_resolve(
         closable=_closable(context, sorted_out),
         released=[as_given[one.wallet.id] for one in sorted_out[Step.RELEASE]],
     )
+
+
+def _credited_once(
+    context: OperationContext, paid: Sequence[tuple[Snapshot, Judgement]]
+) -> list[tuple[Snapshot, Judgement]]:
+    """One transfer pays one payment: of several with one address the first is credited, and all are set aside."""
+    sharing: dict[Pubkey, list[Wallet]] = {}
+    for row in context.records.of_one_address([snapshot.payment.address for snapshot, _ in paid]):
+        if isinstance(row, Wallet) and row.payment is not None:
+            sharing.setdefault(row.payment.address, []).append(row)
+    words = (
+        "another payment has the same address: one transfer cannot pay both, and only the first is credited"
+    )
+    context.books.note(
+        [
+            Finding.about(one, FindingCode.DUPLICATE_ADDRESS, words)
+            for same in sharing.values()
+            for one in same
+        ]
+    )
+    return [
+        (snapshot, judgement)
+        for snapshot, judgement in paid
+        if _is_first(snapshot, sharing.get(snapshot.payment.address, []))
+    ]
+
+
+def _is_first(snapshot: Snapshot, sharing: Sequence[Wallet]) -> bool:
+    others = [one.payment for one in sharing if one.payment is not None and one.id != snapshot.wallet.id]
+    return not any(one.status in ACCEPTED or one.id < snapshot.payment.id for one in others)
 
 
 def expired_by_others(context: OperationContext, snapshots: Sequence[Snapshot]) -> list[Snapshot]:

@@ -1,7 +1,7 @@
 """What the chain says of some wallets: holdings in batches, and, where it matters, a judgement by history."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,9 +13,9 @@ from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_t
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, mint_text
-from solpay_pipeline.lifecycle.judgement import Judgement, Standing, covers, judge
+from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import Statement
+from solpay_pipeline.lifecycle.statement import EntryClass, Statement
 from solpay_pipeline.lifecycle.terms import Commitment, Wallet
 from solpay_pipeline.operations.context.context import OperationContext
 
@@ -46,7 +46,18 @@ async def take_snapshots(
         Snapshot(wallet, payment, holdings, mints, commitment)
         for (wallet, payment), holdings in zip(owned, all_holdings, strict=True)
     ]
-    return await all_of(_with_rents(context, snapshot) for snapshot in snapshots)
+    remembered = context.records.openings([one.wallet.id for one in snapshots])
+    return await all_of(_with_unusual(context, one, remembered.get(one.wallet.id, {})) for one in snapshots)
+
+
+async def _with_unusual(
+    context: OperationContext, snapshot: Snapshot, remembered: Mapping[Pubkey, int]
+) -> Snapshot:
+    """The snapshot with accounts that an earlier look has found, and with what all were opened with."""
+    context.facts.rents.update({account: rent for account, rent in remembered.items() if rent})
+    if not remembered.keys() <= set(_token_accounts(snapshot)):
+        snapshot = await _discovered(context, snapshot)
+    return await _with_rents(context, snapshot)
 
 
 async def _with_rents(context: OperationContext, snapshot: Snapshot) -> Snapshot:
@@ -60,9 +71,12 @@ async def _with_rents(context: OperationContext, snapshot: Snapshot) -> Snapshot
     known = context.facts.rents
     if any(token.account not in known for token in unknown):
         try:
-            known |= (await wallet_history(context, snapshot)).statement.rents
+            found = (await wallet_history(context, snapshot)).statement.rents
         except history.UNTOLD:
             return snapshot
+        known |= found
+        read = {token.account: found[token.account] for token in unknown if token.account in found}
+        context.books.remember_openings(snapshot.wallet.id, read)
     tokens = tuple(
         replace(token, funds=max(0, token.lamports - known[token.account]))
         if token.funds is None and token.account in known
@@ -90,7 +104,7 @@ async def judge_snapshots(
 
     async def one(snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding]:
         async with gate:
-            return snapshot, await _judge(context, snapshot)
+            return await _judge(context, snapshot)
 
     return await all_of(one(snapshot) for snapshot in snapshots)
 
@@ -120,24 +134,48 @@ async def wallet_history(context: OperationContext, snapshot: Snapshot) -> Histo
     return await read(token_accounts=_token_accounts(snapshot))
 
 
-async def _judge(context: OperationContext, snapshot: Snapshot) -> Judgement | Finding:
-    def judged(found: History) -> Judgement:
-        return judge(snapshot.payment, found.statement.entries, snapshot.decimals, context.options.tolerance)
-
+async def _judge(context: OperationContext, snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding]:
+    """The judgement, and the snapshot with accounts that the history names and no offer did."""
     try:
-        found = await _newest_history(context, snapshot)
-        judgement = None if found is None else judged(found)
-        # What little was read proves that it was paid, or that nothing was ever there; all else takes everything.
-        if (
-            found is None
-            or judgement is None
-            or (found.statement.money and judgement.standing is not Standing.PAID)
-        ):
-            found = await wallet_history(context, snapshot)
-            judgement = judged(found)
+        found = await _evidence(context, snapshot)
+        snapshot = await _with_owned(context, snapshot, found.statement)
     except history.UNTOLD as error:
-        return _unreadable(snapshot, str(error))
-    if judgement.standing is Standing.PAID:
+        return snapshot, _unreadable(snapshot, str(error))
+    return snapshot, await _judged(context, snapshot, found)
+
+
+async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:
+    """As much of the history as proves what the balances say; where little does not, all of it."""
+    found = await _newest_history(context, snapshot)
+    if found is not None and (not found.statement.money or _judgement(context, snapshot, found).is_paid):
+        return found
+    return await wallet_history(context, snapshot)
+
+
+async def _with_owned(context: OperationContext, snapshot: Snapshot, statement: Statement) -> Snapshot:
+    """The snapshot with every account of the wallet to which money came, at whatever address; remembered for sweeps."""
+    known = {snapshot.holdings.owner, *_token_accounts(snapshot)}
+    credited = {one.account for one in statement.money if one.entry_class is EntryClass.CAME_IN} - known
+    if not credited:
+        return snapshot
+    context.books.remember_openings(
+        snapshot.wallet.id, {account: statement.rents.get(account, 0) for account in credited}
+    )
+    return await _discovered(context, snapshot)
+
+
+async def _discovered(context: OperationContext, snapshot: Snapshot) -> Snapshot:
+    holdings = await context.chain.discover(snapshot.holdings, snapshot.mints, commitment=snapshot.commitment)
+    return replace(snapshot, holdings=holdings)
+
+
+def _judgement(context: OperationContext, snapshot: Snapshot, found: History) -> Judgement:
+    return judge(snapshot.payment, found.statement.entries, snapshot.decimals, context.options.tolerance)
+
+
+async def _judged(context: OperationContext, snapshot: Snapshot, found: History) -> Judgement | Finding:
+    judgement = _judgement(context, snapshot, found)
+    if judgement.is_paid:
         return judgement
     # A node that does not remember everything must not make a payment look unpaid.
     history_from = await context.facts.history_from(found.first_slot)

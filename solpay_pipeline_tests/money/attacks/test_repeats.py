@@ -75,7 +75,7 @@ def test_held_money_is_told_once_for_each_change_of_what_is_held(tmp_path: Path)
         assert shop.kinds(short) == ["payment.expired", "payment.held"]
 
         take_sol(shop, short, shop.deployment.receiver)
-        shop.settle_chain()
+        shop.wait(hours=2)
         for _ in range(3):
             shop.maintain()
         assert shop.kinds(short) == ["payment.expired", "payment.held", "payment.held"]

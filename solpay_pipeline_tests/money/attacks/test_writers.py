@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import open_engine, reading
-from solpay_pipeline.ledger import findings, migrate, recheck_queue
+from solpay_pipeline.ledger import findings, looks, migrate
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import finding, look
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
@@ -34,7 +34,7 @@ def _note(connection: Connection, now: datetime) -> None:
 
 
 def _look(connection: Connection, now: datetime) -> None:
-    recheck_queue.looked_at(connection, [3, 1, 2], now)
+    looks.rechecked(connection, [3, 1, 2], now)
 
 
 @pytest.mark.parametrize(("write", "table"), [(_note, finding), (_look, look)])

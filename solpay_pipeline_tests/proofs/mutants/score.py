@@ -34,7 +34,7 @@ GROUPS: Final[Mapping[str, Group]] = {
     "ledger": Group(
         ("ledger/*.py",),
         ("rooms/ledger", "rooms/events/test_migrations.py"),
-        "ledger.recheck_queue.x_looked_at__mutmut_1",
+        "ledger.looks.x_rechecked__mutmut_1",
     ),
     "packing": Group(
         ("chain/sending/packing.py", "chain/sending/bins.py"),

@@ -48,7 +48,7 @@ def test_a_handler_that_raises_holds_no_other_and_its_words_are_not_kept(outbox:
     assert [event["data"]["payment_id"] for event in handlers.seen] == [1, 2, 3]
     error = outcome.sinks[f"python:{HERE}:refuse"].last_error
     assert error is not None
-    assert error.startswith("it raised ValueError in refuse (rooms/events/handlers.py:")
+    assert error.startswith("it raised ValueError in refuse (events/handlers.py:")
     assert "hunter2" not in str(outcome.as_json())
     assert len(handlers.asked) == 3
 

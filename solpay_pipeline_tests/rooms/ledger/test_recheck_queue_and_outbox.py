@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from solpay_pipeline.ledger import outbox, recheck_queue
+from solpay_pipeline.ledger import looks, outbox
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import BaseUnits, Moment, event
@@ -20,18 +20,18 @@ def ids(*wanted: int) -> sa.Select[tuple[int]]:
 
 
 def test_whoever_was_never_looked_at_goes_first_and_then_who_waits_longest(connection: Connection) -> None:
-    recheck_queue.looked_at(connection, [3], LATER)
-    recheck_queue.looked_at(connection, [1, 4], NOON)
-    assert recheck_queue.longest_unseen(connection, ids(5, 4, 3, 2, 1), None) == [2, 5, 1, 4, 3]
-    assert recheck_queue.longest_unseen(connection, ids(5, 4, 3, 2, 1), 3) == [2, 5, 1]
-    assert recheck_queue.longest_unseen(connection, ids(3), 3) == [3]
+    looks.rechecked(connection, [3], LATER)
+    looks.rechecked(connection, [1, 4], NOON)
+    assert looks.longest_unseen(connection, ids(5, 4, 3, 2, 1), None) == [2, 5, 1, 4, 3]
+    assert looks.longest_unseen(connection, ids(5, 4, 3, 2, 1), 3) == [2, 5, 1]
+    assert looks.longest_unseen(connection, ids(3), 3) == [3]
 
 
 def test_a_new_look_sends_a_payment_to_the_end(connection: Connection) -> None:
-    recheck_queue.looked_at(connection, [1, 2], NOON)
-    recheck_queue.looked_at(connection, [1, 1], LATER)
-    assert recheck_queue.longest_unseen(connection, ids(1, 2), None) == [2, 1]
-    recheck_queue.looked_at(connection, [], LATER)
+    looks.rechecked(connection, [1, 2], NOON)
+    looks.rechecked(connection, [1, 1], LATER)
+    assert looks.longest_unseen(connection, ids(1, 2), None) == [2, 1]
+    looks.rechecked(connection, [], LATER)
 
 
 def test_an_event_is_stored_with_an_id_of_its_own_and_all_that_it_tells(connection: Connection) -> None:

@@ -29,7 +29,6 @@ def upgrade() -> None:
         "solpay_opening",
         sa.Column("account", sa.String(length=44), nullable=False),
         sa.Column("wallet_id", sa.BigInteger(), nullable=False),
-        sa.Column("mint", sa.String(length=44), nullable=False),
         sa.Column("lamports", sa.Numeric(20, 0).with_variant(sa.String(20), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("account", name=op.f("pk_solpay_opening")),
     )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from solpay_pipeline.ledger import watch_list
+from solpay_pipeline.ledger import looks
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -20,22 +20,22 @@ def wallets(*ids: int) -> sa.Select[int, int]:
 
 def test_who_was_never_looked_at_comes_first_and_then_the_longest_due(connection):
     for wallet_id, days in ((1, 3), (2, 9), (3, 2)):
-        watch_list.looked_at(connection, {wallet_id: NOW - 10 * DAY}, NOW - days * DAY, daily_for=WEEK)
-    assert watch_list.due(connection, wallets(1, 2, 3, 4), NOW + DAY, 10) == [4, 2, 1, 3]
-    assert watch_list.due(connection, wallets(1, 2, 3, 4), NOW + DAY, 2) == [4, 2]
+        looks.looked_at_rest(connection, {wallet_id: NOW - 10 * DAY}, NOW - days * DAY, daily_for=WEEK)
+    assert looks.due_at_rest(connection, wallets(1, 2, 3, 4), NOW + DAY, 10) == [4, 2, 1, 3]
+    assert looks.due_at_rest(connection, wallets(1, 2, 3, 4), NOW + DAY, 2) == [4, 2]
 
 
 def test_who_was_just_looked_at_is_not_due(connection):
-    watch_list.looked_at(connection, {1: NOW - DAY}, NOW, daily_for=WEEK)
-    assert watch_list.due(connection, wallets(1), NOW, 10) == []
-    assert watch_list.due(connection, wallets(1), NOW + DAY, 10) == [1]
+    looks.looked_at_rest(connection, {1: NOW - DAY}, NOW, daily_for=WEEK)
+    assert looks.due_at_rest(connection, wallets(1), NOW, 10) == []
+    assert looks.due_at_rest(connection, wallets(1), NOW + DAY, 10) == [1]
 
 
 def test_looks_grow_rarer_and_never_end():
-    at, looks = timedelta(0), 0
+    at, count = timedelta(0), 0
     while at < 5 * 365 * DAY:
-        at += watch_list.pause(at, WEEK)
-        looks += 1
-    assert looks == 24 + 6 + 11
-    assert watch_list.pause(timedelta(0), WEEK) == timedelta(hours=1)
-    assert watch_list.pause(DAY, WEEK) == watch_list.pause(WEEK, WEEK) == DAY
+        at += looks.pause(at, WEEK)
+        count += 1
+    assert count == 24 + 6 + 11
+    assert looks.pause(timedelta(0), WEEK) == timedelta(hours=1)
+    assert looks.pause(DAY, WEEK) == looks.pause(WEEK, WEEK) == DAY

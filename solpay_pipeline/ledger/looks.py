@@ -1,23 +1,44 @@
-"""When wallets whose payment is over are looked at again: often at first, then more and more rarely.
+"""When payments and wallets were looked at, so that a limit starves none and nobody asks twice for what was just seen.
 
-Looks are remembered, so that a run does not ask again what an earlier one has just seen; oldest due first, so that a
-budget of looks starves none.
+Open payments wait in a queue, the longest unseen first. Wallets whose payment is over are looked at daily for a week,
+then more and more rarely, the longest due first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from solpay_pipeline.base.sql import upsert
-from solpay_pipeline.ledger.tables import watch
+from solpay_pipeline.ledger.tables import look, watch
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
-def due(connection: Connection, payments: sa.Select[int, int], now: datetime, limit: int) -> list[int]:
+def longest_unseen(connection: Connection, payment_ids: sa.Select[int], limit: int | None) -> list[int]:
+    """The `limit` payments of a select (None: all) that have waited longest; never checked ones come first."""
+    wanted = payment_ids.subquery()
+    payment_id = wanted.c[0]
+    query = (
+        sa.select(payment_id)
+        .select_from(wanted.outerjoin(look, look.c.payment_id == payment_id))
+        .order_by(look.c.looked_at.is_not(None), look.c.looked_at, payment_id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def rechecked(connection: Connection, payment_ids: Sequence[int], now: datetime) -> None:
+    """Record that these payments were checked now."""
+    rows = [{"payment_id": one, "looked_at": now} for one in dict.fromkeys(payment_ids)]
+    upsert(connection, look, rows, key="payment_id", renewed=["looked_at"])
+
+
+def due_at_rest(
+    connection: Connection, payments: sa.Select[int, int], now: datetime, limit: int
+) -> list[int]:
     """Of the payments that a select names, each beside its wallet, `limit` that are due.
 
     Those never looked at come first, then those that have been due for longest.
@@ -34,7 +55,7 @@ def due(connection: Connection, payments: sa.Select[int, int], now: datetime, li
     return list(connection.execute(query).scalars())
 
 
-def looked_at(
+def looked_at_rest(
     connection: Connection, over_since: Mapping[int, datetime], now: datetime, *, daily_for: timedelta
 ) -> None:
     """Remember that these wallets were looked at; each by since when its payment is over."""

@@ -1,0 +1,70 @@
+"""A wallet that is called finished is checked, whoever called it so, and money that comes to it is found at last."""
+
+import pytest
+from solders.system_program import TransferParams, transfer
+
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline_tests.shop import open_shop
+
+
+@pytest.fixture
+def shop(tmp_path):
+    with open_shop(tmp_path) as shop:
+        shop.accept_sol()
+        yield shop
+
+
+def test_accounts_that_the_peer_left_open_give_their_rent_back(shop):
+    mint = shop.accept_mint()
+    customer = shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.SENT_FUNDS)
+    shop.pay_sol(customer)
+    home = TransferParams(
+        from_pubkey=customer.address, to_pubkey=shop.deployment.receiver, lamports=100_000_000
+    )
+    shop.seed.send([transfer(home)], [customer.keypair])
+    shop.settle_chain()
+    assert shop.has_account(customer, mint)
+    shop.run("expire")
+    outcome = shop.run("sweep")
+    assert not shop.has_account(customer, mint)
+    assert outcome.rent > outcome.fees
+    assert shop.state(customer) == "sent_funds"
+
+
+def test_money_that_came_while_the_pipeline_was_off_for_longer_than_it_watches_is_held(shop):
+    customer = shop.new_payment()
+    shop.wait(hours=2)
+    shop.maintain()
+    assert shop.state(customer) == "payment_expired_and_wallet_closed"
+    shop.wait(days=2)
+    shop.pay_sol(customer)
+    shop.wait(days=7)
+    shop.maintain()
+    assert shop.state(customer) == "received_funds"
+    assert shop.codes(customer) == {"late"}
+
+
+def test_a_wallet_that_was_just_looked_at_costs_the_next_run_nothing(shop):
+    for _ in range(5):
+        shop.new_payment()
+    shop.wait(hours=2)
+    shop.maintain()
+    shop.run("expire")
+    shop.node.calls.clear()
+    shop.run("expire")
+    first = sum(shop.node.calls.values())
+    shop.node.calls.clear()
+    shop.run("expire")
+    assert sum(shop.node.calls.values()) == first
+    assert shop.node.calls["getSignaturesForAddress"] == 0
+
+
+def test_dust_is_held_and_the_empty_accounts_of_its_wallet_are_closed(shop):
+    mints = [shop.accept_mint(), shop.accept_mint()]
+    customer = shop.new_payment()
+    shop.seed.pay_sol(customer.address, 890_880)
+    shop.wait(hours=2)
+    shop.maintain()
+    assert shop.state(customer) == "received_funds"
+    assert not any(shop.has_account(customer, mint) for mint in mints)
+    assert shop.seed.lamports(customer.address) == 890_880

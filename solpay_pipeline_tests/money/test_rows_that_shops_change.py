@@ -1,0 +1,133 @@
+"""A shop edits, extends or deletes a payment while its customer pays: what the customer saw is what counts."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from solders.pubkey import Pubkey
+
+from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.records.tables import PRICE_COLUMN
+from solpay_pipeline_tests.shop import Customer, Shop, open_shop
+
+OPERATIONS = ("recheck", "expire", "sweep", "reclaim")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def shop(request, tmp_path):
+    url = None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    with open_shop(tmp_path, database_url=url) as shop:
+        shop.accept_sol()
+        yield shop
+
+
+def run_all(shop: Shop) -> None:
+    for operation in OPERATIONS:
+        shop.run(operation)
+
+
+def edit_mint(shop: Shop, mint: Pubkey) -> Pubkey:
+    """The shop writes another mint into its token's row."""
+    other, table = shop.seed.create_mint(), shop.deployment.tables.token
+    with shop.deployment.engine.begin() as connection:
+        connection.execute(
+            sa.update(table).where(table.c.mint_address == str(mint)).values(mint_address=str(other))
+        )
+    return other
+
+
+def edit_price(shop: Shop, customer: Customer, price: Decimal) -> None:
+    tables = shop.deployment.tables
+    link = tables.payment_price
+    mine = sa.select(link.c[PRICE_COLUMN]).where(link.c[tables.payment_column] == customer.payment_id)
+    with shop.deployment.engine.begin() as connection:
+        connection.execute(
+            sa.update(tables.price).where(tables.price.c.id.in_(mine)).values(amount_in_crypto=price)
+        )
+
+
+def test_a_mint_that_is_edited_after_we_saw_the_payment_takes_nothing_from_the_customer(shop):
+    mint = shop.accept_mint()
+    customer = shop.new_payment()
+    shop.run("recheck")
+    shop.pay_token(customer, mint)
+    edit_mint(shop, mint)
+    shop.wait(hours=2)
+    run_all(shop)
+    assert shop.status(customer) == "confirmed"
+    assert shop.state(customer) == "sent_funds"
+    assert shop.tokens_of(shop.deployment.receiver, mint) == 5_000_000
+    assert "offer_changed" in shop.codes(customer)
+
+
+def test_a_price_that_is_raised_after_the_customer_paid_the_old_one_is_paid(shop):
+    customer = shop.new_payment()
+    shop.run("recheck")
+    shop.pay_sol(customer)
+    shop.settle_chain()
+    edit_price(shop, customer, Decimal(9))
+    shop.run("recheck")
+    assert shop.status(customer) == "confirmed"
+    assert "offer_changed" in shop.codes(customer)
+
+
+def test_a_time_that_is_extended_while_we_ask_the_chain_is_not_expired(shop, monkeypatch):
+    customer = shop.new_payment()
+    shop.wait(hours=2)
+    payment = shop.deployment.tables.payment
+
+    def extend() -> None:
+        with shop.deployment.engine.begin() as connection:
+            connection.execute(
+                sa.update(payment)
+                .where(payment.c.id == customer.payment_id)
+                .values(expiration_date=shop.now() + timedelta(hours=2))
+            )
+
+    open_rpc = shop.deployment.open_rpc
+
+    def extending(sleep: float):
+        rpc = open_rpc(sleep)
+        page = rpc.history_page
+
+        async def while_we_ask(*args, **kwargs):
+            extend()
+            return await page(*args, **kwargs)
+
+        monkeypatch.setattr(rpc, "history_page", while_we_ask)
+        return rpc
+
+    shop.deployment = replace(shop.deployment, open_rpc=extending)
+    outcome = shop.run("expire")
+    assert (outcome.expired, outcome.skipped) == (0, 1)
+    assert shop.status(customer) == "initiated"
+    assert shop.state(customer) == "created"
+
+
+@pytest.mark.parametrize(
+    "state", [WalletState.CREATED, WalletState.SENT_FUNDS, WalletState.CLOSED, WalletState.PROCESSING_PAYMENT]
+)
+def test_a_wallet_whose_payment_was_deleted_is_told_in_every_state(shop, state):
+    mint = shop.accept_mint()
+    customer = shop.new_payment(status=PaymentStatus.CONFIRMED, state=state)
+    shop.pay_token(customer, mint)
+    tables = shop.deployment.tables
+    with shop.deployment.engine.begin() as connection:
+        link = tables.payment_price
+        connection.execute(sa.delete(link).where(link.c[tables.payment_column] == customer.payment_id))
+        connection.execute(sa.delete(tables.payment).where(tables.payment.c.id == customer.payment_id))
+    shop.settle_chain()
+    run_all(shop)
+    assert shop.codes(customer) == {"no_payment"}
+
+
+def test_two_payments_with_one_address_are_credited_once_and_both_told(shop):
+    first = shop.new_payment()
+    second = shop.new_payment(keypair=first.keypair)
+    shop.pay_sol(first)
+    shop.settle_chain()
+    run_all(shop)
+    assert sorted([shop.status(first), shop.status(second)]) == ["confirmed", "initiated"]
+    assert "duplicate_address" in shop.codes(first) & shop.codes(second)
