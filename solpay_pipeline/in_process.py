@@ -40,8 +40,8 @@ class Finished:
 
     @property
     def is_clean(self) -> bool:
-        """Nothing was set aside."""
-        return not (self.delivery.set_aside or any(one.set_aside for one in self.outcomes))
+        """Nothing was set aside, and no money was kept back."""
+        return not self.delivery.set_aside and all(one.is_clean for one in self.outcomes)
 
     @property
     def is_delivery_worth_showing(self) -> bool:

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -14,17 +16,37 @@ from solpay_pipeline.wiring.environment import signing_settings, timetable
 
 if TYPE_CHECKING:
     from solpay_pipeline.in_process import Finished
+    from solpay_pipeline.wiring.database import Database
 
 DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 
 
-def settings_or_exit() -> Settings:
-    """The settings of the environment; exits where some are missing or bad."""
+def settings_or_exit(read: Callable[[], Settings] = signing_settings) -> Settings:
+    """The settings of the environment, as `read` reads them; exits where some are missing or bad."""
     try:
         timetable()
-        return signing_settings()
+        return read()
     except BadSetting as bad:
         refuse(str(bad))
+
+
+@contextmanager
+def open_ledger(settings: Settings) -> Iterator["Database"]:
+    """The database of these settings; exits where it does not open or our tables in it are not up to date."""
+    from solpay_pipeline.base.database import DatabaseProblem, reading
+    from solpay_pipeline.ledger import migrate
+    from solpay_pipeline.wiring.database import open_database
+
+    try:
+        database = open_database(settings)
+    except DatabaseProblem as problem:
+        refuse(f"SOLPAY_DATABASE_URL: {problem}")
+    with closing(database):
+        with reading(database.engine) as connection:
+            is_current = migrate.is_current(connection)
+        if not is_current:
+            refuse("the pipeline's tables are missing or of another version: run `solpay init`")
+        yield database
 
 
 def refuse(reason: str) -> NoReturn:

@@ -1,9 +1,11 @@
 """`solpay doctor`: everything that has to fit before an operation, looked at without changing anything."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 from solders.pubkey import Pubkey
@@ -13,7 +15,8 @@ from solpay_pipeline.base.database import DatabaseProblem, reading
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.signing import SignerRefused
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger import audit, installation, migrate
+from solpay_pipeline.ledger.installation import AnotherCluster
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
@@ -53,8 +56,8 @@ class Check:
         return {"name": self.name, "passed": self.passed, "words": self.words}
 
 
-def examine(environ: Mapping[str, str]) -> list[Check]:
-    """Check settings first; the rest only where they are good."""
+def examine(environ: Mapping[str, str], receiver_export: Path | None = None) -> list[Check]:
+    """Check settings first; the rest only where they are good. An export of the receivers is compared where given."""
     bad = bad_settings(environ)
     if bad:
         return [Check(one.name, False, one.problem, is_setting=True) for one in bad]
@@ -67,6 +70,9 @@ def examine(environ: Mapping[str, str]) -> list[Check]:
     checks.append(Check("database", True, settings.shown()["SOLPAY_DATABASE_URL"]))
     checks += _tables(deployment)
     if all(check.passed for check in checks):
+        checks += _ledger(deployment)
+        if receiver_export is not None:
+            checks.append(_export(deployment, receiver_export))
         checks += _keys(deployment)
         checks += asyncio.run(_chain(deployment))
     deployment.engine.dispose()
@@ -98,6 +104,40 @@ def _tables(deployment: Deployment) -> Iterator[Check]:
         words = f"missing columns {', '.join(lacking)}" if lacking else "all there"
         yield Check("peer tables", not lacking, words)
     yield Check("own tables", current, "up to date" if current else "missing or outdated: run `solpay init`")
+
+
+def _ledger(deployment: Deployment) -> Iterator[Check]:
+    """What the ledger is bound to, and whether its audit trail is whole."""
+    with reading(deployment.engine) as connection:
+        cluster = installation.bound_cluster(connection)
+        known = installation.receivers(connection)
+        trail = audit.verify(connection)
+    allowed = ", ".join(str(one.address) for one in known if one.revoked_at is None) or "none"
+    words = f"bound to the cluster {cluster}; allowed receivers: {allowed}"
+    yield Check(
+        "ledger", True, words if cluster else "not bound yet: `solpay init` or the first run does that"
+    )
+    whole = f"{trail.entries} entries, the head is {trail.head}"
+    yield Check("audit", not trail.broken, "; ".join(trail.broken) or whole)
+
+
+def _export(deployment: Deployment, file: Path) -> Check:
+    """A backup that is older than the export may bring back a receiver that was revoked."""
+    name = "receiver export"
+    try:
+        exported = json.loads(file.read_text(encoding="utf-8"))
+        head = str(exported["audit_head"])
+        revoked = {str(one["address"]) for one in exported["receivers"] if one["revoked_at"] is not None}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Check(name, False, f"{file} is no export of the receivers: {type(error).__name__}")
+    with reading(deployment.engine) as connection:
+        broken = audit.verify(connection, head).broken
+        allowed = {str(one.address) for one in installation.receivers(connection) if one.revoked_at is None}
+    if not broken:
+        return Check(name, True, "the audit trail goes on from it")
+    back = ", ".join(sorted(allowed & revoked))
+    words = f"; revoked in it and allowed here: {back}: run `solpay receiver revoke`" if back else ""
+    return Check(name, False, "; ".join(broken) + words)
 
 
 def _keys(deployment: Deployment) -> Iterator[Check]:
@@ -167,8 +207,9 @@ async def _chain(deployment: Deployment) -> list[Check]:
                 ),
                 Check(
                     "receiver",
-                    True,
-                    f"{deployment.receiver} {'exists' if context.receiver_exists else 'is unused'}",
+                    context.receiver is not None,
+                    context.binding.obstacle
+                    or f"{deployment.receiver} {'exists' if context.receiver_exists else 'is unused'}",
                 ),
                 Check(
                     "fee payer",
@@ -177,5 +218,5 @@ async def _chain(deployment: Deployment) -> list[Check]:
                     + ("" if lamports >= _LOW_LAMPORTS else f": send it SOL, {_LOW_LAMPORTS} at least"),
                 ),
             ]
-    except (ChainError, Blocked) as error:
+    except (ChainError, Blocked, AnotherCluster) as error:
         return [Check("chain", False, str(error))]

@@ -1,17 +1,13 @@
 """`solpay events`: what waits in the outbox, and what may be done about it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from sqlalchemy import Engine
 
-from solpay_pipeline.cli.common import DONE, NOT_ALL_DONE, refuse, run_job, settings_or_exit
+from solpay_pipeline.cli.common import DONE, NOT_ALL_DONE, open_ledger, refuse, run_job, settings_or_exit
 from solpay_pipeline.ledger.event_log import EventRecord, EventState
-from solpay_pipeline.settings.model import Settings
 from solpay_pipeline.wiring.choices import DeliverChoices, judging_of
 
 events_app = typer.Typer(
@@ -49,7 +45,7 @@ def list_events(
     from solpay_pipeline.ledger.event_log import records
 
     states = state or ([EventState.WAITING, EventState.DEAD] if payment_id is None else list(EventState))
-    with _database() as (engine, _), reading(engine) as connection:
+    with open_ledger(settings_or_exit()) as database, reading(database.engine) as connection:
         found = records(connection, states=states, payment_id=payment_id, limit=limit)
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found], indent=2))
@@ -65,7 +61,7 @@ def show_event(event_id: Annotated[str, typer.Argument(help="evt_...")]) -> None
     from solpay_pipeline.base.database import reading
     from solpay_pipeline.ledger.event_log import records
 
-    with _database() as (engine, _), reading(engine) as connection:
+    with open_ledger(settings_or_exit()) as database, reading(database.engine) as connection:
         found = records(connection, event_ids=[event_id])
     if not found:
         typer.echo(f"no event {event_id}", err=True)
@@ -78,7 +74,7 @@ def retry(event_ids: EventIds = []) -> None:  # noqa: B006 - typer copies it
     """Make what waits or was given up due now, with all tries before it; without ids: everything."""
     from solpay_pipeline.ledger import event_log
 
-    with _database() as (engine, _), engine.begin() as connection:
+    with open_ledger(settings_or_exit()) as database, database.engine.begin() as connection:
         count = event_log.retry(connection, event_ids or None, datetime.now(UTC))
     typer.echo(f"{count} due now; `solpay events deliver` delivers")
     raise typer.Exit(NOT_ALL_DONE if event_ids and not count else DONE)
@@ -96,37 +92,19 @@ def replay(
     from solpay_pipeline.ledger import event_log
     from solpay_pipeline.wiring.sinks import sink_names
 
-    with _database() as (engine, settings):
+    settings = settings_or_exit()
+    with open_ledger(settings) as database:
         names = sink_names(settings)
         unknown = sorted(set(sink or []) - set(names))
         if unknown or not names:
             refuse(
                 f"no such sink: {', '.join(unknown) or 'none is configured'}; there are: {', '.join(names) or 'none'}"
             )
-        with engine.begin() as connection:
+        with database.engine.begin() as connection:
             count = event_log.replay(
                 connection, sink or names, _aware(since), _aware(until) if until else None, datetime.now(UTC)
             )
     typer.echo(f"{count} events wait again; `solpay events deliver` delivers")
-
-
-@contextmanager
-def _database() -> Iterator[tuple[Engine, Settings]]:
-    from solpay_pipeline.base.database import DatabaseProblem, reading
-    from solpay_pipeline.ledger import migrate
-    from solpay_pipeline.wiring.database import open_database
-
-    settings = settings_or_exit()
-    try:
-        database = open_database(settings)
-    except DatabaseProblem as problem:
-        refuse(f"SOLPAY_DATABASE_URL: {problem}")
-    with closing(database):
-        with reading(database.engine) as connection:
-            is_current = migrate.is_current(connection)
-        if not is_current:
-            refuse("the pipeline's tables are missing or of another version: run `solpay init`")
-        yield database.engine, settings
 
 
 def _aware(moment: datetime) -> datetime:

@@ -29,7 +29,8 @@ _LABELS = {
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
     """Print one table of counts, then what moved, then what needs a person."""
     counts = [outcome.counts() for outcome in outcomes]
-    if not any(count[name] for count in counts for name in _LABELS):
+    is_blocked = any(outcome.blocked for outcome in outcomes)
+    if not is_blocked and not any(count[name] for count in counts for name in _LABELS):
         console.print("nothing to do")
         return
     table = Table(box=None, pad_edge=False)
@@ -70,6 +71,8 @@ def _show_outcome(outcome: Outcome, console: Console) -> None:
         _print_line(f"{operation}: {verb} {amount} {unit}", console)
     if outcome.stopped_reason != "done":
         console.print(f"{operation}: stopped early: {outcome.stopped_reason}")
+    if outcome.blocked is not None:
+        _print_line(f"{operation}: {outcome.blocked}", console)
     headings = {"set aside": outcome.set_aside, "held": outcome.held_findings, "notices": outcome.notices}
     for heading, findings in headings.items():
         for one in findings:

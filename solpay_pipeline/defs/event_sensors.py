@@ -8,7 +8,7 @@ import dagster as dg
 from solpay_pipeline.base.database import DatabaseProblem, reading
 from solpay_pipeline.defs.concurrency import UNDER_WAY
 from solpay_pipeline.defs.resources import DatabaseResource, EventSinkResource
-from solpay_pipeline.ledger import deliveries, outbox
+from solpay_pipeline.ledger import audit, deliveries, outbox
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.settings.model import BadSetting
@@ -68,7 +68,7 @@ def run_failed_sensor(context: dg.RunFailureSensorContext, database: DatabaseRes
         # An event that events cannot be delivered would only wait with them, once more at every try.
         return
     with closing(database.lend()) as opened, opened.engine.begin() as connection:
-        event = Event(EventKind.RUN_FAILED, None, None, body)
+        event = Event(EventKind.RUN_FAILED, None, None, body | {"audit_head": audit.head(connection)})
         outbox.append(connection, [event], RunRef(run.run_id, "run_failed"), datetime.now(UTC))
 
 

@@ -35,6 +35,7 @@ def metadata_of(outcome: Outcome, cluster: str) -> dict[str, dg.MetadataValue]:
         "fee_lamports": dg.MetadataValue.int(outcome.fees),
         "stopped_reason": dg.MetadataValue.text(outcome.stopped_reason),
         "dry_run": dg.MetadataValue.bool(outcome.dry_run),
+        **({} if outcome.blocked is None else {"blocked": dg.MetadataValue.text(outcome.blocked)}),
         "amounts": _amounts(outcome.amounts),
         "withheld": _amounts(outcome.withheld),
         "findings": _findings(outcome),

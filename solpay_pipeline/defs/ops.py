@@ -134,6 +134,7 @@ def verdict(context: dg.OpExecutionContext, outcomes: list[Outcome], delivery: D
 
 
 def _reasons(outcomes: Sequence[Outcome], delivery: DeliveryOutcome) -> Iterator[str]:
+    yield from (f"{one.operation}: {one.blocked}" for one in outcomes if one.blocked is not None)
     ended: list[Outcome | DeliveryOutcome] = [*outcomes, delivery]
     for outcome in ended:
         for one in outcome.set_aside:

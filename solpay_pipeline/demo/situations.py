@@ -50,9 +50,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """`deeds` are done while the payment's time runs, `later` after it. `is_left_alone` excuses money in a wallet that
-    is done with.
-    """
+    """What becomes of some payments: `deeds` are done while their time runs, `later` after it."""
 
     name: str
     count: int
@@ -63,7 +61,6 @@ class Situation:
     later: tuple[Deed, ...] = ()
     symbols: tuple[str, ...] = USUAL
     with_accounts: bool = True
-    is_left_alone: bool = False
 
 
 ANCIENT, OVER, LIVE = Age.ANCIENT, Age.OVER, Age.LIVE
@@ -214,9 +211,9 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("late_after_close", 2, OVER, (accounts_are_closed,), _held(FindingCode.LATE),
               "Money came to a closed wallet in the days for which it is watched: held.",
               later=(is_left(_EXPIRED, _CLOSED), pays("SOL"))),
-    Situation("late_after_watch", 2, ANCIENT, (accounts_are_closed,), _UNPAID,
-              "Money came more than the watched days ago to a wallet that was closed: left alone.",
-              later=(is_left(_EXPIRED, _CLOSED), pays("SOL")), is_left_alone=True),
+    Situation("late_after_watch", 2, ANCIENT, (accounts_are_closed,), _held(FindingCode.LATE),
+              "The same, and nobody looked at it for longer than the days of daily looks: found and held all the same.",
+              later=(is_left(_EXPIRED, _CLOSED), pays("SOL"))),
 
     # What no program can mend: each is set aside with its reason, and the others go on.
     Situation("frozen", 3, LIVE, (pays("USDC"), pays("SOL", 10), is_frozen("USDC"), is_accepted("USDC")),

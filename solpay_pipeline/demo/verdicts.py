@@ -68,7 +68,7 @@ def differences(shop: Shop, situations: Sequence[Situation], rows: Rows) -> list
 
 def _chain_words(shop: Shop, case: Customer, situation: Situation, state: WalletState) -> str | None:
     """What the chain shows that the wallet's state denies; None where the two agree."""
-    if state in (WalletState.SENT_FUNDS, WalletState.CLOSED) and not situation.is_left_alone:
+    if state in (WalletState.SENT_FUNDS, WalletState.CLOSED):
         found = [name for name, amount in _balances(shop, case).items() if amount]
         if found:
             return f"is {state.value}, and its wallet holds {', '.join(found)}"

@@ -5,6 +5,7 @@ offset.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -166,7 +167,16 @@ class WalletClosed(_OfPayment):
         return cls._about(snapshot, movements=_movements(moved))
 
 
-class RunFailed(_Body):
+class _OfInstallation(_Body):
+    def event(self) -> Event:
+        """The event to be written."""
+        return Event(self.kind, None, None, self.as_json())
+
+
+_AUDIT_HEAD = "The hash of the newest entry of the audit trail, for `solpay audit verify --head`."
+
+
+class RunFailed(_OfInstallation):
     """A run of Dagster failed; it is about no payment."""
 
     kind = EventKind.RUN_FAILED
@@ -175,15 +185,49 @@ class RunFailed(_Body):
     steps: dict[str, str] = Field(description="Why, by step.")
     set_aside: str = Field(description="How many wallets were set aside, as a number in text.")
     what_to_do: str
+    audit_head: str = Field(description=_AUDIT_HEAD)
 
-    def event(self) -> Event:
-        """The event to be written."""
-        return Event(self.kind, None, None, self.as_json())
+
+class ReceiverChanged(_OfInstallation):
+    """An operator has allowed or revoked an address that money may be sent to; it is about no payment."""
+
+    kind = EventKind.RECEIVER_CHANGED
+    address: Address
+    change: Literal["allowed", "revoked"]
+    effective_at: Moment = Field(description="From when on.")
+    reason: str = Field(description="What the operator gave as the reason.")
+    audit_head: str = Field(description=_AUDIT_HEAD)
+
+    @classmethod
+    def of(
+        cls,
+        address: Pubkey,
+        change: Literal["allowed", "revoked"],
+        effective_at: datetime,
+        reason: str,
+        audit_head: str,
+    ) -> Self:
+        """`audit_head` is the hash of the entry that this change has made."""
+        return cls(
+            address=str(address),
+            change=change,
+            effective_at=effective_at.isoformat(),
+            reason=reason,
+            audit_head=audit_head,
+        )
 
 
 BODIES: dict[str, type[_Body]] = {
     body.kind.value: body
-    for body in (PaymentAccepted, PaymentExpired, PaymentHeld, WalletSwept, WalletClosed, RunFailed)
+    for body in (
+        PaymentAccepted,
+        PaymentExpired,
+        PaymentHeld,
+        WalletSwept,
+        WalletClosed,
+        RunFailed,
+        ReceiverChanged,
+    )
 }
 
 

@@ -1,14 +1,14 @@
 """Who did what to the installation: append-only, each entry with the hash of the one before.
 
-Whoever changes, removes or adds an entry breaks the chain; whoever rewrites all of it changes the head, which travels
-in events and metrics that he cannot take back.
+To change, remove or add an entry breaks the chain. To rewrite all of it changes the head, which travels in events and
+metrics that cannot be taken back.
 """
 
 import getpass
 import hashlib
 import json
 import socket
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -49,6 +49,10 @@ class AuditEntry:
     host: str
     previous_hash: str
     hash: str
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON."""
+        return {**asdict(self), "at": self.at.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class EventKind(StrEnum):
     WALLET_CLOSED = "wallet.closed"
     RUN_FAILED = "ops.run_failed"
     """Not about a payment: a Dagster run failed."""
+    RECEIVER_CHANGED = "ops.receiver_changed"
+    """Not about a payment: an operator has said where money may go, or may not go any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,7 @@ def wallets_of(connection: Connection, signature: str) -> list[int]:
 
 
 _LANDED = (TransactionState.CONFIRMED, TransactionState.FINALIZED)
+_MONEY = (MovementKind.LAMPORTS, MovementKind.TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,27 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
     return found
 
 
+def newest_landed_movement(connection: Connection) -> LandedMovement | None:
+    """The last movement of money by a transaction of ours that landed; rent from closed accounts does not count."""
+    row = connection.execute(
+        sa.select(
+            transaction.c.signature,
+            movement.c.kind,
+            movement.c.mint,
+            movement.c.amount,
+            movement.c.destination,
+        )
+        .join(leg, leg.c.transaction_id == transaction.c.id)
+        .join(movement, movement.c.leg_id == leg.c.id)
+        .where(transaction.c.state.in_(_LANDED), movement.c.kind.in_(_MONEY))
+        .order_by(movement.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return LandedMovement(row.signature, MovementKind(row.kind), row.mint, row.amount, row.destination)
+
+
 def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
     """The wallets whose money our landed transactions have moved home; rent from closed accounts does not count."""
     return set(
@@ -250,7 +272,7 @@ def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
             .where(
                 among(connection, leg.c.wallet_id, wallet_ids),
                 transaction.c.state.in_(_LANDED),
-                movement.c.kind.in_((MovementKind.LAMPORTS, MovementKind.TOKENS)),
+                movement.c.kind.in_(_MONEY),
             )
         ).all()
     )

@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.reading.rpc_chain import RpcChain
 from solpay_pipeline.chain.rpc.errors import RateLimited, Transient
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger import installation, migrate
 from solpay_pipeline.lifecycle.holdings import Mint, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, Wallet, WalletState
@@ -75,8 +75,8 @@ async def scan_balances(
     Looked at are also those that expired at most `watch_days` ago; within the `tolerance` of its price there is enough
     money for a payment.
 
-    Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them, and `Blocked`
-    where our own tables are missing.
+    Passing trouble of the chain is in the result. Raises its permanent errors, `WrongCluster` among them,
+    `AnotherCluster` where the ledger is bound to another one, and `Blocked` where our own tables are missing.
     """
     with reading(shop.engine) as connection:
         migrate.require_current(connection)
@@ -92,7 +92,9 @@ async def scan_balances(
         )
         try:
             async with asyncio.timeout(seconds):
-                await rpc.check_cluster(shop.cluster)
+                genesis_hash = await rpc.check_cluster(shop.cluster)
+                with reading(shop.engine) as connection:
+                    installation.check_cluster(connection, genesis_hash)
                 await scan.look(seen)
         except TimeoutError:
             seen.is_out_of_time = True

@@ -4,19 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from solders.account import Account
 from solders.pubkey import Pubkey
 from sqlalchemy import inspect
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.reading.accounts import usable_mints
-from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS
 from solpay_pipeline.chain.reading.clock import CLOCK_SYSVAR, first_block_time, time_of_slot
 from solpay_pipeline.chain.reading.rpc_chain import RpcChain
 from solpay_pipeline.ledger import migrate
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus
+from solpay_pipeline.operations.binding import MINTS_AT_FIRST, Served, bound, check_receiver
 from solpay_pipeline.operations.changes.planned_books import PlannedBooks
 from solpay_pipeline.operations.changes.written_books import WrittenBooks
 from solpay_pipeline.operations.changes.written_journal import WrittenJournal
@@ -33,9 +32,6 @@ from solpay_pipeline.records.queries import token_mints, wallet_addresses_exist
 # A slot may be skipped or too young to have a time; the one before is at most half a second older.
 _BLOCK_TIME_TRIES = 8
 
-# A shop has few tokens; those beyond are read where a wallet is met that has them.
-_MINTS_AT_FIRST = 50
-
 
 @asynccontextmanager
 async def open_context(
@@ -43,15 +39,25 @@ async def open_context(
 ) -> AsyncIterator[OperationContext]:
     """Check everything that could send money the wrong way, then begin.
 
-    Raises `Blocked` for what an operator must mend, `WrongCluster` and the transient errors of the chain.
+    At first use the ledger is bound to the cluster and the receiver, except in a dry run.
+
+    Raises `Blocked` and `AnotherCluster` for what an operator must mend, `WrongCluster` and the transient errors of the
+    chain.
     """
     mints = _check_records(deployment)
     async with deployment.open_rpc(options.sleep) as rpc:
-        await rpc.check_cluster(deployment.cluster)
+        genesis_hash = await rpc.check_cluster(deployment.cluster)
         keys = [deployment.receiver, deployment.fee_payer.pubkey, CLOCK_SYSVAR, *mints]
         answer = await rpc.accounts(keys, commitment=deployment.commitment)
         receiver, payer, clock, *of_mints = answer.accounts
-        _check_receiver(deployment, receiver)
+        check_receiver(deployment.receiver, receiver)
+        binding = bound(
+            deployment.engine,
+            Served.of(genesis_hash, zip(mints, of_mints, strict=True)),
+            deployment.receiver,
+            deployment.clock(),
+            only_look=options.dry_run,
+        )
         tally = Tally()
         books, new_mover = _effects(deployment, options, run, tally)
         context = OperationContext(
@@ -69,6 +75,7 @@ async def open_context(
             chain_time=time_of_slot(clock, answer.slot)
             or await first_block_time(rpc, range(answer.slot, answer.slot - _BLOCK_TIME_TRIES, -1)),
             receiver_exists=receiver is not None,
+            binding=binding,
             progress=progress,
             tally=tally,
             mints=usable_mints(zip(mints, of_mints, strict=True)),
@@ -85,17 +92,6 @@ def _effects(deployment: Deployment, options: Options, run: RunRef, tally: Tally
         planned = PlannedBooks(PaymentStatus(deployment.acceptance))
         return planned, partial(PlanningMover, planned)
     return WrittenBooks(deployment, run, tally), SendingMover
-
-
-def _check_receiver(deployment: Deployment, account: Account | None) -> None:
-    """What is sent to a token account's own ATA is recovered with trouble, to a program's or a mint's never."""
-    if account is None or not (account.executable or account.owner in TOKEN_PROGRAMS):
-        return
-    kind = "a program" if account.executable else "a token account or a mint"
-    raise Blocked(
-        f"the receiver {deployment.receiver} is {kind}, not a wallet; "
-        "set SOLPAY_RECEIVER_ADDRESS to the merchant's main wallet"
-    )
 
 
 def _check_records(deployment: Deployment) -> list[Pubkey]:
@@ -117,4 +113,4 @@ def _check_records(deployment: Deployment) -> list[Pubkey]:
         ):
             if address in ours:
                 raise Blocked(f"the {what} {address} is one of the shop's own one-time wallets; set {remedy}")
-        return token_mints(connection, deployment.tables, limit=_MINTS_AT_FIRST)
+        return token_mints(connection, deployment.tables, limit=MINTS_AT_FIRST)

@@ -50,5 +50,17 @@ async def _run(deployment: Deployment, options: Options, run: RunRef, progress: 
             await report_external_acceptances(context)
         await OPERATIONS[operation](context)
         calls = dict(context.rpc.calls)
-    summary = context.books.summary()
-    return outcome_of(operation, run.run_id, context.tally, summary, calls, dry_run=options.dry_run)
+    return outcome_of(
+        operation,
+        run.run_id,
+        context.tally,
+        context.books.summary(),
+        calls,
+        dry_run=options.dry_run,
+        blocked=_blocked(context),
+    )
+
+
+def _blocked(context: OperationContext) -> str | None:
+    wallets = context.tally.kept_back
+    return f"the money of {wallets} wallets is not sent: {context.binding.obstacle}" if wallets else None

@@ -67,6 +67,10 @@ class Sweeper:
 
     async def _jobs(self, snapshots: Sequence[Snapshot]) -> list[LegJob]:
         snapshots = [one for one in snapshots if one.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}]
+        if self.context.receiver is None:
+            # What is empty is closed all the same: its rent goes to the fee payer.
+            self.context.tally.kept_back += sum(not snapshot.holdings.is_empty for snapshot in snapshots)
+            snapshots = [snapshot for snapshot in snapshots if snapshot.holdings.is_empty]
         if not snapshots:
             return []
         route = await self.receiver_accounts.route(snapshots)

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.rpc.errors import ChainError
-from solpay_pipeline.ledger import event_log, findings
+from solpay_pipeline.ledger import audit, event_log, findings
 from solpay_pipeline.ledger.event_log import EventState
-from solpay_pipeline.ledger.tables import OPEN, TransactionState, finding, transaction
+from solpay_pipeline.ledger.tables import OPEN, TransactionState, audit_entry, finding, transaction
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.queries import count_by_state, count_by_status
@@ -78,6 +78,16 @@ def _of_tables(connection: Connection, tables: PeerTables, now: datetime) -> Ite
         "solpay_events",
         "Events that were not delivered, by state.",
         [({"state": one.value}, waiting[one]) for one in (EventState.WAITING, EventState.DEAD)],
+    )
+    yield from _audit_trail(connection)
+
+
+def _audit_trail(connection: Connection) -> Iterator[str]:
+    entries = connection.scalar(sa.select(sa.func.count()).select_from(audit_entry)) or 0
+    yield from _metric(
+        "solpay_audit_entries",
+        "Entries of the audit trail; `head` is the hash of the newest.",
+        [({"head": audit.head(connection)}, entries)],
     )
 
 

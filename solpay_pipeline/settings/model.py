@@ -139,6 +139,9 @@ class Settings(Table):
     """The most that a transaction may offer beyond the base fee, in lamports; 0 for nothing. What is offered follows
     the chain's recent fees."""
 
+    receiver_delay: Annotated[int, Setting(whole("hours", 0, 8_760), Need.OPERATE)] = 0
+    """Hours from `solpay receiver allow` until money is sent to the new receiver: time to notice what was not meant."""
+
     max_spent_per_run: Annotated[int | None, Setting(whole("lamports", 1), Need.OPERATE)] = None
     """The most that one run may spend of the fee payer's lamports: base fees, priority fees, and rent of accounts
     opened for the receiver. Once it is reached, nothing is moved any more."""

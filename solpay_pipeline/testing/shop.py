@@ -24,6 +24,7 @@ from solpay_pipeline.localnet.chain.engine import Chain
 from solpay_pipeline.localnet.server.node import Node
 from solpay_pipeline.localnet.tools.seed import Seed
 from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.receivers import allow_receiver
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import PeerTables, peer_tables
 from solpay_pipeline.records.vault import WalletVault
@@ -149,6 +150,11 @@ class Shop:
         """What a merchant begins with, from the faucet: ten SOL to pay fees from, and a receiver that exists."""
         self.seed.airdrop(self.fee_payer.pubkey(), FEE_PAYER_LAMPORTS)
         self.seed.airdrop(self.receiver, RECEIVER_LAMPORTS)
+
+    def move_home(self, receiver: Pubkey) -> None:
+        """Another receiver in the settings, which an operator has allowed."""
+        allow_receiver(self.engine, receiver, "the shop has moved", self.deployment.clock())
+        self.deployment = replace(self.deployment, receiver=receiver)
 
     def accept_token(self, mint: Pubkey | None, price: str, symbol: str) -> Token:
         """Take a mint of the chain, None for SOL, at this price from now on."""

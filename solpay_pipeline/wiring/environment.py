@@ -20,6 +20,11 @@ def chain_settings() -> Settings:
     return Settings.from_environment(os.environ, need=Need.WATCH)
 
 
+def operating_settings() -> Settings:
+    """What it takes to write, but for what is signed: no key."""
+    return Settings.from_environment(os.environ, need=Need.OPERATE)
+
+
 def signing_settings() -> Settings:
     """Everything, keys included."""
     return Settings.from_environment(os.environ)

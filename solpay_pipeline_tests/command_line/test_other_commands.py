@@ -58,6 +58,8 @@ def test_doctor_finds_a_good_shop_good_and_changes_nothing(warm: Warm, tmp_path:
                 "database",
                 "peer tables",
                 "own tables",
+                "ledger",
+                "audit",
                 "wallet keys",
                 "chain",
                 "receiver",

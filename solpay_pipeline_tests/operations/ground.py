@@ -41,6 +41,7 @@ from solpay_pipeline.lifecycle.terms import (
     WalletState,
 )
 from solpay_pipeline.lifecycle.transitions import accepted_wallet, expired_wallet
+from solpay_pipeline.operations.context.binding import Binding
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.deployment import Deployment
@@ -652,8 +653,10 @@ def deployment(**changes: Any) -> Deployment:
     return Deployment(**(usual | changes))
 
 
-def scene(*, options: Options | None = None, operation: str = "sweep", **changes: Any) -> Scene:
-    """An operation under way; `changes` are those of the deployment."""
+def scene(
+    *, options: Options | None = None, operation: str = "sweep", obstacle: str | None = None, **changes: Any
+) -> Scene:
+    """An operation under way; `changes` are those of the deployment, `obstacle` is why no money may be sent home."""
     made = deployment(**changes)
     records, chain, journal = FakeRecords(options or Options()), FakeChain(), FakeJournal()
     books = FakeBooks(records)
@@ -673,6 +676,7 @@ def scene(*, options: Options | None = None, operation: str = "sweep", **changes
         chain_slot=SLOT,
         chain_time=NOW,
         receiver_exists=True,
+        binding=Binding(frozenset({made.receiver}), obstacle),
         progress=lambda *_: None,
         tally=Tally(),
         clock=clock,

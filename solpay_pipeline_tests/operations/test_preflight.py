@@ -45,6 +45,7 @@ class Node(ScriptedRpc):
     """Accounts by address; checks no cluster."""
 
     accounts_by_key: dict[Pubkey, Account]
+    genesis_hash = "this cluster"
 
     async def __aenter__(self) -> "Node":
         return self
@@ -52,8 +53,9 @@ class Node(ScriptedRpc):
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def check_cluster(self, expected: str) -> None:
+    async def check_cluster(self, expected: str) -> str:
         self.calls[f"check_cluster {expected}"] += 1
+        return self.genesis_hash
 
     async def accounts(self, keys: Any, **_: object) -> AccountsAt:
         return AccountsAt(SLOT, tuple(self.accounts_by_key.get(key) for key in keys))

@@ -72,6 +72,17 @@ def test_the_outcome_is_put_together_from_the_books_the_tally_and_the_client(
     assert outcome.rpc_calls == {"getMultipleAccounts": 2}
 
 
+def test_money_that_was_kept_back_is_one_line_of_an_outcome_that_is_not_clean(
+    order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = scene(obstacle="the receiver is not allowed")
+    assert outcome_of(made, monkeypatch).is_clean, "there was none to be sent"
+    made.tally.kept_back = 2
+    outcome = outcome_of(made, monkeypatch)
+    assert outcome.blocked == "the money of 2 wallets is not sent: the receiver is not allowed"
+    assert not outcome.is_clean
+
+
 def test_the_garbage_collector_is_as_it_was_afterwards(
     order: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

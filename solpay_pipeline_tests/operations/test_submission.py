@@ -5,6 +5,7 @@ import pytest
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import NodeBehind
 from solpay_pipeline.chain.sending.broadcast import Fate
+from solpay_pipeline.chain.sending.instructions import ForbiddenInstruction
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.operations.context.journal import Recorded, Recording
@@ -94,3 +95,11 @@ def test_what_is_not_seen_when_patience_ends_stays_in_flight() -> None:
     made.rpc.lands = False
     assert outcomes(moved(made, job(made, accepted()))) == [(1, LegOutcome.IN_FLIGHT)]
     assert [one.fate for one in made.journal.closed] == [Fate.IN_FLIGHT]
+
+
+def test_money_to_a_receiver_that_is_not_allowed_is_refused_before_anything_is_signed() -> None:
+    made = scene(obstacle="it was revoked")
+    with pytest.raises(ForbiddenInstruction, match="not to the receiver"):
+        moved(made, job(made, accepted()))
+    assert not made.journal.attempts
+    assert not made.rpc.sent

@@ -72,6 +72,17 @@ def test_an_accepted_payment_whose_wallet_was_left_as_it_was_is_swept_too() -> N
     assert [job.wallet.id for job in made.mover.moved] == [1]
 
 
+def test_without_a_receiver_that_is_allowed_no_money_moves_and_empty_accounts_are_closed() -> None:
+    made = scene(obstacle="it is not allowed")
+    full, empty = (wallet(number, options=(BY_USDC,), **ACCEPTED) for number in (1, 2))  # type: ignore[arg-type]
+    made.add(full, holds(full, PRICE, usdc=FULL))
+    made.add(empty, holds(empty, usdc=0))
+    made.records.home_ids = {2}
+    run(made)
+    assert [(job.wallet.id, *map(type, job.leg.actions)) for job in made.mover.moved] == [(2, CloseAccount)]
+    assert (made.books.swept, made.books.codes, made.tally.kept_back) == ([2], [], 1)
+
+
 # -- money that is not there ----------------------------------------------------------------------------------------
 
 

@@ -94,12 +94,12 @@ class Rpc:
         for node in self.failover.nodes:
             await node.transport.close()
 
-    async def check_cluster(self, expected: str) -> None:
+    async def check_cluster(self, expected: str) -> str:
         """Make sure that every endpoint serves `expected`: a cluster's name, `localnet`, or a genesis hash.
 
-        An endpoint that is down is checked before its first use. Raises WrongCluster.
+        Returns the genesis hash. An endpoint that is down is checked before its first use. Raises WrongCluster.
         """
-        await self.failover.check_cluster(expected)
+        return await self.failover.check_cluster(expected)
 
     def witnesses(self) -> tuple["Rpc", ...]:
         """A client for each endpoint alone: same connections, same pace, a short retry window."""

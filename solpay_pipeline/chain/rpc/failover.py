@@ -162,11 +162,11 @@ class Failover:
                     node.answered()
                     return answer
 
-    async def check_cluster(self, expected: str) -> None:
-        """Check the genesis hash of every endpoint. One that is down is checked again before its first use.
+    async def check_cluster(self, expected: str) -> str:
+        """Check the genesis hash of every endpoint, and return it. One that is down is checked before its first use.
 
         Raises:
-            WrongCluster: an endpoint serves another chain.
+            WrongCluster: an endpoint serves another chain than `expected`, or than the endpoint before it.
             Transient, Forbidden: no endpoint could be asked.
         """
         self.cluster = expected
@@ -178,6 +178,13 @@ class Failover:
                 raise outcome
         if all(node.genesis is None for node in self.nodes):
             await self.ask(self._admit)
+        found = [(node.genesis, node.name) for node in self.nodes if node.genesis is not None]
+        # `localnet` fits many clusters; from here on it is this one.
+        self.cluster = genesis = found[0][0]
+        for other, name in found:
+            if other != genesis:
+                raise WrongCluster(genesis, other, name)
+        return genesis
 
     async def _look_once(self, node: Node) -> None:
         await self.only(node, window_seconds=0.0).ask(self._admit, retry=False)

@@ -119,16 +119,20 @@ def compute_budget(unit_limit: int, unit_price: int) -> tuple[Instruction, ...]:
 
 
 def assert_destinations(
-    message: MessageV0 | MessageV1, *, receiver: Pubkey, fee_payer: Pubkey, max_priority_fee_lamports: int = 0
+    message: MessageV0 | MessageV1,
+    *,
+    receiver: Pubkey | None,
+    fee_payer: Pubkey,
+    max_priority_fee_lamports: int = 0,
 ) -> None:
     """Raise `ForbiddenInstruction` unless every effect of `message` is one that this program may have.
 
-    Lamports go to `receiver` only and tokens to ATAs of it; an ATA of a wallet may be opened where the same message
-    closes it again; closed accounts pay their rent to `fee_payer`, or to their
-    own wallet, which then passes it on to the fee payer, no more than rent can be;
-    the fee payer gives nothing but the fee, at most `max_priority_fee_lamports` above the base fee, and the
-    rent of ATAs that belong to `receiver`; nobody signs who has no part (F23 in docs/safety.md#the-fault-table). The
-    allow-list is closed: an instruction that is not known here is refused, whatever it does.
+    Lamports go to `receiver` only and tokens to ATAs of it, neither where it is None; an ATA of a wallet may be opened
+    where the same message closes it again; closed accounts pay their rent to `fee_payer`, or to their own wallet, which
+    then passes it on to the fee payer, no more than rent can be; the fee payer gives nothing but the fee, at most
+    `max_priority_fee_lamports` above the base fee, and the rent of ATAs that belong to `receiver`; nobody signs who has
+    no part (F23 in docs/safety.md#the-fault-table). The allow-list is closed: an instruction that is not known here is
+    refused, whatever it does.
     """
     keys = list(message.account_keys)
     if not keys or keys[0] != fee_payer:
@@ -168,7 +172,7 @@ def assert_destinations(
 class _Look:
     """What was seen in one message so far."""
 
-    receiver: Pubkey
+    receiver: Pubkey | None
     fee_payer: Pubkey
     signers: set[Pubkey]
     opened: dict[Pubkey, Pubkey] = field(default_factory=dict)
@@ -214,7 +218,8 @@ class _Look:
         if content[:1] == bytes([TRANSFER_CHECKED]) and len(content) == 10 and len(accounts) == 4:
             _source, mint, destination, authority = accounts
             self._authority(authority)
-            if destination != associated_token_address(self.receiver, mint, program):
+            owner = self.receiver
+            if owner is None or destination != associated_token_address(owner, mint, program):
                 raise ForbiddenInstruction(f"sends tokens to {destination}, which is no ATA of the receiver")
         elif content == CLOSE_ACCOUNT and len(accounts) == 3:
             account, rent_to, authority = accounts

@@ -13,6 +13,7 @@ from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.terms import WalletState
+from solpay_pipeline.operations.context.binding import Binding
 from solpay_pipeline.operations.context.books import Books
 from solpay_pipeline.operations.context.chain import Chain
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
@@ -36,7 +37,7 @@ class OperationContext:
 
     `books`, `journal` and `new_mover` are chosen once: a dry run has others. `chain_time` is the time of the block at
     `chain_slot`: all later reads are asked to be at least as new, which is what makes expiry by `chain_time` sound.
-    `mints` are as they were read last. `clock` and `sleep` are in seconds, `started` is by that clock.
+    `binding` and `mints` are as they were read last. `clock` and `sleep` are in seconds, `started` is by that clock.
     """
 
     deployment: Deployment
@@ -52,12 +53,23 @@ class OperationContext:
     chain_slot: int
     chain_time: datetime
     receiver_exists: bool
+    binding: Binding
     progress: Progress
     tally: Tally
     mints: dict[Pubkey, Mint] = field(default_factory=dict)
     clock: Callable[[], float] = loop_seconds
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     started: float = field(default_factory=loop_seconds)
+
+    @property
+    def receiver(self) -> Pubkey | None:
+        """Where money may be sent to: the receiver of the settings, None where the ledger does not allow it."""
+        return self.deployment.receiver if self.binding.obstacle is None else None
+
+    @property
+    def homes(self) -> frozenset[Pubkey]:
+        """Where money is home: every receiver that was ever allowed, and the fee payer, to whom rent returns."""
+        return self.binding.receivers | {self.deployment.fee_payer.pubkey}
 
     def must_stop(self) -> bool:
         """Whether the time is up; the reason is then in the tally."""

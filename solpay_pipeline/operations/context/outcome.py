@@ -20,6 +20,7 @@ class Tally:
     settled: int = 0
     reopened: int = 0
     skipped: int = 0
+    kept_back: int = 0
     stopped_reason: str = "done"
 
 
@@ -29,6 +30,8 @@ class Outcome:
 
     Counts of changes, `amounts` (base units by mint, `SOL` for lamports), `rent` and `fees` (lamports) come from the
     ledger and the outbox, so a retried step counts everything once. In a dry run they are what would be done.
+    `kept_back` wallets have money that is not sent, because of what `blocked` says: what an operator must do first.
+    `blocked` is None where all money could be sent.
     """
 
     operation: str
@@ -46,6 +49,7 @@ class Outcome:
     settled: int
     reopened: int
     skipped: int
+    kept_back: int
     transactions: int
     failed_transactions: int
     amounts: Mapping[str, int]
@@ -56,6 +60,7 @@ class Outcome:
     findings: tuple[Finding, ...]
     rpc_calls: Mapping[str, int]
     stopped_reason: str
+    blocked: str | None = None
 
     @property
     def set_aside(self) -> tuple[Finding, ...]:
@@ -74,8 +79,8 @@ class Outcome:
 
     @property
     def is_clean(self) -> bool:
-        """Nothing was set aside and nothing failed for good."""
-        return not self.set_aside
+        """Nothing was set aside, nothing failed for good, and no money was kept back."""
+        return not self.set_aside and self.blocked is None
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON; amounts as decimal strings, since JSON numbers lose digits beyond 2^53."""
@@ -94,6 +99,7 @@ class Outcome:
             "notices": [one.as_json() for one in self.notices],
             "rpc_calls": dict(self.rpc_calls),
             "stopped_reason": self.stopped_reason,
+            "blocked": self.blocked,
         }
 
     def counts(self) -> dict[str, int]:
@@ -111,6 +117,7 @@ class Outcome:
             "settled": self.settled,
             "reopened": self.reopened,
             "skipped": self.skipped,
+            "kept_back": self.kept_back,
             "set_aside_count": len(self.set_aside),
             "transactions": self.transactions,
             "failed_transactions": self.failed_transactions,
@@ -129,6 +136,7 @@ def outcome_of(
     rpc_calls: Mapping[str, int],
     *,
     dry_run: bool,
+    blocked: str | None = None,
 ) -> Outcome:
     """Put together what the books remember and what only the operation knows."""
     events = summary.events
@@ -151,4 +159,5 @@ def outcome_of(
         findings=summary.findings,
         rpc_calls=rpc_calls,
         **asdict(tally),
+        blocked=blocked,
     )

@@ -124,7 +124,7 @@ async def wallet_history(context: OperationContext, snapshot: Snapshot) -> Histo
         context.chain.history,
         owner,
         commitment=commitment,
-        homes=homes_of(context),
+        homes=context.homes,
         min_context_slot=context.chain_slot,
     )
     if snapshot.holdings.is_empty:
@@ -212,14 +212,9 @@ async def _newest_history(context: OperationContext, snapshot: Snapshot) -> Hist
         balance=balance,
         made_at=snapshot.payment.created_at,
         commitment=context.deployment.acceptance,
-        homes=homes_of(context),
+        homes=context.homes,
         min_context_slot=context.chain_slot,
     )
-
-
-def homes_of(context: OperationContext) -> frozenset[Pubkey]:
-    """Where money is home: the receiver, and the fee payer, to whom rent returns."""
-    return frozenset({context.deployment.receiver, context.deployment.fee_payer.pubkey})
 
 
 def _unexplained(holdings: Holdings, statement: Statement) -> list[str]:

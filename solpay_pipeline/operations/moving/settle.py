@@ -72,7 +72,7 @@ async def _chase(context: OperationContext, unknown: Sequence[OpenTransaction]) 
 
 
 def _goes_home(context: OperationContext, one: OpenTransaction) -> bool:
-    """Whether it would be signed today: the receiver or the fee payer of the settings may be another since.
+    """Whether it would be signed today: the receiver or the fee payer may be another since, or not be allowed any more.
 
     A receiver may have been changed because its key was stolen; what was signed for it is not sent there again.
     """
@@ -80,7 +80,7 @@ def _goes_home(context: OperationContext, one: OpenTransaction) -> bool:
     try:
         assert_destinations(
             message_of(one.wire),
-            receiver=deployment.receiver,
+            receiver=context.receiver,
             fee_payer=deployment.fee_payer.pubkey,
             max_priority_fee_lamports=deployment.max_priority_fee,
         )

@@ -166,7 +166,7 @@ class _Making:
 
     def unsigned(self, draft: Draft) -> _Unsigned:
         """What is to be signed. Raises `ForbiddenInstruction`."""
-        deployment = self.context.deployment
+        context, deployment = self.context, self.context.deployment
         message = packing.build(
             draft.parcel,
             fee_payer=deployment.fee_payer.pubkey,
@@ -175,7 +175,7 @@ class _Making:
         )
         assert_destinations(
             message,
-            receiver=deployment.receiver,
+            receiver=context.receiver,
             fee_payer=deployment.fee_payer.pubkey,
             max_priority_fee_lamports=deployment.max_priority_fee,
         )

@@ -3,9 +3,11 @@
 import dagster as dg
 import pytest
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.defs.event_sensors import run_failed_sensor
 from solpay_pipeline.defs.resources import Lending
+from solpay_pipeline.ledger import audit
 from solpay_pipeline_tests.dagster.jobs.conftest import Launch, hurried_location, run_job
 from solpay_pipeline_tests.shop import Shop
 
@@ -37,6 +39,8 @@ def test_a_failed_run_becomes_an_event_that_says_what_to_do(
     (event,) = shop.events()
     assert (event.kind, event.payment_id, event.run_id) == ("ops.run_failed", None, blocked.run_id)
     assert event.body["job"] == "sweep_job"
+    with reading(shop.engine) as connection:
+        assert event.body["audit_head"] == audit.head(connection)
     assert "not devnet" in event.body["steps"]["sweep"]
     assert "not devnet" in event.body["what_to_do"]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.errors import Blocked
+from solpay_pipeline.base.errors import NeedsOperator
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
@@ -82,7 +82,7 @@ class Trial:
         """Only errors of ours come out, those that end a command with one line."""
         try:
             self.run(operation, patience_seconds=0.5)
-        except (ChainError, Blocked) as error:
+        except (ChainError, NeedsOperator) as error:
             str(error).encode()
 
     def assert_mended(self, expected: dict[Customer, tuple[str, str]]) -> None:

@@ -55,7 +55,7 @@ def receiver_changed(shop: Shop, fault: Fault) -> Iterator[InFlight]:
     first, second = shop.deployment.receiver, Keypair().pubkey()
     shop.seed.airdrop(second, SOL)
     shop.settle_chain()
-    shop.deployment = replace(shop.deployment, receiver=second)
+    shop.move_home(second)
     yield InFlight(shop, customer, first, second)
 
 
@@ -156,7 +156,7 @@ def test_two_receivers_in_two_runs_take_each_their_own_and_nothing_else(shop: Sh
     second, two = Keypair().pubkey(), shop.new_payment(**ACCEPTED)  # type: ignore[arg-type]
     shop.pay_sol(two)
     shop.settle_chain()
-    shop.deployment = replace(shop.deployment, receiver=second)
+    shop.move_home(second)
     shop.run("sweep")
     assert_money_goes_home_only(shop, signed_by_us(shop) - before, second)
     assert shop.seed.lamports(second) == SOL // 10

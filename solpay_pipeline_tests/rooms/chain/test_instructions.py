@@ -283,6 +283,17 @@ def close(rent_to: Pubkey = PAYER, owner: Pubkey = WALLET) -> Instruction:
     return lower(CloseAccount(SOURCE, TOKEN_PROGRAM_ID, 5, rent_to), owner)[0]
 
 
+def test_where_no_receiver_is_allowed_accounts_are_closed_and_nothing_else_moves():
+    def look_without_receiver(instruction: Instruction) -> None:
+        assert_destinations(message_of(instruction), receiver=None, fee_payer=PAYER)
+
+    look_without_receiver(close())
+    opening = create_ata_idempotent(PAYER, RECEIVER, MINT, TOKEN_PROGRAM_ID)
+    for instruction in (send(WALLET, RECEIVER), move(), opening):
+        with pytest.raises(ForbiddenInstruction, match="the receiver"):
+            look_without_receiver(instruction)
+
+
 def test_all_that_we_build_is_allowed():
     actions = [
         MoveTokens(SOURCE, MINT, TOKEN_PROGRAM_ID, 6, 5, MAIN, memo=True),

@@ -6,12 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from solpay_pipeline.events.bodies import BODIES, schema_of
+from solpay_pipeline.events.bodies import BODIES, ReceiverChanged, schema_of
 from solpay_pipeline.events.message import Message
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "events.md"
 START = "<!-- made by solpay_pipeline_tests/rooms/events/documentation.py -->\n"
+_HEAD = "4f5aa9ae0d3c6bb0b6c7c3ae14a7c1f1f0ee7f9b35b0f1a5d8c2e94f2b7a1c66"
 
 
 def happened(shop: Shop) -> dict[str, dict[str, Any]]:
@@ -34,9 +35,14 @@ def happened(shop: Shop) -> dict[str, dict[str, Any]]:
         "steps": {"verdict": "1 set aside, all else is done"},
         "set_aside": "1",
         "what_to_do": "all else is done; look at what was set aside in the run's page, mend it, and launch the job again",
+        "audit_head": _HEAD,
     }
     when = shop.events()[-1].created_at + timedelta(seconds=1)
     rows["ops.run_failed"] = Message("evt_" + "0" * 32, "ops.run_failed", when, failed).as_json()
+    changed = ReceiverChanged.of(
+        shop.receiver, "allowed", when, "the shop's new hardware wallet", _HEAD
+    ).as_json()
+    rows["ops.receiver_changed"] = Message("evt_" + "1" * 32, "ops.receiver_changed", when, changed).as_json()
     return rows
 
 

@@ -102,6 +102,7 @@ BAD = [
     ("SOLPAY_FEE_PAYER_ADDRESS", str(RECEIVER), "is given, but SOLPAY_FEE_PAYER_SIGNER is not"),
     ("SOLPAY_FEE_PAYER_SIGNER_TOKEN", "two words", "is no token: one word of printable characters"),
     ("SOLPAY_FEE_PAYER_SIGNER_TOKEN", "hvs.word", "is given, but SOLPAY_FEE_PAYER_SIGNER is not"),
+    ("SOLPAY_RECEIVER_DELAY", "a day", "'a day' is not a whole number of hours from 0 to 8760"),
     ("SOLPAY_MAX_SPENT_PER_RUN", "0", "'0' is not a whole number of lamports of 1 or more"),
     ("SOLPAY_MAX_SPENT_PER_DAY", "0.1 SOL", "'0.1 SOL' is not a whole number of lamports of 1 or more"),
     (
