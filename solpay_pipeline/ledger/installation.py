@@ -94,6 +94,14 @@ def receivers(connection: Connection) -> list[Receiver]:
     ]
 
 
+def is_revoked(connection: Connection, address: Pubkey) -> bool:
+    """Whether money must not be sent to an address any more."""
+    found = sa.select(receiver.c.address).where(
+        receiver.c.address == str(address), receiver.c.revoked_at.is_not(None)
+    )
+    return connection.execute(found).first() is not None
+
+
 def allow(
     connection: Connection, address: Pubkey, reason: str, now: datetime, *, delay: timedelta = timedelta(0)
 ) -> str:

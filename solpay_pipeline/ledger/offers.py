@@ -9,13 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from solpay_pipeline.base.sql import among
 from solpay_pipeline.ledger.tables import offer
@@ -23,7 +22,7 @@ from solpay_pipeline.lifecycle.terms import Offer, Payment, PaymentOption
 
 
 def remember(connection: Connection, payments: Iterable[Payment], now: datetime) -> None:
-    """Write down those versions of offers that have not been seen before."""
+    """Write down versions of offers that are other than the last ones seen; one that returns is a version anew."""
     rows = [
         {
             "payment_address": str(payment.address),
@@ -34,10 +33,8 @@ def remember(connection: Connection, payments: Iterable[Payment], now: datetime)
         }
         for payment in payments
     ]
-    if not rows:
-        return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(offer).on_conflict_do_nothing(), rows)
+    if rows:
+        connection.execute(sa.insert(offer), rows)
 
 
 def with_earlier(connection: Connection, payments: Sequence[Payment]) -> list[Payment]:
@@ -56,15 +53,15 @@ def with_earlier(connection: Connection, payments: Sequence[Payment]) -> list[Pa
 
 
 def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]:
-    """Those whose offer, as it stands now, has not been written down."""
+    """Those whose offer, as it stands now, is not the last that was written down."""
     addresses = [str(payment.address) for payment in payments]
     rows = connection.execute(
-        sa.select(offer.c.payment_address, offer.c.fingerprint).where(
-            among(connection, offer.c.payment_address, addresses)
-        )
+        sa.select(offer.c.payment_address, offer.c.fingerprint)
+        .where(among(connection, offer.c.payment_address, addresses))
+        .order_by(offer.c.seen_at, offer.c.id)
     )
-    known = {(address, version) for address, version in rows}
-    return [payment for payment in payments if (str(payment.address), fingerprint(payment)) not in known]
+    last: dict[str, str] = {row.payment_address: row.fingerprint for row in rows}
+    return [payment for payment in payments if last.get(str(payment.address)) != fingerprint(payment)]
 
 
 def fingerprint(payment: Payment) -> str:
@@ -75,13 +72,12 @@ def fingerprint(payment: Payment) -> str:
 
 def _with_earlier(payment: Payment, rows: Sequence[Any]) -> Payment:
     """The last version seen is the row's own, unless the row has changed since."""
-    current = fingerprint(payment)
-    versions = [row for row in rows if row.fingerprint != current]
-    if not versions:
-        return payment
-    began = [row.seen_at for row in rows if row.fingerprint == current]
-    ends = [later.seen_at for _, later in pairwise(versions)] + [began[-1] if began else None]
+    # Two runs at once may each have written the same version down.
+    seen = [next(same) for _, same in groupby(rows, key=lambda row: row.fingerprint)]
+    is_own = bool(seen) and seen[-1].fingerprint == fingerprint(payment)
+    versions = seen[:-1] if is_own else seen
     starts = [None, *(row.seen_at for row in versions)]
+    ends = [*(row.seen_at for row in seen[1:]), None]
     earlier = tuple(
         Offer(_options(row.options), row.expires_at, row.seen_at, since, until)
         for row, since, until in zip(versions, starts, ends, strict=False)

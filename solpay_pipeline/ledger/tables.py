@@ -226,7 +226,7 @@ offer = sa.Table(
     sa.Column("expires_at", Moment, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
-    sa.UniqueConstraint("payment_address", "fingerprint"),
+    sa.Index("ix_solpay_offer_payment_address", "payment_address"),
 )
 
 # What token accounts were opened with, where their lamports alone do not tell; read once.

@@ -5,7 +5,7 @@ stored in its columns and never extended.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 
@@ -80,6 +80,10 @@ class PaymentOption:
         return int((self.price.scaleb(decimals)).to_integral_value(rounding=ROUND_CEILING))
 
 
+# Offers are seen by our clock and paid by the chain's; block times lag behind it by seconds, at worst a minute or two.
+CLOCK_SLACK = timedelta(minutes=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One version of what was asked of a customer: the prices and until when they could be paid.
@@ -97,7 +101,9 @@ class Offer:
 
     def may_have_stood(self, moment: datetime) -> bool:
         """Tell whether this version may have been the one that a customer saw then."""
-        return (self.since is None or self.since <= moment) and (self.until is None or moment <= self.until)
+        return (self.since is None or self.since <= moment + CLOCK_SLACK) and (
+            self.until is None or moment - CLOCK_SLACK <= self.until
+        )
 
 
 @dataclass(frozen=True, slots=True)

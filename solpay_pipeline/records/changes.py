@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.base.sql import among
@@ -117,14 +117,16 @@ def accept_payments(
 
     The others are changed all the same: the caller keeps or rolls them back.
     """
-    payment = tables.payment
+    payment, token = tables.payment, tables.token
+    # The offer that was paid may name a token whose row the shop has deleted since.
+    still_there = select(token.c.id).where(token.c.id == bindparam("by_token")).scalar_subquery()
     statement = (
         update(payment)
         .where(payment.c.id == bindparam("read_id"), payment.c.status == bindparam("read_status"))
         .values(
             status=to_status.value,
             signature=bindparam("by_signature"),
-            paid_token_id=bindparam("by_token"),
+            paid_token_id=still_there,
             updated=now,
         )
     )

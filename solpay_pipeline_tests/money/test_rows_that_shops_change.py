@@ -131,3 +131,21 @@ def test_two_payments_with_one_address_are_credited_once_and_both_told(shop):
     run_all(shop)
     assert sorted([shop.status(first), shop.status(second)]) == ["confirmed", "initiated"]
     assert "duplicate_address" in shop.codes(first) & shop.codes(second)
+
+
+def test_a_token_that_is_deleted_after_its_customer_paid_holds_up_nobody(shop):
+    mint, tables = shop.accept_mint(), shop.deployment.tables
+    by_token, by_sol = shop.new_payment(), shop.new_payment()
+    shop.run("recheck")
+    shop.pay_token(by_token, mint)
+    shop.pay_sol(by_sol)
+    token, price, link = tables.token, tables.price, tables.payment_price
+    of_mint = sa.select(token.c.id).where(token.c.mint_address == str(mint))
+    prices = sa.select(price.c.id).where(price.c.token_id.in_(of_mint))
+    with shop.deployment.engine.begin() as connection:
+        connection.execute(sa.delete(link).where(link.c[PRICE_COLUMN].in_(prices)))
+        connection.execute(sa.delete(price).where(price.c.token_id.in_(of_mint)))
+        connection.execute(sa.delete(token).where(token.c.mint_address == str(mint)))
+    shop.wait(hours=2)
+    run_all(shop)
+    assert [shop.status(one) for one in (by_token, by_sol)] == ["confirmed", "confirmed"]

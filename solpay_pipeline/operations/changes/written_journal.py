@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.sending.broadcast import Fate, Receipt
-from solpay_pipeline.ledger import findings, spending, transactions
+from solpay_pipeline.ledger import findings, installation, spending, transactions
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import AlreadyRecorded, NewTransaction, WalletBusy
+from solpay_pipeline.lifecycle.actions import MoveLamports, MoveTokens
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
 from solpay_pipeline.operations.context.deployment import Deployment
@@ -86,6 +87,7 @@ class WrittenJournal:
             with deployment.engine.begin() as connection:
                 spending.take_turns(connection, deployment.spending)
                 require_unmoved(connection, deployment.tables, wallets)
+                self._require_allowed(connection, entries)
                 set_wallets(connection, deployment.tables, wallets, state_in_flight, now)
                 transactions.record_all(connection, entries, self.run, now)
                 self._check_spending(connection)
@@ -128,6 +130,13 @@ class WrittenJournal:
         """See `Journal`."""
         with self.deployment.engine.begin() as connection:
             transactions.hold_again(connection, signatures)
+
+    def _require_allowed(self, connection: Connection, entries: Sequence[NewTransaction]) -> None:
+        """Raise `ChangedUnderneath` where the receiver was revoked after it was planned to send money there."""
+        actions = (action for entry in entries for leg in entry.legs for action in leg.actions)
+        sends = any(isinstance(action, MoveLamports | MoveTokens) for action in actions)
+        if sends and installation.is_revoked(connection, self.deployment.receiver):
+            raise ChangedUnderneath
 
     def _check_spending(self, connection: Connection, *, more: int = 0) -> None:
         deployment = self.deployment

@@ -84,7 +84,7 @@ def test_metrics_tell_of_payments_wallets_and_the_chain(sold: Shop, warm: Warm) 
     assert "solpay_chain_up 1\n" in told
     assert 'solpay_events{state="waiting"} 2\n' in told
     for line in told.splitlines():
-        assert re.fullmatch(r'# (HELP|TYPE) .+|solpay_[a-z_]+(\{[a-z]+="[a-z_]+"\})? \d+', line), line
+        assert re.fullmatch(r'# (HELP|TYPE) .+|solpay_[a-z_]+(\{[a-z]+="[a-z0-9_]+"\})? \d+', line), line
 
 
 def test_metrics_go_on_without_a_chain(sold: Shop, warm: Warm) -> None:

@@ -237,3 +237,42 @@ def _forget_binding(shop: Shop) -> None:
     with shop.engine.begin() as connection:
         for table in (cluster, receiver):
             connection.execute(sa.delete(table))
+
+
+def test_a_receiver_that_is_revoked_in_the_middle_of_a_run_gets_nothing_more(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        shop.accept_sol()
+        shop.run("expire")
+        paid = [shop.new_payment(**ACCEPTED) for _ in range(3)]
+        for customer in paid:
+            shop.pay_sol(customer)
+        shop.settle_chain()
+        before = shop.received()
+        with revoked_after_the_first_send(shop):
+            shop.run("sweep", page_size=1)
+        assert shop.received() - before == SOL // 10
+        assert shop.run("sweep").blocked is not None
+        assert shop.received() - before == SOL // 10
+
+
+@contextmanager
+def revoked_after_the_first_send(shop: Shop) -> Iterator[None]:
+    open_rpc, first = shop.deployment.open_rpc, iter([True])
+
+    def opening(sleep: Any) -> Any:
+        rpc = open_rpc(sleep)
+        send = rpc.send
+
+        async def watched(*arguments: Any, **named: Any) -> Any:
+            answer = await send(*arguments, **named)
+            if next(first, False):
+                revoke_receiver(shop.engine, shop.receiver, "stolen", shop.deployment.clock())
+            return answer
+
+        rpc.send = watched
+        return rpc
+
+    before = shop.deployment
+    shop.deployment = replace(before, open_rpc=opening)
+    yield
+    shop.deployment = before

@@ -74,3 +74,23 @@ def test_a_price_that_is_written_with_other_zeroes_is_the_same_offer(connection)
     seen(connection, row, CREATED)
     same = replace(row, options=(PaymentOption(BY_USDC.token_id, USDC, Decimal("5.000")),))
     assert offers.unseen(connection, [same]) == []
+
+
+def test_a_price_that_returns_counts_as_often_as_it_stood(connection):
+    row = replace(payment(), options=(BY_USDC,))
+    sale = replace(row, options=(replace(BY_USDC, price=Decimal(1)),))
+    for hours, version in enumerate((row, sale, row)):
+        seen(connection, version, CREATED + hours * HOUR / 6)
+    found = read_again(connection, row)
+    assert [len(one.options) for one in found.offers] == [1, 1, 1]
+    in_the_sale = judge(found, [came(1_000_000, USDC, at=CREATED + timedelta(minutes=15))], DECIMALS)
+    assert in_the_sale.standing is Standing.PAID
+    full = judge(found, [came(PRICE, USDC, at=CREATED + timedelta(minutes=1))], DECIMALS)
+    assert full.standing is Standing.PAID
+
+
+def test_what_two_runs_write_at_once_is_one_version(connection):
+    row = replace(payment(), options=(BY_USDC,))
+    for _ in range(2):
+        offers.remember(connection, [row], CREATED)
+    assert read_again(connection, row).earlier == ()

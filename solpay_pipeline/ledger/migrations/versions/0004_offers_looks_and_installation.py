@@ -21,10 +21,8 @@ def upgrade() -> None:
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_solpay_offer")),
-        sa.UniqueConstraint(
-            "payment_address", "fingerprint", name=op.f("uq_solpay_offer_payment_address_fingerprint")
-        ),
     )
+    op.create_index("ix_solpay_offer_payment_address", "solpay_offer", ["payment_address"])
     op.create_table(
         "solpay_opening",
         sa.Column("account", sa.String(length=44), nullable=False),
