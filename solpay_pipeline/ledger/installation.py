@@ -39,8 +39,8 @@ class Receiver:
     revoked_at: datetime | None
 
     def takes_money(self, now: datetime) -> bool:
-        """Tell whether money may be sent to it."""
-        return self.revoked_at is None and self.effective_at <= now
+        """Tell whether money may be sent to it: without a delay at once, however late another machine's clock is."""
+        return self.revoked_at is None and (self.effective_at == self.allowed_at or self.effective_at <= now)
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON."""

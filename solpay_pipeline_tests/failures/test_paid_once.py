@@ -154,7 +154,7 @@ def test_f05_what_lands_at_the_last_moment_is_found_and_nothing_is_sent_beside_i
             assert shop.chain.block_height(landed.slot) == recorded.last_valid_block_height
             if late == "and told later still":
                 # The node's index lags: null for two seconds, by which the blockhash is over and final is near.
-                shop.node.view.tell_later(recorded.signature, 50)
+                shop.node.view.hide(recorded.signature, 50)
 
         if late == "and told later still":
             assert shop.run("sweep", patience_seconds=0.1).in_flight == 1

@@ -36,6 +36,7 @@ _TRIED_AGAIN = {
 VOLATILE = {
     "django_solana_payments_onetimepaymentwallet": {"updated"},
     "solpay_look": {"looked_at"},
+    "solpay_watch": {"next_look_at"},
     "solpay_finding": {"last_seen_at", "run_id", "operation", "explanation"},
 }
 """What another look at the same thing changes by its nature."""
@@ -72,6 +73,10 @@ class Database:
         self.look.execute("PRAGMA foreign_keys = OFF")
         for name in [*self._names, "sqlite_sequence"]:
             self.look.execute(f"DELETE FROM {name}")
+
+    def make_looks_due(self) -> None:
+        """Nobody waits any longer until the next look at a wallet whose payment is over."""
+        self.look.execute("DELETE FROM solpay_watch")
 
     def rows(self, query: str, *parameters: object) -> list[sqlite3.Row]:
         """What the simulation wants to know; an effect of nobody."""

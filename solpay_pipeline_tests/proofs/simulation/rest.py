@@ -69,6 +69,7 @@ class Rest:
             self.log.append("The last payment's time runs out.")
 
     def _round(self) -> None:
+        self.world.database.make_looks_due()
         for operation in _A_ROUND:
             self.log.append(self.runs.run(Run(operation)))
             self.world.finalize()

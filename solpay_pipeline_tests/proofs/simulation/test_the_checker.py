@@ -94,7 +94,7 @@ def test_a_transaction_that_is_called_dead_too_soon_is_found(
         for each in [one for one in self.open.values() if one.status is None]:
             self._settle(each, broadcast.Fate.DEAD)
 
-    monkeypatch.setattr(broadcast._Broadcast, "_bury", bury_what_is_not_seen)
+    monkeypatch.setattr(broadcast._Broadcast, "_judge_expired", bury_what_is_not_seen)
     # Three in ten land at once: a sweep for each of eight customers.
     customers = [
         (SOL_FOR_AN_HOUR, Pay(number, 1, "all", "plain"), Wait(15), Run("recheck")) for number in range(8)
@@ -160,7 +160,7 @@ def test_a_write_of_the_web_application_that_is_overwritten_is_found(
         PAID,
         Wait(15),
         Skew(-600),
-        Meanwhile(18, Verify(0, 0, "row")),
+        Meanwhile(30, Verify(0, 0, "row")),
         Run("expire"),
     )
     assert _broken(told) == "what is accepted stays accepted"

@@ -85,6 +85,12 @@ def test_a_ledger_is_bound_to_the_first_cluster_and_refuses_another(connection):
     assert [one.action for one in audit.entries(connection)] == ["bind_cluster", "rebind_cluster"]
 
 
+def test_a_receiver_without_a_delay_takes_money_whatever_another_machines_clock_says(connection):
+    installation.allow(connection, HOME, "the shop's", NOW)
+    (home,) = installation.receivers(connection)
+    assert home.takes_money(NOW - DAY)
+
+
 def test_a_receiver_takes_money_after_its_delay_and_until_it_is_revoked(connection):
     installation.allow(connection, HOME, "the shop's", NOW, delay=DAY)
     (home,) = installation.receivers(connection)
