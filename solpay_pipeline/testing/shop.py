@@ -186,6 +186,8 @@ class Shop:
         if prices is None:
             prices = {mint: token.price for mint, token in self.tokens.items() if token.row_id is not None}
         priced = {self.tokens[mint]: Decimal(price) for mint, price in prices.items()}
+        if with_accounts:
+            self.open_accounts(keypair.pubkey(), [token.mint for token in priced if token.mint is not None])
         created = self.now()
         with self.engine.begin() as connection:
             ids = add_payment(
@@ -199,8 +201,6 @@ class Shop:
                 status=status,
                 state=state,
             )
-        if with_accounts:
-            self.open_accounts(keypair.pubkey(), [token.mint for token in priced if token.mint is not None])
         units = {token.mint: token.units(price) for token, price in priced.items()}
         return Customer(ids.payment, ids.wallet, keypair, units)
 
