@@ -42,6 +42,10 @@ class Receiver:
         """Tell whether money may be sent to it: without a delay at once, however late another machine's clock is."""
         return self.revoked_at is None and (self.effective_at == self.allowed_at or self.effective_at <= now)
 
+    def was_home(self, now: datetime) -> bool:
+        """Tell whether it ever took money: not where it was revoked before its delay was over."""
+        return self.takes_money(now) or (self.revoked_at is not None and self.effective_at <= self.revoked_at)
+
     def as_json(self) -> dict[str, object]:
         """Plain JSON."""
         return {

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.effects import Change, Effect
+from solpay_pipeline.lifecycle.terms import CLOCK_SLACK
 
 Asset = Pubkey | None
 """A mint, or None for lamports that are nobody's rent."""
@@ -23,7 +25,7 @@ class EntryClass(StrEnum):
 
     CAME_IN = "came_in"
     WENT_HOME = "went_home"
-    """To a receiver, or to a token account of one."""
+    """To a receiver that was not revoked by then, or to a token account of one."""
     WITHHELD = "withheld"
     """Left the wallet and reached nobody: a token's transfer fee, or a burn."""
     FEE = "fee"
@@ -39,6 +41,27 @@ class EntryClass(StrEnum):
 
 
 RENT = frozenset({EntryClass.RENT_OPENED, EntryClass.RENT_RETURNED})
+
+
+@dataclass(frozen=True, slots=True)
+class Homes:
+    """Where what leaves a wallet is home. `receivers` take money, each until it was revoked (None: to this day).
+
+    `rent_payees` are those to whom rent returns besides: money that went to one of them went astray.
+    """
+
+    receivers: Mapping[Pubkey, datetime | None] = field(default_factory=dict)
+    rent_payees: Set[Pubkey] = frozenset()
+
+    def take(self, address: Pubkey, moment: datetime | None) -> bool:
+        """Whether money is home that came to `address` then; None: nobody knows when."""
+        if address not in self.receivers:
+            return False
+        until = self.receivers[address]
+        return until is None or (moment is not None and moment <= until + CLOCK_SLACK)
+
+
+NO_HOMES: Final = Homes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +126,15 @@ def statement_of(
     effects: Sequence[Effect],
     *,
     accounts: Set[Pubkey],
-    homes: Set[Pubkey],
+    homes: Homes,
     native_mints: Set[Pubkey],
 ) -> Statement:
     """The statement of the wallet `owner` from its successful transactions, oldest first.
 
     `accounts` are the addresses of its token accounts, open or not: lamports sent there before they are opened count.
 
-    `homes` are the addresses at which money is home: every receiver that was allowed, and the fee payers, to whom rent
-    returns. Token accounts count as their holder's. Lamports in an account of wrapped SOL beyond what it was opened
-    with are wrapped SOL, whether a SyncNative has counted them yet or not.
+    Token accounts count as their holder's. Lamports in an account of wrapped SOL beyond what it was opened with are
+    wrapped SOL, whether a SyncNative has counted them yet or not.
     """
     reader = _Reader(owner, accounts, homes, native_mints)
     for effect in effects:
@@ -126,7 +148,7 @@ class _Reader:
 
     owner: Pubkey
     accounts: Set[Pubkey]
-    homes: Set[Pubkey]
+    homes: Homes
     native_mints: Set[Pubkey]
     entries: list[Entry] = field(default_factory=list)
     rents: dict[Pubkey, int] = field(default_factory=dict)
@@ -196,8 +218,7 @@ class _Reader:
             plain[self.owner] += effect.fee
             self._enter(effect, self.owner, None, EntryClass.FEE, -effect.fee)
         gains = _lamport_gains(effect, others)
-        # Rent that comes back is no part of what the wallet's money went to: it is taken off first, where it is home.
-        _take_off(gains, self.homes, max(0, -sum(rent.values())))
+        self._take_off_rent(gains, max(0, -sum(rent.values())) + _rent_of_closed(others, self.native_mints))
         for mint, held in wrapped.items():
             converted = _converted(sum(held.values()), sum(plain.values()))
             if converted:
@@ -207,6 +228,12 @@ class _Reader:
                 plain[self.owner] += converted
             self._split(effect, mint, held, gains)
         self._split(effect, None, plain, gains)
+
+    def _take_off_rent(self, gains: Counter[Pubkey], rent: int) -> None:
+        """Rent that comes back is no part of what the wallet's money went to, where it is home."""
+        to_payees = min(rent, sum(gains[one] for one in self.homes.rent_payees))
+        _take_off(gains, self.homes.rent_payees, to_payees)
+        _take_off(gains, self.homes.receivers.keys(), rent - to_payees)
 
     def _wrap(self, effect: Effect, account: Pubkey, mint: Pubkey, amount: int) -> None:
         if amount:
@@ -233,7 +260,9 @@ class _Reader:
         # Where a transaction paid several, a stranger's gain is taken for this wallet's loss: what cannot be told apart
         # must be looked at by a person, and is never explained away.
         for is_home, entry_class in ((False, EntryClass.ELSEWHERE), (True, EntryClass.WENT_HOME)):
-            towards = [one for one in gains if (one in self.homes) is is_home and gains[one] > 0]
+            towards = [
+                one for one in gains if self.homes.take(one, effect.block_time) is is_home and gains[one] > 0
+            ]
             part = min(left, sum(gains[one] for one in towards))
             if part:
                 most = max(towards, key=lambda one: (gains[one], str(one)))
@@ -278,6 +307,15 @@ def _lamport_gains(effect: Effect, others: Iterable[Change]) -> Counter[Pubkey]:
     for one in others:
         gains[one.holder] += one.lamports_after - one.lamports_before
     return +gains
+
+
+def _rent_of_closed(others: Iterable[Change], native_mints: Set[Pubkey]) -> int:
+    """What accounts of other wallets gave back in the same transaction, lamports; wrapped SOL aside."""
+    return sum(
+        one.lamports_before - (one.tokens_before if one.mint in native_mints else 0)
+        for one in others
+        if one.closed
+    )
 
 
 def _take_off(gains: Counter[Pubkey], among: Set[Pubkey], amount: int) -> None:

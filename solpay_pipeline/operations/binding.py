@@ -120,10 +120,10 @@ def _look(engine: Engine, served: Served, receiver: Pubkey, now: datetime) -> Bi
             "takes: put the right settings back, nothing was changed; if they are right, `solpay init --rebind-cluster`"
         )
     if known:
-        return Binding(frozenset(one.address for one in known), _obstacle(known, receiver, now), has_cluster)
+        return Binding(_homes(known, now), _obstacle(known, receiver, now), has_cluster)
     if _is_first(newest, receiver):
-        return Binding(frozenset({receiver}), is_written=False)
-    return Binding(frozenset(), _unclear(newest, receiver), has_cluster)
+        return Binding({receiver: None}, is_written=False)
+    return Binding({}, _unclear(newest, receiver), has_cluster)
 
 
 def _bind(engine: Engine, served: Served, receiver: Pubkey, now: datetime) -> None:
@@ -131,6 +131,10 @@ def _bind(engine: Engine, served: Served, receiver: Pubkey, now: datetime) -> No
         installation.bind_cluster(connection, served.genesis_hash, now)
         if _has_no_receiver(connection) and _is_first(newest_landed_movement(connection), receiver):
             installation.allow(connection, receiver, FIRST_USE, now)
+
+
+def _homes(known: list[Receiver], now: datetime) -> dict[Pubkey, datetime | None]:
+    return {one.address: one.revoked_at for one in known if one.was_home(now)}
 
 
 def _has_no_receiver(connection: Connection) -> bool:

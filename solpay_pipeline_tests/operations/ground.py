@@ -31,7 +31,7 @@ from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Statement
+from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Homes, Statement
 from solpay_pipeline.lifecycle.terms import (
     Commitment,
     Payment,
@@ -408,7 +408,7 @@ class FakeChain:
         token_accounts: Sequence[Pubkey],
         *,
         commitment: Commitment,
-        homes: Set[Pubkey],
+        homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
     ) -> History:
@@ -427,7 +427,7 @@ class FakeChain:
         balance: int,
         made_at: datetime,
         commitment: Commitment,
-        homes: Set[Pubkey],
+        homes: Homes,
         min_context_slot: int,
     ) -> History | None:
         self.asked.append(("newest_history", address))
@@ -676,7 +676,7 @@ def scene(
         chain_slot=SLOT,
         chain_time=NOW,
         receiver_exists=True,
-        binding=Binding(frozenset({made.receiver}), obstacle),
+        binding=Binding({made.receiver: None}, obstacle),
         progress=lambda *_: None,
         tally=Tally(),
         clock=clock,

@@ -67,13 +67,13 @@ def tokens_to(account: Pubkey) -> MoveTokens:
 
 def test_the_first_run_binds_and_the_next_one_finds_it_bound(engine: Engine) -> None:
     for _ in range(2):
-        assert bound(engine, HERE, HOME, NOW) == Binding(frozenset({HOME}))
+        assert bound(engine, HERE, HOME, NOW) == Binding({HOME: None})
         assert actions_of(engine) == ["bind_cluster", "allow_receiver"]
 
 
 def test_who_only_looks_is_told_what_would_be_and_writes_nothing(engine: Engine) -> None:
     found = bound(engine, HERE, HOME, NOW, only_look=True)
-    assert (found.receivers, found.obstacle, found.is_written) == ({HOME}, None, False)
+    assert (found.receivers, found.obstacle, found.is_written) == ({HOME: None}, None, False)
     assert actions_of(engine) == []
 
 
@@ -103,26 +103,33 @@ def test_a_cluster_that_knows_none_of_the_shops_tokens_is_not_bound_to(
 def test_a_shop_whose_tokens_are_all_gone_is_bound_by_an_operators_word(engine: Engine) -> None:
     rebind_cluster(engine, GENESIS["mainnet-beta"], NOW)
     found = bound(engine, Served(GENESIS["mainnet-beta"], has_tokens=False), HOME, NOW)
-    assert found == Binding(frozenset({HOME}))
+    assert found == Binding({HOME: None})
 
 
 def test_another_receiver_gets_nothing_until_it_is_allowed_and_its_delay_is_over(engine: Engine) -> None:
     bound(engine, HERE, HOME, NOW)
     found = bound(engine, HERE, OTHER, NOW)
-    assert found.receivers == {HOME}
+    assert found.receivers == {HOME: None}
     assert f"solpay receiver allow {OTHER}" in str(found.obstacle)
     allow_receiver(engine, OTHER, "we moved", NOW, delay=timedelta(hours=24))
     found = bound(engine, HERE, OTHER, NOW)
-    assert found.receivers == {HOME, OTHER}
+    assert found.receivers == {HOME: None}, "what waits takes no money"
     assert "from 2026-11-29 12:00 UTC on" in str(found.obstacle)
-    assert bound(engine, HERE, OTHER, NOW + timedelta(hours=24)).obstacle is None
+    assert bound(engine, HERE, OTHER, NOW + timedelta(hours=24)) == Binding({HOME: None, OTHER: None})
+
+
+def test_what_was_revoked_before_its_delay_was_over_was_never_a_home(engine: Engine) -> None:
+    bound(engine, HERE, HOME, NOW)
+    allow_receiver(engine, OTHER, "that was not us", NOW, delay=timedelta(hours=24))
+    revoke_receiver(engine, OTHER, "that was not us", NOW + timedelta(hours=1))
+    assert bound(engine, HERE, HOME, NOW + timedelta(days=2)).receivers == {HOME: None}
 
 
 def test_a_revoked_receiver_gets_nothing_and_what_went_there_stays_home(engine: Engine) -> None:
     bound(engine, HERE, HOME, NOW)
     revoke_receiver(engine, HOME, "its key was stolen", NOW)
     found = bound(engine, HERE, HOME, NOW)
-    assert found.receivers == {HOME}
+    assert found.receivers == {HOME: NOW}
     assert "revoked" in str(found.obstacle)
     assert actions_of(engine)[-1] == "revoke_receiver", "it does not count as first use again"
 
@@ -148,12 +155,12 @@ def test_an_upgrade_takes_the_receiver_that_the_last_money_went_to_or_asks(
     landed(engine, MoveLamports(5, OTHER if is_home else HOME), TransactionState.FAILED)
     found = bound(engine, HERE, HOME, NOW)
     if is_home:
-        assert found == Binding(frozenset({HOME}))
+        assert found == Binding({HOME: None})
         return
-    assert (found.receivers, actions_of(engine)) == (frozenset(), ["bind_cluster"])
+    assert (found.receivers, actions_of(engine)) == ({}, ["bind_cluster"])
     assert f"solpay receiver allow {HOME}" in str(found.obstacle)
     allow_receiver(engine, HOME, "it is ours", NOW)
-    assert bound(engine, HERE, HOME, NOW) == Binding(frozenset({HOME}))
+    assert bound(engine, HERE, HOME, NOW) == Binding({HOME: None})
 
 
 def test_of_many_first_runs_at_once_one_binds_and_all_go_on(engine: Engine) -> None:
@@ -164,7 +171,7 @@ def test_of_many_first_runs_at_once_one_binds_and_all_go_on(engine: Engine) -> N
         return bound(engine, HERE, HOME, NOW)
 
     with ThreadPoolExecutor(6) as runs:
-        assert set(runs.map(first_run, range(6))) == {Binding(frozenset({HOME}))}
+        assert list(runs.map(first_run, range(6))) == [Binding({HOME: None})] * 6
     assert actions_of(engine) == ["bind_cluster", "allow_receiver"]
     with reading(engine) as connection:
         assert audit.verify(connection).broken == ()
@@ -173,7 +180,7 @@ def test_of_many_first_runs_at_once_one_binds_and_all_go_on(engine: Engine) -> N
 def test_a_test_network_is_bound_again_and_mainnet_never(engine: Engine) -> None:
     bound(engine, HERE, HOME, NOW)
     rebind_cluster(engine, "after its reset", NOW)
-    assert bound(engine, Served("after its reset"), HOME, NOW) == Binding(frozenset({HOME}))
+    assert bound(engine, Served("after its reset"), HOME, NOW) == Binding({HOME: None})
     mainnet = GENESIS["mainnet-beta"]
     with pytest.raises(MainnetStays):
         rebind_cluster(engine, mainnet, NOW)

@@ -23,7 +23,7 @@ from solpay_pipeline.chain.rpc.errors import (
     UnsupportedVersion,
 )
 from solpay_pipeline.lifecycle.effects import Change, Effect, in_order
-from solpay_pipeline.lifecycle.statement import Statement, statement_of
+from solpay_pipeline.lifecycle.statement import NO_HOMES, Homes, Statement, statement_of
 from solpay_pipeline.lifecycle.terms import Commitment
 
 PAGE: Final = 1_000
@@ -71,7 +71,7 @@ async def read(
     token_accounts: Sequence[Pubkey],
     *,
     commitment: Commitment,
-    homes: Set[Pubkey] = frozenset(),
+    homes: Homes = NO_HOMES,
     without: Set[Pubkey] = frozenset(),
     since: datetime | None = None,
     max_signatures: int = 5_000,
@@ -81,8 +81,7 @@ async def read(
 
     `token_accounts` are searched besides `owner`, since a transfer to an ATA names the ATA only; also those that are
     closed or never were, and in turn every account of the wallet that these histories name, but for those in
-    `without`. A token balance counts where its account's owner is `owner` at that time, at whatever address. `homes`
-    are where money is home (`statement_of`).
+    `without`. A token balance counts where its account's owner is `owner` at that time, at whatever address.
 
     With `min_context_slot` only nodes that have reached that slot are believed: one that lags does not list what a
     newer one has shown already.
@@ -138,7 +137,7 @@ async def read_newest(
     balance: int,
     made_at: datetime,
     commitment: Commitment,
-    homes: Set[Pubkey] = frozenset(),
+    homes: Homes = NO_HOMES,
     min_context_slot: int | None = None,
 ) -> History | None:
     """The entries by which `address` (the wallet or a token account of it) came to hold `balance` base units of `mint`.
@@ -225,7 +224,7 @@ def _change(
 
 
 def _statement(
-    owner: Pubkey, effects: Sequence[Effect], accounts: frozenset[Pubkey], homes: Set[Pubkey]
+    owner: Pubkey, effects: Sequence[Effect], accounts: frozenset[Pubkey], homes: Homes
 ) -> Statement:
     return statement_of(owner, effects, accounts=accounts, homes=homes, native_mints=NATIVE_MINTS)
 

@@ -11,6 +11,7 @@ from solpay_pipeline.chain.reading.destinations import Destination, read_destina
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, UnreadableMint
+from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import Commitment
 
 
@@ -61,7 +62,7 @@ class RpcChain:
         token_accounts: Sequence[Pubkey],
         *,
         commitment: Commitment,
-        homes: Set[Pubkey],
+        homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
     ) -> History:
@@ -85,7 +86,7 @@ class RpcChain:
         balance: int,
         made_at: datetime,
         commitment: Commitment,
-        homes: Set[Pubkey],
+        homes: Homes,
         min_context_slot: int,
     ) -> History | None:
         """See `history.read_newest`."""

@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain.reading.destinations import Destination
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, UnreadableMint
+from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import Commitment
 
 Owned = tuple[Pubkey, Sequence[Pubkey]]
@@ -53,7 +54,7 @@ class Chain(Protocol):
         token_accounts: Sequence[Pubkey],
         *,
         commitment: Commitment,
-        homes: Set[Pubkey],
+        homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
     ) -> History:
@@ -68,7 +69,7 @@ class Chain(Protocol):
         balance: int,
         made_at: datetime,
         commitment: Commitment,
-        homes: Set[Pubkey],
+        homes: Homes,
         min_context_slot: int,
     ) -> History | None:
         """The newest entries of an address, where they explain its balance; else None. Raises `history.UNTOLD` too."""

@@ -12,6 +12,7 @@ from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.holdings import Mint
+from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import WalletState
 from solpay_pipeline.operations.context.binding import Binding
 from solpay_pipeline.operations.context.books import Books
@@ -67,9 +68,9 @@ class OperationContext:
         return self.deployment.receiver if self.binding.obstacle is None else None
 
     @property
-    def homes(self) -> frozenset[Pubkey]:
-        """Where money is home: every receiver that was ever allowed, and the fee payer, to whom rent returns."""
-        return self.binding.receivers | {self.deployment.fee_payer.pubkey}
+    def homes(self) -> Homes:
+        """Where money is home, and rent."""
+        return Homes(self.binding.receivers, {self.deployment.fee_payer.pubkey})
 
     def must_stop(self) -> bool:
         """Whether the time is up; the reason is then in the tally."""

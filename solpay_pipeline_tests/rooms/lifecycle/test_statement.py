@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.effects import Change, Effect, in_order
-from solpay_pipeline.lifecycle.statement import EntryClass, Statement, statement_of
+from solpay_pipeline.lifecycle.statement import EntryClass, Homes, Statement, statement_of
 
 WALLET, RECEIVER, PAYER, THIEF, CUSTOMER = (Pubkey.from_bytes(bytes([n]) * 32) for n in range(1, 6))
 MINT, NATIVE = (Pubkey.from_bytes(bytes([n]) * 32) for n in (11, 12))
@@ -169,7 +169,7 @@ class World:
             WALLET,
             in_order(self.effects),
             accounts={TOKENS, WRAPPED},
-            homes={RECEIVER, PAYER},
+            homes=Homes({RECEIVER: None}, {PAYER}),
             native_mints=frozenset({NATIVE}),
         )
 
