@@ -15,6 +15,7 @@ from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.records import Wanted
 from solpay_pipeline.operations.late_money import look_for_late_money
+from solpay_pipeline.operations.looking.own_addresses import with_own_address
 from solpay_pipeline.operations.looking.pages import due_pages, orphan_pages, wallet_pages, without_busy
 from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
@@ -37,8 +38,8 @@ async def expire(context: OperationContext) -> None:
             min_context_slot=context.chain_slot,
         )
         bare, plain, doubtful = _sorted(context, snapshots)
-        context.books.expire_and_close(bare)
-        expired = context.books.expire(plain)
+        context.books.expire_and_close(with_own_address(context, bare))
+        expired = context.books.expire(with_own_address(context, plain))
         expired += (await judge_and_resolve(context, doubtful, EXPIRING)).closable
         if context.options.close_wallets and blocked is None:
             try:

@@ -68,7 +68,8 @@ class WalletVault:
         keypair = self._opened(sealed)
         if address_of(keypair) != expected:
             raise KeyMismatch(
-                f"wallet {sealed.wallet_id}: its keypair is not the one of its payment's address"
+                f"wallet {sealed.wallet_id}: its keypair is not the one of its payment's address: "
+                "put the right payment_address back"
             )
         return keypair
 

@@ -6,11 +6,12 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
+from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.records.tables import PRICE_COLUMN
-from solpay_pipeline_tests.shop import Customer, Shop, open_shop
+from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
 OPERATIONS = ("recheck", "expire", "sweep", "reclaim")
 
@@ -149,3 +150,32 @@ def test_a_token_that_is_deleted_after_its_customer_paid_holds_up_nobody(shop):
     shop.wait(hours=2)
     run_all(shop)
     assert [shop.status(one) for one in (by_token, by_sol)] == ["confirmed", "confirmed"]
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen before", "never seen"])
+def test_an_address_that_is_edited_to_a_strangers_is_not_credited_with_his_money(shop, is_seen):
+    customer = shop.new_payment()
+    if is_seen:
+        shop.run("recheck")
+    stranger = Keypair().pubkey()
+    shop.seed.pay_sol(stranger, SOL // 10)
+    shop.settle_chain()
+    shop.change_payment(customer, payment_address=str(stranger))
+    outcome = shop.run("recheck")
+    assert (outcome.accepted, outcome.is_clean) == (0, False)
+    assert shop.status(customer) == "initiated"
+    assert shop.codes(customer) == {"key_mismatch"}
+
+
+@pytest.mark.parametrize("check_history", [True, False])
+def test_an_edited_address_expires_no_paid_payment_and_once_put_back_it_is_paid(shop, check_history):
+    customer = shop.new_payment()
+    shop.pay_sol(customer)
+    shop.change_payment(customer, payment_address=str(Keypair().pubkey()))
+    shop.wait(hours=2)
+    outcome = shop.run("expire", check_history=check_history)
+    assert (outcome.expired, outcome.is_clean) == (0, False)
+    assert shop.status(customer) == "initiated"
+    shop.change_payment(customer, payment_address=str(customer.address))
+    shop.maintain()
+    assert (shop.status(customer), shop.state(customer)) == ("confirmed", "sent_funds")

@@ -76,3 +76,12 @@ def test_a_sweep_by_the_peer_is_still_explained(shop):
     assert not outcome.set_aside
     assert shop.codes(customer) == {"foreign_movement"}
     assert shop.state(customer) == "sent_funds"
+
+
+def test_a_payment_that_somebody_sent_to_the_fee_payer_is_not_home(shop):
+    customer = paid(shop)
+    shop.pay_sol(customer)
+    move_sol(shop, customer, (shop.fee_payer.pubkey(), 100_000_000))
+    shop.settle_chain()
+    (finding,) = shop.run("sweep").set_aside
+    assert (finding.code, finding.mint, finding.amount) == ("funds_elsewhere", None, 100_000_000)

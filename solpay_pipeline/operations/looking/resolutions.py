@@ -13,6 +13,7 @@ from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.external_movements import went_home
+from solpay_pipeline.operations.looking.own_addresses import with_own_address
 from solpay_pipeline.operations.looking.snapshots import judge_snapshots
 
 
@@ -33,12 +34,12 @@ async def judge_and_resolve(
 ) -> Resolved:
     """Judge payments by the histories of their wallets, and do what the policy says.
 
-    A payment that cannot be judged is set aside and stays as it is.
+    A payment that cannot be judged, or whose address is not its wallet's, is set aside and stays as it is.
     """
     sorted_out: dict[Step, list[Snapshot]] = {step: [] for step in Step}
     judgements: dict[int, Judgement] = {}
     findings: list[Finding] = []
-    for snapshot, judged in await judge_snapshots(context, snapshots):
+    for snapshot, judged in await judge_snapshots(context, with_own_address(context, snapshots)):
         if isinstance(judged, Finding):
             findings.append(judged)
             continue

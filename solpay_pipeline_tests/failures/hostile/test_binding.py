@@ -210,6 +210,21 @@ def test_what_went_to_an_earlier_receiver_went_home(shop: Shop) -> None:
     assert (outcome.swept, outcome.set_aside) == (1, ())
 
 
+def test_what_went_to_a_receiver_after_it_was_revoked_went_elsewhere(shop: Shop) -> None:
+    shop.run("expire")
+    stolen = shop.deployment.receiver
+    customer = shop.new_payment(**ACCEPTED)
+    shop.pay_sol(customer)
+    shop.settle_chain()
+    revoke_receiver(shop.engine, stolen, "its key was stolen", shop.deployment.clock())
+    shop.wait(hours=1)
+    take_sol(shop, customer, stolen)
+    shop.settle_chain()
+    shop.move_home(Keypair().pubkey())
+    shop.run("sweep")
+    assert shop.codes(customer) == {"funds_elsewhere"}
+
+
 def test_an_upgrade_asks_where_the_last_money_went_elsewhere(shop: Shop) -> None:
     customer = shop.new_payment(**ACCEPTED)
     shop.pay_sol(customer)

@@ -265,6 +265,30 @@ def test_one_unit_to_the_receiver_does_not_explain_the_rest() -> None:
     assert (stolen.towards, stolen.account, stolen.signature) == (THIEF, TOKENS, "s2")
 
 
+def test_rent_of_others_that_comes_back_in_the_same_transaction_is_no_theft() -> None:
+    neighbour, account = Pubkey.from_bytes(bytes([6]) * 32), Pubkey.from_bytes(bytes([26]) * 32)
+    paid, swept = Pubkey.from_bytes(bytes([7]) * 32), 5_000_000
+    in_ = Effect("in", 1, START, FEE, paid, (Change(WALLET, WALLET, 0, swept),))
+    out = Effect(
+        "out",
+        2,
+        START,
+        FEE,
+        PAYER,
+        (
+            Change(WALLET, WALLET, swept, 0),
+            Change(RECEIVER, RECEIVER, 10**9, 10**9 + swept),
+            Change(account, neighbour, RENT, 0, MINT, closed=True),
+            Change(PAYER, PAYER, 10**9, 10**9 + RENT - FEE),
+        ),
+    )
+    found = statement_of(
+        WALLET, [in_, out], accounts=set(), homes=Homes({RECEIVER: None}, {PAYER}), native_mints={NATIVE}
+    )
+    assert found.total(EntryClass.WENT_HOME, None) == swept
+    assert found.total(EntryClass.ELSEWHERE, None) == 0
+
+
 def test_rent_is_what_an_account_was_opened_with_and_not_what_was_sent_to_it_later() -> None:
     world = World()
     world.open_account(TOKENS)
