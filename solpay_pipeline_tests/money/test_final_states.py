@@ -59,6 +59,20 @@ def test_a_wallet_that_was_just_looked_at_costs_the_next_run_nothing(shop):
     assert shop.node.calls["getSignaturesForAddress"] == 0
 
 
+def test_the_watch_grows_rarer_with_the_age_of_the_payment_and_not_with_the_last_look(shop):
+    customer = shop.new_payment()
+    shop.wait(days=30)
+    shop.maintain()
+    shop.run("expire")
+    shop.pay_sol(customer)
+    shop.wait(days=2)
+    shop.run("expire")
+    assert shop.codes(customer) == set(), "it was looked at a moment ago, for the first time after a month"
+    shop.wait(days=30)
+    shop.run("expire")
+    assert shop.codes(customer) == {"late"}
+
+
 def test_dust_is_held_and_the_empty_accounts_of_its_wallet_are_closed(shop):
     mints = [shop.accept_mint(), shop.accept_mint()]
     customer = shop.new_payment()

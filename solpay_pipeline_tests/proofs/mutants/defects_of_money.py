@@ -305,4 +305,79 @@ OF_MONEY: Final = (
         ),
         (f"{CLOSING}::test_s03_an_expired_wallet_that_holds_a_payment_made_in_time_is_accepted_and_swept",),
     ),
+    Defect(
+        "P2f",
+        "the watch counts from the last look, not from when the payment was over",
+        (
+            Edit(
+                "operations/changes/written_books.py",
+                "one.payment.expires_at for one in snapshots",
+                "now for one in snapshots",
+            ),
+        ),
+        (
+            "operations/test_late_money.py",
+            "money/test_final_states.py",
+        ),
+    ),
+    Defect(
+        "P3d",
+        "what is beyond the rent of a token account counts as rent",
+        (
+            Edit(
+                "lifecycle/rent.py",
+                "    return any(lamports",
+                "    return True or any(lamports",
+            ),
+        ),
+        ("money/test_money_at_token_accounts.py",),
+    ),
+    Defect(
+        "P5b",
+        "what reached the receiver explains all that left",
+        (
+            Edit(
+                "operations/looking/external_movements.py",
+                "    lost = [one for one in statement.money if _is_lost(snapshot, one)]\n",
+                "    lost = [one for one in statement.money if _is_lost(snapshot, one)]\n    if any(one.entry_class is EntryClass.WENT_HOME for one in statement.money):\n        lost = []\n",
+            ),
+        ),
+        ("money/test_thefts.py",),
+    ),
+    Defect(
+        "P14d",
+        "of thousands of ids a statement takes the first thousand",
+        (
+            Edit(
+                "base/sql.py",
+                "    listed = list(values)\n",
+                "    listed = list(values)[:1000]\n",
+            ),
+        ),
+        ("rooms/records/test_bulk.py",),
+    ),
+    Defect(
+        "P15b",
+        "only the accounts of priced mints are a wallet's",
+        (
+            Edit(
+                "operations/looking/snapshots.py",
+                "    if not credited:\n        return snapshot\n",
+                "    if credited is not None:\n        return snapshot\n",
+            ),
+        ),
+        ("money/test_accounts_that_history_names.py",),
+    ),
+    Defect(
+        "P9e",
+        "a transaction with fewer balances than accounts is read as far as it goes",
+        (
+            Edit(
+                "chain/rpc/parsing.py",
+                "    if not len(keys) == len(before) == len(after):\n",
+                "    if len(keys) != len(before):\n",
+            ),
+        ),
+        ("rooms/chain/test_rpc_answers.py",),
+    ),
 )

@@ -177,6 +177,7 @@ async def test_addresses_from_lookup_tables_are_counted_in() -> None:
         {"slot": 5},
         transaction() | {"meta": None},
         transaction(preBalances=[1, 2]),
+        transaction(postBalances=[1, 2]),
         transaction(fee="5000"),
         transaction(fee=-1),
         transaction(loadedAddresses=None),

@@ -62,6 +62,8 @@ def test_a_list_may_be_longer_than_a_list_of_parameters(ledger: Engine) -> None:
             sa.select(ids).where(among(connection, ids, range(2, MORE_THAN_PARAMETERS)))
         )
         assert found.all() == [5]
+        all_of_them = among(connection, ids, range(1, MORE_THAN_PARAMETERS + 1))
+        assert connection.scalars(sa.select(ids).where(all_of_them)).all() == [1, 5, MORE_THAN_PARAMETERS]
         named = among(connection, texts, ["evt_1", "evt_'"])
         assert connection.scalars(sa.select(texts).where(named)).all() == ["evt_1"]
         assert connection.scalars(sa.select(texts).where(among(connection, texts, []))).all() == []
