@@ -27,6 +27,13 @@ def init(
             help="Bind the ledger to the cluster that a local or test network has become by its reset. Never mainnet.",
         ),
     ] = False,
+    indexes: Annotated[
+        bool,
+        typer.Option(
+            "--indexes",
+            help="Also create the indexes on the shop's own tables that a large shop needs. No column changes.",
+        ),
+    ] = False,
 ) -> None:
     """Create what is missing in the database: the pipeline's own tables, and the peer's where there is no Django.
 
@@ -34,6 +41,7 @@ def init(
     """
     from solpay_pipeline.base.database import DatabaseProblem
     from solpay_pipeline.ledger import migrate
+    from solpay_pipeline.records.indexes import create_indexes
     from solpay_pipeline.records.schema import create_peer_tables
     from solpay_pipeline.wiring.database import open_database
 
@@ -48,6 +56,9 @@ def init(
         for name in created:
             typer.echo(f"created {name}")
         typer.echo("the pipeline's tables are up to date")
+        if indexes:
+            made = create_indexes(database.engine, database.tables)
+            typer.echo(f"created {', '.join(made)}" if made else "all indexes are there")
         if rebind_cluster or not _is_bound(database):
             _bind(settings, database, rebind_cluster=rebind_cluster)
 

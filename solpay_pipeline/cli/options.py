@@ -28,7 +28,8 @@ class JudgingOptions(BaseModel):
 
     underpayment_tolerance: str | None = Field(
         default=None,
-        description="How much less than the price still pays: base units (1000) or a share of it (0.5%). "
+        description="How much less than the price still pays: a share of it (0.5%), or base units of one token "
+        "(SOL:1000, MINT:1000). "
         "SOLPAY_UNDERPAYMENT_TOLERANCE where not given.",
     )
 

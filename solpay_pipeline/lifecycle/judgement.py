@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
+from typing import Final
 
 from solders.pubkey import Pubkey
 
@@ -26,20 +27,34 @@ class Standing(StrEnum):
     UNDATED = "undated"
 
 
+MOST_PERCENT: Final = 5
+"""Of a price no tolerance forgives more, whatever a setting says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How much less than the price is accepted: `base_units`, or `percent` of the price, whichever is more."""
+    """How much less than the price is accepted: `percent` of it, or `base_units` of one asset, a mint or None for SOL.
 
-    base_units: int = 0
+    An amount means nothing without its asset: a million is one USDC or a thousandth of a SOL.
+    """
+
     percent: Decimal = Decimal(0)
+    base_units: int = 0
+    asset: Pubkey | None = None
 
     def __str__(self) -> str:
-        return f"{self.percent}%" if self.percent else str(self.base_units)
+        if not self.base_units:
+            return f"{self.percent}%" if self.percent else "0"
+        return f"{'SOL' if self.asset is None else self.asset}:{self.base_units}"
 
-    def least(self, price: int) -> int:
-        """The smallest amount, in base units, that pays `price`. Never below one base unit."""
-        share = int((price * self.percent / 100).to_integral_value(rounding=ROUND_FLOOR))
-        return max(1, price - max(self.base_units, share))
+    def least(self, price: int, asset: Pubkey | None) -> int:
+        """The smallest amount, in base units, that pays `price` in an asset. Never below one base unit."""
+        forgiven = max(_share(price, self.percent), self.base_units if asset == self.asset else 0)
+        return max(1, price - min(forgiven, _share(price, Decimal(MOST_PERCENT))))
+
+
+def _share(price: int, percent: Decimal) -> int:
+    return int((price * percent / 100).to_integral_value(rounding=ROUND_FLOOR))
 
 
 EXACT = Tolerance()
@@ -73,7 +88,7 @@ def covers(
 ) -> bool:
     """Tell whether `balances` alone (base units by mint) would pay one of the payment's options."""
     return any(
-        balances.get(option.mint, 0) >= tolerance.least(price)
+        balances.get(option.mint, 0) >= tolerance.least(price, option.mint)
         for offer in payment.offers
         for option, price in _prices(offer, decimals)
     )
@@ -108,7 +123,7 @@ def judge(
         (completing, offer, option, price)
         for offer in payment.offers
         for option, price in _prices(offer, decimals)
-        if (completing := _completing(incoming, option, tolerance.least(price))) is not None
+        if (completing := _completing(incoming, option, tolerance.least(price, option.mint))) is not None
         and (completing.block_time is None or offer.may_have_stood(completing.block_time))
     ]
     if not completions:

@@ -126,8 +126,8 @@ class Settings(Table):
     """The HTTP proxy on the way to the RPC endpoints; where there is none, HTTPS_PROXY and NO_PROXY are obeyed."""
 
     underpayment_tolerance: Annotated[Tolerance, Setting(values.TOLERANCE, Need.WATCH)] = EXACT
-    """How much less than the price still pays, unless a run says otherwise: base units (`1000`) or a share of the price
-    (`0.5%`)."""
+    """How much less than the price still pays, unless a run says otherwise: a share of it (`0.5%`), or base units of
+    one token (`SOL:1000`, `MINT:1000`). Never more than 5% of a price."""
 
     watch_days: Annotated[int, Setting(whole("days", 0, 3_650), Need.WATCH)] = WATCH_DAYS
     """Days after expiry for which wallets are still looked at, unless a run says otherwise."""

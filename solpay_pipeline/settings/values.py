@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.sending.signing import BACKENDS, VAULT, KeyPlace
+from solpay_pipeline.lifecycle.judgement import MOST_PERCENT
 from solpay_pipeline.lifecycle.terms import Commitment
-from solpay_pipeline.operations.context.options import parse_tolerance
+from solpay_pipeline.operations.context.options import TOLERANCE_FORMS, parse_tolerance
 from solpay_pipeline.settings.kind import Kind, Unfit, fitting, matching, one_of, quoted, whole
 from solpay_pipeline.settings.secret import SAFE_URL
 
@@ -188,4 +189,4 @@ SECONDS = fitting("a number of seconds above 0 and at most 300", _seconds)
 PAYMENT_TABLE = _table(LONGEST_NAME - len(PRICES_SUFFIX))
 TIMEZONE = fitting("a time zone such as UTC or Europe/Berlin", _timezone)
 TOKEN_TABLE = _table(LONGEST_NAME)
-TOLERANCE = fitting("a number of base units or a percentage below 100", parse_tolerance)
+TOLERANCE = fitting(f"{TOLERANCE_FORMS}, at most {MOST_PERCENT}% of a price", parse_tolerance)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from click import Context, Option
@@ -88,11 +89,11 @@ def test_a_shell_may_do_without_histories(shop: Shop, warm: Warm) -> None:
 def test_what_a_shell_does_not_say_stays_as_the_settings_have_it() -> None:
     from solpay_pipeline.cli.options import ExpiryOptions, JudgingOptions
 
-    settled = Judging(tolerance=Tolerance(base_units=7), watch_days=3, check_history=True)
+    settled = Judging(tolerance=Tolerance(percent=Decimal(1)), watch_days=3, check_history=True)
     assert JudgingOptions().judging(settled) == settled
     assert ExpiryOptions().judging(settled) == settled
     assert ExpiryOptions(watch_days=9, check_history=False).judging(settled) == Judging(
-        tolerance=Tolerance(base_units=7), watch_days=9, check_history=False
+        tolerance=Tolerance(percent=Decimal(1)), watch_days=9, check_history=False
     )
 
 

@@ -31,6 +31,8 @@ def test_init_makes_all_tables_in_an_empty_database_and_is_harmless_a_second_tim
         assert (second.returncode, second.stdout) == (0, "the pipeline's tables are up to date\n")
         with sqlite3.connect(file) as connection:
             assert list(connection.iterdump()) == made
+        assert "created solpay_payment_status_id" in warm.run(environment, "init", "--indexes").stdout
+        assert "all indexes are there" in warm.run(environment, "init", "--indexes").stdout
         assert warm.run(environment, "maintain").returncode == 0
 
 

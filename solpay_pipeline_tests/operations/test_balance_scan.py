@@ -46,7 +46,7 @@ def test_within_the_tolerance_there_is_enough() -> None:
     made = scene()
     one = wallet()
     made.add(one, holds(one, PRICE - 10))
-    assert len(looked(made, tolerance=Tolerance(base_units=10)).funded) == 1
+    assert len(looked(made, tolerance=Tolerance(base_units=10, asset=None)).funded) == 1
 
 
 def test_money_in_a_wallet_that_was_judged_already_is_no_news() -> None:

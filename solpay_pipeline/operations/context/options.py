@@ -4,15 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from math import inf
+from typing import Final
+
+from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.errors import NeedsOperator
-from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
+from solpay_pipeline.lifecycle.judgement import EXACT, MOST_PERCENT, Tolerance
 
 # More accounts than any provider answers quickly, and more rows than a short transaction should read.
 MOST_WALLETS_A_PAGE = 5_000
 
 WATCH_DAYS = 7
 """Days after expiry for which wallets are still looked at, where nothing else is asked for."""
+
+
+TOLERANCE_FORMS: Final = "`0.5%`, `SOL:1000` (lamports), or `MINT:1000` (base units of a mint's address)"
 
 
 class BadOption(NeedsOperator, ValueError):
@@ -59,15 +65,31 @@ class Options:
 
 
 def parse_tolerance(text: str) -> Tolerance:
-    """Read `1000` as base units and `0.5%` as a share of the price. Raises `BadOption`."""
-    stripped = text.strip()
+    """Read `0.5%` as a share of the price, `SOL:1000` or `MINT:1000` as base units of one asset, `0` as none.
+
+    Raises `BadOption`.
+    """
     try:
-        if stripped.endswith("%"):
-            tolerance = Tolerance(percent=Decimal(stripped[:-1]))
-        else:
-            tolerance = Tolerance(base_units=int(stripped))
+        tolerance = _tolerance(text.strip())
     except (InvalidOperation, ValueError):
-        raise BadOption(f"underpayment_tolerance: {text!r} is neither base units nor a percentage") from None
-    if tolerance.base_units < 0 or not tolerance.percent.is_finite() or not 0 <= tolerance.percent < 100:
-        raise BadOption(f"underpayment_tolerance: {text!r} is out of range")
+        raise BadOption(f"underpayment_tolerance: {text!r} is not written {TOLERANCE_FORMS}") from None
+    if (
+        tolerance.base_units < 0
+        or not tolerance.percent.is_finite()
+        or not 0 <= tolerance.percent <= MOST_PERCENT
+    ):
+        raise BadOption(
+            f"underpayment_tolerance: {text!r} is out of range: at most {MOST_PERCENT}% is forgiven"
+        )
     return tolerance
+
+
+def _tolerance(text: str) -> Tolerance:
+    if text.endswith("%"):
+        return Tolerance(percent=Decimal(text[:-1]))
+    asset, colon, amount = text.rpartition(":")
+    if not colon:
+        if int(text) != 0:
+            raise ValueError("base units of what?")
+        return EXACT
+    return Tolerance(base_units=int(amount), asset=None if asset == "SOL" else Pubkey.from_string(asset))

@@ -115,12 +115,17 @@ BAD = [
     (
         "SOLPAY_UNDERPAYMENT_TOLERANCE",
         "a bit",
-        "'a bit' is not a number of base units or a percentage below 100",
+        "'a bit' is not `0.5%`, `SOL:1000` (lamports), or `MINT:1000`",
     ),
     (
         "SOLPAY_UNDERPAYMENT_TOLERANCE",
-        "100%",
-        "'100%' is not a number of base units or a percentage below 100",
+        "1000000",
+        "'1000000' is not `0.5%`, `SOL:1000` (lamports), or `MINT:1000`",
+    ),
+    (
+        "SOLPAY_UNDERPAYMENT_TOLERANCE",
+        "6%",
+        "at most 5% of a price",
     ),
     ("SOLPAY_WATCH_DAYS", "-1", "'-1' is not a whole number of days from 0 to 3650"),
     ("SOLPAY_WATCH_DAYS", "3651", "'3651' is not a whole number of days from 0 to 3650"),
