@@ -21,7 +21,7 @@ from benchmarks.chain import started
 from benchmarks.processes import run
 from benchmarks.shops import PEER_MOST, shop_of
 from solpay_pipeline.base.database import open_engine
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import PeerTables, peer_tables

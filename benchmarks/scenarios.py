@@ -14,7 +14,7 @@ from solders.pubkey import Pubkey
 from benchmarks.chain import AT_ONCE, LocalChain, Pace, started
 from benchmarks.shops import PAID_LAMPORTS, PAID_UNITS, Shop, addresses, chain_of, shop_of
 from solpay_pipeline.base.database import open_engine
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.localnet.chain.token_layout import TOKEN_PROGRAM, ata_address
 
 PAYMENT = "django_solana_payments_solanapayment"

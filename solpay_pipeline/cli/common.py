@@ -34,7 +34,7 @@ def settings_or_exit(read: Callable[[], Settings] = signing_settings) -> Setting
 def open_ledger(settings: Settings) -> Iterator["Database"]:
     """The database of these settings; exits where it does not open or our tables in it are not up to date."""
     from solpay_pipeline.base.database import DatabaseProblem, reading
-    from solpay_pipeline.ledger import migrate
+    from solpay_pipeline.ledger.migrations import migrate
     from solpay_pipeline.wiring.database import open_database
 
     try:

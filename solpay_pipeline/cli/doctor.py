@@ -15,8 +15,9 @@ from solpay_pipeline.base.database import DatabaseProblem, reading
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.signing import SignerRefused
-from solpay_pipeline.ledger import audit, installation, migrate
+from solpay_pipeline.ledger import audit, installation
 from solpay_pipeline.ledger.installation import AnotherCluster
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options

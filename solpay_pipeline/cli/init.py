@@ -40,7 +40,7 @@ def init(
     A fresh ledger is bound to the cluster and the receiver of the settings.
     """
     from solpay_pipeline.base.database import DatabaseProblem
-    from solpay_pipeline.ledger import migrate
+    from solpay_pipeline.ledger.migrations import migrate
     from solpay_pipeline.records.indexes import create_indexes
     from solpay_pipeline.records.schema import create_peer_tables
     from solpay_pipeline.wiring.database import open_database

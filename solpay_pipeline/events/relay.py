@@ -17,8 +17,9 @@ from sqlalchemy import Engine
 from solpay_pipeline.base.clock import utc_now
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.events.message import Message, Sink, Undelivered
-from solpay_pipeline.ledger import deliveries, migrate
+from solpay_pipeline.ledger import deliveries
 from solpay_pipeline.ledger.deliveries import Claimed, Ending
+from solpay_pipeline.ledger.migrations import migrate
 
 DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds after the first, second, ... failed try; the last one stays. Standard Webhooks, "Delivery retries"."""

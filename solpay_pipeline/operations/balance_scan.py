@@ -15,7 +15,8 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.reading.rpc_chain import RpcChain
 from solpay_pipeline.chain.rpc.errors import RateLimited, Transient
-from solpay_pipeline.ledger import installation, migrate
+from solpay_pipeline.ledger import installation
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.lifecycle.holdings import Mint, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance, covers
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, Wallet, WalletState

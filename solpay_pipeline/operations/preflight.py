@@ -12,7 +12,7 @@ from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.reading.accounts import usable_mints
 from solpay_pipeline.chain.reading.clock import CLOCK_SYSVAR, first_block_time, time_of_slot
 from solpay_pipeline.chain.reading.rpc_chain import RpcChain
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.lifecycle.terms import PaymentStatus
 from solpay_pipeline.operations.binding import MINTS_AT_FIRST, Served, bound, check_receiver

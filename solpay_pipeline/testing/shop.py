@@ -18,7 +18,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.database import open_engine
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.lifecycle.terms import LAMPORTS_PER_SOL, PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.engine import Chain
 from solpay_pipeline.localnet.server.node import Node

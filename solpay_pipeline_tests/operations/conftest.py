@@ -10,7 +10,7 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Engine
 
 from solpay_pipeline.base.database import open_engine
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.operations.changes.written_books import WrittenBooks
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.looking.database_records import DatabaseRecords

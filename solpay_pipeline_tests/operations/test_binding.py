@@ -20,8 +20,9 @@ from solpay_pipeline.chain.reading.addresses import (
     associated_token_address,
 )
 from solpay_pipeline.chain.rpc.failover import GENESIS
-from solpay_pipeline.ledger import audit, installation, migrate, transactions
+from solpay_pipeline.ledger import audit, installation, transactions
 from solpay_pipeline.ledger.installation import AnotherCluster
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import Purpose, TransactionState
 from solpay_pipeline.ledger.transactions import NewTransaction

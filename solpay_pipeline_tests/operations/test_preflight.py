@@ -16,7 +16,7 @@ from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.reading.addresses import SYSTEM_PROGRAM_ID, TOKEN_PROGRAM_ID
 from solpay_pipeline.chain.rpc.answers import AccountsAt
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.transactions import RunRef
 from solpay_pipeline.lifecycle.terms import WalletState
 from solpay_pipeline.operations.changes.planned_books import PlannedBooks

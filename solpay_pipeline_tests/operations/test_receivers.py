@@ -9,8 +9,9 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Engine
 
 from solpay_pipeline.base.database import open_engine, reading
-from solpay_pipeline.ledger import audit, installation, migrate, outbox
+from solpay_pipeline.ledger import audit, installation, outbox
 from solpay_pipeline.ledger.installation import NotAllowed
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.tables import event
 from solpay_pipeline.operations.receivers import allow_receiver, revoke_receiver
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: the connection is handed over by `solpay_pipeline.ledger.migrate`."""
+"""Alembic's entry: the connection is handed over by `solpay_pipeline.ledger.migrations.migrate`."""
 
 from alembic import context
 

@@ -11,7 +11,7 @@ from solders.account import Account
 from solpay_pipeline.chain.reading.addresses import SYSTEM_PROGRAM_ID
 from solpay_pipeline.defs import recheck_requests
 from solpay_pipeline.defs.recheck_sensor import make_recheck_sensor
-from solpay_pipeline.ledger.migrate import VERSION_TABLE
+from solpay_pipeline.ledger.migrations.migrate import VERSION_TABLE
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.operations import balance_scan as notice_module

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import open_engine
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.tables import metadata
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.tables import metadata
 
 
@@ -73,5 +73,5 @@ def _to(engine: sa.Engine, direction: str, revision: str) -> None:
 
 
 def test_the_version_that_the_code_needs_is_the_head_of_the_migrations() -> None:
-    folder = Path(migrate.__file__).parent / "migrations"
+    folder = Path(migrate.__file__).parent
     assert ScriptDirectory(str(folder)).get_current_head() == migrate.newest()

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from solpay_pipeline.base.sql import among, insert_rows
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.tables import event
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)

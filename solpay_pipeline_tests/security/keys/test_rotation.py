@@ -12,7 +12,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import migrate
+from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables

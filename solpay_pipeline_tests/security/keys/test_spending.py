@@ -110,7 +110,7 @@ def entry(number: int, fee: int, rent: int = 0) -> NewTransaction:
 
 @pytest.fixture
 def engine(engine: sa.Engine) -> sa.Engine:
-    from solpay_pipeline.ledger import migrate
+    from solpay_pipeline.ledger.migrations import migrate
 
     migrate.upgrade(engine)
     return engine
