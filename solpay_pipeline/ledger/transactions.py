@@ -262,20 +262,27 @@ def newest_landed_movement(connection: Connection) -> LandedMovement | None:
     return LandedMovement(row.signature, MovementKind(row.kind), row.mint, row.amount, row.destination)
 
 
-def gone_home(connection: Connection, wallet_ids: Collection[int]) -> set[int]:
-    """The wallets whose money our landed transactions have moved home; rent from closed accounts does not count."""
-    return set(
-        connection.scalars(
-            sa.select(leg.c.wallet_id)
-            .join(transaction, transaction.c.id == leg.c.transaction_id)
-            .join(movement, movement.c.leg_id == leg.c.id)
-            .where(
-                among(connection, leg.c.wallet_id, wallet_ids),
-                transaction.c.state.in_(_LANDED),
-                movement.c.kind.in_(_MONEY),
-            )
-        ).all()
+def moved_home(connection: Connection, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey | None, int]]:
+    """What our landed transactions have moved home, base units by mint (None: lamports), of wallets with any.
+
+    Rent from closed accounts does not count.
+    """
+    found: dict[int, dict[Pubkey | None, int]] = {}
+    rows = connection.execute(
+        sa.select(leg.c.wallet_id, movement.c.mint, sa.func.sum(movement.c.amount))
+        .join(transaction, transaction.c.id == leg.c.transaction_id)
+        .join(movement, movement.c.leg_id == leg.c.id)
+        .where(
+            among(connection, leg.c.wallet_id, wallet_ids),
+            transaction.c.state.in_(_LANDED),
+            movement.c.kind.in_(_MONEY),
+        )
+        .group_by(leg.c.wallet_id, movement.c.mint)
     )
+    for wallet_id, mint, amount in rows:
+        asset = None if mint is None else Pubkey.from_string(mint)
+        found.setdefault(wallet_id, {})[asset] = int(amount)
+    return found
 
 
 def _close(

@@ -108,5 +108,5 @@ def _swept_by_us_and_called_closed(context: OperationContext, snapshots: Sequenc
     ]
     if not closed:
         return []
-    ours = context.records.gone_home([wallet.id for wallet in closed])
+    ours = context.records.moved_home([wallet.id for wallet in closed])
     return [wallet for wallet in closed if wallet.id in ours]

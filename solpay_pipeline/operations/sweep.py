@@ -3,11 +3,14 @@
 A wallet in a sweepable state whose payment was never accepted is judged first, as recheck would.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.findings import Finding
+from solpay_pipeline.lifecycle.judgement import covers
 from solpay_pipeline.lifecycle.planning import plan_sweep
 from solpay_pipeline.lifecycle.policy import SWEEPING, SWEEPING_HELD
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -15,7 +18,7 @@ from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE, Wallet, WalletS
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import LegJob, Mover
 from solpay_pipeline.operations.context.records import Wanted
-from solpay_pipeline.operations.looking.external_movements import went_home
+from solpay_pipeline.operations.looking.external_movements import went_elsewhere, went_home
 from solpay_pipeline.operations.looking.pages import wallet_pages
 from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
 from solpay_pipeline.operations.moving.receiver_accounts import ReceiverAccounts
@@ -87,14 +90,22 @@ class Sweeper:
         return jobs
 
     async def _explained(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-        """Those of the empty wallets whose money went home by us, or by others that we can name."""
+        """Those of the empty wallets whose money went home by us, or by others that we can name.
+
+        Where we have sent home as much as a price asked for, the sum explains it; else its whole history is read.
+        """
         if not snapshots:
             return []
-        ours = self.context.records.gone_home([one.wallet.id for one in snapshots])
-        return [one for one in snapshots if one.wallet.id in ours or await self._went_home(one)]
+        moved = self.context.records.moved_home([one.wallet.id for one in snapshots])
+        return [one for one in snapshots if await self._is_explained(one, moved.get(one.wallet.id))]
 
-    async def _went_home(self, snapshot: Snapshot) -> bool:
-        findings = await went_home(self.context, snapshot)
+    async def _is_explained(self, snapshot: Snapshot, by_us: Mapping[Pubkey | None, int] | None) -> bool:
+        if by_us is not None:
+            is_held_money = snapshot.payment.status not in ACCEPTED
+            tolerance = self.context.options.tolerance
+            if is_held_money or covers(snapshot.payment, by_us, snapshot.decimals, tolerance):
+                return True
+        findings = await (went_home if by_us is None else went_elsewhere)(self.context, snapshot)
         if any(one.is_set_aside for one in findings):
             self.give_up(snapshot.wallet, *findings)
             return False

@@ -7,6 +7,7 @@ from solders.system_program import TransferParams, transfer
 from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import MoveTokens
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline_tests.money.attacks.moves import take_tokens
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 
@@ -85,3 +86,25 @@ def test_a_payment_that_somebody_sent_to_the_fee_payer_is_not_home(shop):
     shop.settle_chain()
     (finding,) = shop.run("sweep").set_aside
     assert (finding.code, finding.mint, finding.amount) == ("funds_elsewhere", None, 100_000_000)
+
+
+def test_a_part_that_was_taken_before_we_sent_the_rest_home_is_told(shop):
+    mint, thief = shop.accept_mint(), Keypair().pubkey()
+    in_tokens, in_sol, untouched = shop.new_payment(), shop.new_payment(), shop.new_payment()
+    shop.pay_token(in_tokens, mint)
+    shop.pay_sol(in_sol)
+    shop.pay_sol(untouched)
+    shop.settle_chain()
+    shop.run("recheck", forward_funds=False)
+    take_tokens(shop, in_tokens, mint, thief, 2_000_000)
+    move_sol(shop, in_sol, (thief, 40_000_000))
+    shop.settle_chain()
+    outcome = shop.run("sweep")
+    lost = {(one.wallet_id, one.code.value, one.mint, one.amount) for one in outcome.set_aside}
+    assert lost == {
+        (in_tokens.wallet_id, "funds_elsewhere", mint, 2_000_000),
+        (in_sol.wallet_id, "funds_elsewhere", None, 40_000_000),
+    }
+    assert shop.received(mint) == 3_000_000
+    assert [shop.state(one) for one in (in_tokens, in_sol)] == ["failed_to_send_funds"] * 2
+    assert (shop.state(untouched), shop.codes(untouched)) == ("sent_funds", set())

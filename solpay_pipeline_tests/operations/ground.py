@@ -306,8 +306,9 @@ class FakeRecords:
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         return self.busy_ids & set(wallet_ids)
 
-    def gone_home(self, wallet_ids: Collection[int]) -> set[int]:
-        return self.home_ids & set(wallet_ids)
+    def moved_home(self, wallet_ids: Collection[int]) -> Mapping[int, Mapping[Pubkey | None, int]]:
+        full: dict[Pubkey | None, int] = {None: 2**63, USDC.address: 2**63}
+        return dict.fromkeys(self.home_ids & set(wallet_ids), full)
 
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         return self.expired_payments & set(payment_ids)

@@ -1,6 +1,6 @@
 """What operations read of the shop's rows and of our ledger. Nothing here writes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -69,8 +69,8 @@ class Records(Protocol):
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """Those of these wallets that have a leg in flight."""
 
-    def gone_home(self, wallet_ids: Collection[int]) -> set[int]:
-        """Those of these wallets whose money our own transactions have sent home."""
+    def moved_home(self, wallet_ids: Collection[int]) -> Mapping[int, Mapping[Pubkey | None, int]]:
+        """What our own transactions have sent home of these wallets, base units by mint; without those of none."""
 
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         """Those of these payments that we have expired, after a look at the chain."""

@@ -126,9 +126,9 @@ class DatabaseRecords:
         """See `Records`."""
         return self._ledger(transactions.busy_wallets, wallet_ids)
 
-    def gone_home(self, wallet_ids: Collection[int]) -> set[int]:
+    def moved_home(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey | None, int]]:
         """See `Records`."""
-        return self._ledger(transactions.gone_home, wallet_ids)
+        return self._ledger(transactions.moved_home, wallet_ids)
 
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         """See `Records`."""

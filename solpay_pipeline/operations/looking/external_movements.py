@@ -8,7 +8,7 @@ from solpay_pipeline.chain.reading.history import UNTOLD
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass
+from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Statement
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.snapshots import wallet_history
 
@@ -24,12 +24,9 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
     except UNTOLD as error:
         words = f"the payment is accepted, but its wallet is empty, and its history cannot be read: {error}"
         return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
-    lost = [one for one in statement.money if _is_lost(snapshot, one)]
+    lost = _lost(snapshot, statement)
     if lost:
-        return [
-            _elsewhere(snapshot, asset, [one for one in lost if one.asset == asset])
-            for asset in dict.fromkeys(one.asset for one in lost)
-        ]
+        return lost
     home = [one for one in statement.money if one.entry_class is EntryClass.WENT_HOME]
     if not home:
         words = "the payment is accepted, but its wallet is empty and no transaction of the node's history explains it"
@@ -37,6 +34,24 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
     signatures = ", ".join(dict.fromkeys(one.signature for one in home))
     words = f"it was swept to the receiver by transactions that are not ours: {signatures}"
     return [_finding(snapshot, FindingCode.FOREIGN_MOVEMENT, words)]
+
+
+async def went_elsewhere(context: OperationContext, snapshot: Snapshot) -> list[Finding]:
+    """Report what of a wallet's money went elsewhere before we sent the rest home, by asset."""
+    try:
+        statement = (await wallet_history(context, snapshot)).statement
+    except UNTOLD as error:
+        words = f"less went home than its payment asked for, and its history cannot be read: {error}"
+        return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
+    return _lost(snapshot, statement)
+
+
+def _lost(snapshot: Snapshot, statement: Statement) -> list[Finding]:
+    lost = [one for one in statement.money if _is_lost(snapshot, one)]
+    return [
+        _elsewhere(snapshot, asset, [one for one in lost if one.asset == asset])
+        for asset in dict.fromkeys(one.asset for one in lost)
+    ]
 
 
 def _is_lost(snapshot: Snapshot, entry: Entry) -> bool:

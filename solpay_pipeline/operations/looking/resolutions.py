@@ -118,7 +118,7 @@ def _leave_to_reclaim(context: OperationContext, snapshots: Sequence[Snapshot]) 
     """Expired and empty: swept before if the ledger says so, else their accounts are to be closed."""
     if not snapshots:
         return
-    ours = context.records.gone_home([one.wallet.id for one in snapshots])
+    ours = context.records.moved_home([one.wallet.id for one in snapshots])
     context.books.rest_swept([one for one in snapshots if one.wallet.id in ours])
     others = [one.wallet for one in snapshots if one.wallet.id not in ours]
     context.books.change_state(others, WalletState.PAYMENT_EXPIRED)

@@ -18,15 +18,15 @@ def take_sol(shop: Shop, customer: Customer, to: Pubkey, lamports: int | None = 
     return shop.seed.send([transfer(moved)], [customer.keypair])
 
 
-def take_tokens(shop: Shop, customer: Customer, mint: Pubkey, to: Pubkey) -> str:
-    """All tokens of the wallet's ATA to the ATA of any owner; the wallet's own account stays open."""
+def take_tokens(shop: Shop, customer: Customer, mint: Pubkey, to: Pubkey, amount: int | None = None) -> str:
+    """Tokens (None: all) of the wallet's ATA to the ATA of any owner; the wallet's own account stays open."""
     destination = shop.seed.create_ata(to, mint)
     move = MoveTokens(
         source=shop.ata(customer.address, mint),
         mint=mint,
         program=shop.tokens[mint].program,
         decimals=shop.tokens[mint].decimals,
-        amount=shop.tokens_of(customer.address, mint),
+        amount=shop.tokens_of(customer.address, mint) if amount is None else amount,
         destination=destination,
     )
     return shop.seed.send(list(lower(move, customer.address)), [customer.keypair])

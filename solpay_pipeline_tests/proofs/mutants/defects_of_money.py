@@ -180,7 +180,7 @@ OF_MONEY: Final = (
             Edit(
                 "operations/sweep.py",
                 "        route = await self.receiver_accounts.route(snapshots)\n",
-                "        sent = self.context.records.gone_home([snapshot.wallet.id for snapshot in snapshots])\n"
+                "        sent = self.context.records.moved_home([snapshot.wallet.id for snapshot in snapshots])\n"
                 "        done = [snapshot for snapshot in snapshots if snapshot.wallet.id in sent]\n"
                 "        self.context.books.rest_swept(done)\n"
                 "        snapshots = [snapshot for snapshot in snapshots if snapshot not in done]\n"
