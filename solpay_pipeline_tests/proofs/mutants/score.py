@@ -30,10 +30,10 @@ class Group:
 
 
 GROUPS: Final[Mapping[str, Group]] = {
-    "lifecycle": Group(("lifecycle/*.py",), ("rooms/lifecycle",), "lifecycle.resolution.x_resolve__mutmut_1"),
+    "lifecycle": Group(("lifecycle/*.py",), ("rooms/lifecycle", "operations"), "lifecycle.resolution.x_resolve__mutmut_1"),
     "ledger": Group(
         ("ledger/*.py",),
-        ("rooms/ledger", "rooms/events/test_migrations.py"),
+        ("rooms/ledger", "operations", "rooms/events/test_migrations.py"),
         "ledger.looks.x_rechecked__mutmut_1",
     ),
     "packing": Group(
@@ -41,7 +41,7 @@ GROUPS: Final[Mapping[str, Group]] = {
         ("rooms/chain/test_packing.py", "rooms/chain/test_packing_details.py"),
         "chain.sending.packing.x_build__mutmut_1",
     ),
-    "courier": Group(
+    "broadcast": Group(
         ("chain/sending/broadcast.py",),
         ("rooms/chain/test_broadcast.py", "rooms/chain/test_broadcast_course.py"),
         "chain.sending.broadcast.x__wait__mutmut_1",
