@@ -427,6 +427,7 @@ class FakeChain:
         mint: Pubkey | None,
         balance: int,
         made_at: datetime,
+        was_opened: bool,
         commitment: Commitment,
         homes: Homes,
         min_context_slot: int,

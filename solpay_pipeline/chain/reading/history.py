@@ -136,6 +136,7 @@ async def read_newest(
     mint: Pubkey | None,
     balance: int,
     made_at: datetime,
+    was_opened: bool = True,
     commitment: Commitment,
     homes: Homes = NO_HOMES,
     min_context_slot: int | None = None,
@@ -144,8 +145,8 @@ async def read_newest(
 
     Its transactions are read from the newest on, until they add up to the balance and at most one is left, from
     before `made_at`, when the payment was made. That one opened the account, and is not read: before it there was
-    nothing, after it there was nothing, and to bring money and take it away takes two. None where so little does not
-    explain the balance.
+    nothing, after it there was nothing, and to bring money and take it away takes two. Where nothing `was_opened` for
+    the payment none is left unread. None where so little does not explain the balance.
 
     Raises as `read` does.
     """
@@ -163,7 +164,7 @@ async def read_newest(
         if (
             explained == balance
             and all(_is_before(record, made_at) for record in unread)
-            and len(unread) <= 1
+            and len(unread) <= was_opened
         ):
             return History(_statement(owner, in_order(effects), accounts, homes), page.first_available_slot)
         if not unread:

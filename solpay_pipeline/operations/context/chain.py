@@ -68,6 +68,7 @@ class Chain(Protocol):
         mint: Pubkey | None,
         balance: int,
         made_at: datetime,
+        was_opened: bool,
         commitment: Commitment,
         homes: Homes,
         min_context_slot: int,

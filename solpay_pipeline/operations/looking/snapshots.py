@@ -147,7 +147,10 @@ async def _judge(context: OperationContext, snapshot: Snapshot) -> tuple[Snapsho
 async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:
     """As much of the history as proves what the balances say; where little does not, all of it."""
     found = await _newest_history(context, snapshot)
-    if found is not None and (not found.statement.money or _judgement(context, snapshot, found).is_paid):
+    if found is None or found.statement.owned.keys() - set(_token_accounts(snapshot)):
+        # An account that no offer names may hold what neither balances nor the wallet's own history tell.
+        return await wallet_history(context, snapshot)
+    if not found.statement.money or _judgement(context, snapshot, found).is_paid:
         return found
     return await wallet_history(context, snapshot)
 
@@ -211,6 +214,7 @@ async def _newest_history(context: OperationContext, snapshot: Snapshot) -> Hist
         mint=mint,
         balance=balance,
         made_at=snapshot.payment.created_at,
+        was_opened=bool(holdings.tokens or holdings.absent),
         commitment=context.deployment.acceptance,
         homes=context.homes,
         min_context_slot=context.chain_slot,

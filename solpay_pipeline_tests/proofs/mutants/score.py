@@ -30,7 +30,9 @@ class Group:
 
 
 GROUPS: Final[Mapping[str, Group]] = {
-    "lifecycle": Group(("lifecycle/*.py",), ("rooms/lifecycle", "operations"), "lifecycle.resolution.x_resolve__mutmut_1"),
+    "lifecycle": Group(
+        ("lifecycle/*.py",), ("rooms/lifecycle", "operations"), "lifecycle.resolution.x_resolve__mutmut_1"
+    ),
     "ledger": Group(
         ("ledger/*.py",),
         ("rooms/ledger", "operations", "rooms/events/test_migrations.py"),
