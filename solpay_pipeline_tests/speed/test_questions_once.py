@@ -49,7 +49,8 @@ def test_a_run_that_pays_nothing_goes_on_where_nobody_tells_what_a_signature_cos
         shop.accept_sol()
         customer = shop.new_payment(status=PaymentStatus.EXPIRED, state=WalletState.PAYMENT_EXPIRED)
         shop.settle_chain()
-        shop.node.faults.add(Fault("rpc_error", code=-32601, methods=frozenset({"getFeeForMessage"})))
+        asked = frozenset({"getFeeForMessage"})
+        shop.node.faults.add(Fault("rpc_error", code=-32601, message="Method not found", methods=asked))
         assert not shop.run("reclaim").set_aside
         assert shop.state(customer) == "payment_expired_and_wallet_closed"
 
