@@ -107,11 +107,16 @@ def expired_by_others(context: OperationContext, snapshots: Sequence[Snapshot]) 
 
 
 def _wait(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snapshot]]) -> None:
-    """A wallet that a request of the peer's has moved on, and that is empty, is as created again."""
+    """A wallet that a request of the peer's has moved on is as created again, unless it holds what was asked for."""
     waiting = sorted_out[Step.WAIT_AS_CREATED]
-    empty = [one.wallet for one in waiting if one.holdings.is_empty]
+    empty = [one.wallet for one in waiting if not _holds_what_was_asked_for(one)]
     context.tally.returned += len(context.books.change_state(empty, WalletState.CREATED))
     context.tally.waiting += len(sorted_out[Step.WAIT]) + len(waiting) - len(empty)
+
+
+def _holds_what_was_asked_for(snapshot: Snapshot) -> bool:
+    balances = snapshot.holdings.balances()
+    return any(balances.get(mint) for mint in (None, *snapshot.payment.mints))
 
 
 def _leave_to_reclaim(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
