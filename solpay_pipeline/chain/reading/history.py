@@ -164,7 +164,7 @@ async def read_newest(
         if (
             explained == balance
             and all(_is_before(record, made_at) for record in unread)
-            and len(unread) <= was_opened
+            and len(unread) <= (1 if was_opened else 0)
         ):
             return History(_statement(owner, in_order(effects), accounts, homes), page.first_available_slot)
         if not unread:

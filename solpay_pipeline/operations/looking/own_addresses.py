@@ -31,12 +31,11 @@ def with_own_address(context: OperationContext, snapshots: Sequence[Snapshot]) -
 
 def _mismatch(context: OperationContext, snapshot: Snapshot, sealed: Sealed | None) -> str | None:
     """Why the address is not the wallet's. A keypair that no key opens proves nothing."""
-    if sealed is None:
-        return None
-    try:
-        context.deployment.vault.open(sealed, snapshot.payment.address)
-    except KeyMismatch as error:
-        return str(error)
-    except KeyUnreadable:
-        return None
+    if sealed is not None:
+        try:
+            context.deployment.vault.open(sealed, snapshot.payment.address)
+        except KeyMismatch as error:
+            return str(error)
+        except KeyUnreadable:
+            pass
     return None

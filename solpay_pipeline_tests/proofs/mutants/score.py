@@ -1,4 +1,4 @@
-"""The mutation score of the rules, the ledger, the packing and the courier, by mutmut over their quick tests.
+"""The mutation score of the rules, the ledger, the packing and the broadcast, by mutmut over their quick tests.
 
 Works in a copy of the tree. mutmut changes the bodies of functions and undecorated methods; properties, module-level
 tables and enumerations are left to the defects of the peer and to ordinary tests.
