@@ -46,6 +46,8 @@ async def look_for_late_money(context: OperationContext) -> None:
         )
         await _expired(context, [one for one in snapshots if one.payment.status is PaymentStatus.EXPIRED])
         await _accepted(context, [one for one in snapshots if one.payment.status in ACCEPTED])
+        if context.must_stop():
+            return  # Some were not judged: the next run looks at this page again.
         context.books.remember_watched(snapshots, context.chain_time, daily_for=daily_for)
 
 

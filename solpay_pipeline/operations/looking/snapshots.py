@@ -18,6 +18,7 @@ from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.statement import EntryClass, Statement
 from solpay_pipeline.lifecycle.terms import Commitment, Wallet
 from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.looking.long_histories import LONG, paid_by_balance
 
 # Histories are read side by side; the client's own limits still hold.
 _CONCURRENT_HISTORIES = 16
@@ -92,7 +93,7 @@ async def judge_snapshots(
     """Judge payments by the whole history of their wallets, at the commitment that acceptance asks for.
 
     A history that does not add up gives a finding. Wallets that were read at another commitment are read again, so
-    that holdings and history are of the same chain.
+    that holdings and history are of the same chain. Those for which the run's time was too short are left out.
     """
     commitment = context.deployment.acceptance
     if any(one.commitment is not commitment for one in snapshots):
@@ -102,11 +103,12 @@ async def judge_snapshots(
         )
     gate = asyncio.Semaphore(_CONCURRENT_HISTORIES)
 
-    async def one(snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding]:
+    async def one(snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding] | None:
         async with gate:
-            return await _judge(context, snapshot)
+            return None if context.must_stop() else await _judge(context, snapshot)
 
-    return await all_of(one(snapshot) for snapshot in snapshots)
+    judged = await all_of(one(snapshot) for snapshot in snapshots)
+    return [each for each in judged if each is not None]
 
 
 async def wallet_history(context: OperationContext, snapshot: Snapshot) -> History:
@@ -118,27 +120,41 @@ async def wallet_history(context: OperationContext, snapshot: Snapshot) -> Histo
 
     Raises the errors of `history.UNTOLD`.
     """
-    commitment = context.deployment.acceptance
     owner = snapshot.holdings.owner
+    known = context.records.known_effects(owner)
+    final = dict(known)
     read = partial(
         context.chain.history,
         owner,
-        commitment=commitment,
+        commitment=context.deployment.acceptance,
         homes=context.homes,
         min_context_slot=context.chain_slot,
+        final=final,
+        must_stop=context.must_stop,
     )
-    if snapshot.holdings.is_empty:
-        its_own = await read(token_accounts=(), without=frozenset(_token_accounts(snapshot)))
-        if not its_own.statement.money:
-            return its_own
-    return await read(token_accounts=_token_accounts(snapshot))
+    try:
+        if snapshot.holdings.is_empty:
+            its_own = await read(token_accounts=(), without=frozenset(_token_accounts(snapshot)))
+            if not its_own.statement.money:
+                return its_own
+        return await read(token_accounts=_token_accounts(snapshot))
+    finally:
+        if len(final) > history.NEWEST:
+            context.books.remember_effects(owner, [final[each] for each in final.keys() - known.keys()])
 
 
-async def _judge(context: OperationContext, snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding]:
-    """The judgement, and the snapshot with accounts that the history names and no offer did."""
+async def _judge(
+    context: OperationContext, snapshot: Snapshot
+) -> tuple[Snapshot, Judgement | Finding] | None:
+    """The judgement, and the snapshot with accounts that the history names and no offer did.
+
+    None where the run's time was over before all was read.
+    """
     try:
         found = await _evidence(context, snapshot)
         snapshot = await _with_owned(context, snapshot, found.statement)
+    except history.HistoryUnfinished:
+        return None
     except history.UNTOLD as error:
         return snapshot, _unreadable(snapshot, str(error))
     return snapshot, await _judged(context, snapshot, found)
@@ -147,12 +163,28 @@ async def _judge(context: OperationContext, snapshot: Snapshot) -> tuple[Snapsho
 async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:
     """As much of the history as proves what the balances say; where little does not, all of it."""
     found = await _newest_history(context, snapshot)
-    if found is None or found.statement.owned.keys() - set(_token_accounts(snapshot)):
+    if found is None:
+        return await _history_or_balance(context, snapshot)
+    if found.statement.owned.keys() - set(_token_accounts(snapshot)):
         # An account that no offer names may hold what neither balances nor the wallet's own history tell.
         return await wallet_history(context, snapshot)
     if not found.statement.money or _judgement(context, snapshot, found).is_paid:
         return found
     return await wallet_history(context, snapshot)
+
+
+async def _history_or_balance(context: OperationContext, snapshot: Snapshot) -> History:
+    """The whole history; where that is long and a balance pays by itself, only how it came about."""
+    found = await paid_by_balance(context, snapshot, at_least=LONG)
+    if found is not None:
+        return found
+    try:
+        return await wallet_history(context, snapshot)
+    except history.HistoryTooLong:
+        found = await paid_by_balance(context, snapshot)
+        if found is None:
+            raise
+        return found
 
 
 async def _with_owned(context: OperationContext, snapshot: Snapshot, statement: Statement) -> Snapshot:
