@@ -1,9 +1,8 @@
 """What the chain says of some wallets: holdings in batches, and, where it matters, a judgement by history."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
-from functools import partial
 
 from solders.pubkey import Pubkey
 
@@ -114,30 +113,47 @@ async def judge_snapshots(
 async def wallet_history(context: OperationContext, snapshot: Snapshot) -> History:
     """The whole history of a wallet, its own address and every token account we know of.
 
-    Of an empty wallet its own address is asked first: what came and left again, left by its signature, which names it.
-    A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen. No node is asked
-    that is behind the slot by whose time the run decides.
-
-    Raises the errors of `history.UNTOLD`.
+    No node is asked that is behind the slot by whose time the run decides. Raises the errors of `history.UNTOLD`.
     """
+    return await _read(context, snapshot, _token_accounts(snapshot))
+
+
+async def _telling_history(context: OperationContext, snapshot: Snapshot) -> History:
+    """As much of the history as tells all: of an empty wallet its own address is asked first.
+
+    What came and left again, left by its signature, which names it, or was taken out of an account that others can
+    empty. A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen.
+    """
+    if snapshot.holdings.is_empty:
+        telling = [one.account for one in snapshot.holdings.tokens if one.mint.others_can_take]
+        silent = frozenset(_token_accounts(snapshot)) - set(telling)
+        its_own = await _read(context, snapshot, telling, without=silent)
+        if not its_own.statement.money:
+            return its_own
+    return await wallet_history(context, snapshot)
+
+
+async def _read(
+    context: OperationContext,
+    snapshot: Snapshot,
+    token_accounts: Sequence[Pubkey],
+    without: Set[Pubkey] = frozenset(),
+) -> History:
+    """A history, of which what a long one did is remembered."""
     owner = snapshot.holdings.owner
     known = context.records.known_effects(owner)
     final = dict(known)
-    read = partial(
-        context.chain.history,
-        owner,
-        commitment=context.deployment.acceptance,
-        homes=context.homes,
-        min_context_slot=context.chain_slot,
-        final=final,
-        must_stop=context.must_stop,
-    )
     try:
-        if snapshot.holdings.is_empty:
-            its_own = await read(token_accounts=(), without=frozenset(_token_accounts(snapshot)))
-            if not its_own.statement.money:
-                return its_own
-        return await read(token_accounts=_token_accounts(snapshot))
+        return await context.chain.history(
+            owner,
+            token_accounts,
+            commitment=context.deployment.acceptance,
+            homes=context.homes,
+            without=without,
+            min_context_slot=context.chain_slot,
+            final=final,
+            must_stop=context.must_stop,
+        )
     finally:
         if len(final) > history.NEWEST:
             context.books.remember_effects(owner, [final[each] for each in final.keys() - known.keys()])
@@ -167,10 +183,10 @@ async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:
         return await _history_or_balance(context, snapshot)
     if found.statement.owned.keys() - set(_token_accounts(snapshot)):
         # An account that no offer names may hold what neither balances nor the wallet's own history tell.
-        return await wallet_history(context, snapshot)
+        return await _telling_history(context, snapshot)
     if not found.statement.money or _judgement(context, snapshot, found).is_paid:
         return found
-    return await wallet_history(context, snapshot)
+    return await _telling_history(context, snapshot)
 
 
 async def _history_or_balance(context: OperationContext, snapshot: Snapshot) -> History:
@@ -179,7 +195,7 @@ async def _history_or_balance(context: OperationContext, snapshot: Snapshot) -> 
     if found is not None:
         return found
     try:
-        return await wallet_history(context, snapshot)
+        return await _telling_history(context, snapshot)
     except history.HistoryTooLong:
         found = await paid_by_balance(context, snapshot)
         if found is None:
@@ -229,24 +245,45 @@ async def _newest_history(context: OperationContext, snapshot: Snapshot) -> Hist
     it takes the whole history to explain it.
     """
     holdings = snapshot.holdings
+    if holdings.is_empty:
+        return await _of_nothing(context, snapshot)
     assets: list[tuple[Pubkey, Pubkey | None, int]] = [
         (token.account, token.mint.address, token.amount) for token in holdings.tokens if token.amount
     ]
-    if holdings.lamports or holdings.is_empty:
+    if holdings.lamports:
         assets.append((holdings.owner, None, holdings.lamports))
-    explains_itself = holdings.is_empty or covers(
+    explains_itself = covers(
         snapshot.payment, holdings.balances(), snapshot.decimals, context.options.tolerance
     )
     if len(assets) != 1 or not explains_itself:
         return None
-    ((address, mint, balance),) = assets
+    return await _newest(context, snapshot, *assets[0])
+
+
+async def _of_nothing(context: OperationContext, snapshot: Snapshot) -> History | None:
+    """What explains that nothing is there, at every address whose history can tell that something was."""
+    found = await _newest(context, snapshot, snapshot.holdings.owner, None, 0)
+    if found is None or found.statement.money:
+        return found
+    for token in snapshot.holdings.tokens:
+        if token.mint.others_can_take:
+            found = await _newest(context, snapshot, token.account, token.mint.address, 0)
+            if found is None or found.statement.money:
+                return found
+    return found
+
+
+async def _newest(
+    context: OperationContext, snapshot: Snapshot, address: Pubkey, mint: Pubkey | None, balance: int
+) -> History | None:
+    """The newest entries of one address, where they explain its balance."""
     return await context.chain.newest_history(
-        holdings.owner,
+        snapshot.holdings.owner,
         address,
         mint=mint,
         balance=balance,
         made_at=snapshot.payment.created_at,
-        was_opened=bool(holdings.tokens or holdings.absent),
+        was_opened=bool(snapshot.holdings.tokens or snapshot.holdings.absent),
         commitment=context.deployment.acceptance,
         homes=context.homes,
         min_context_slot=context.chain_slot,
