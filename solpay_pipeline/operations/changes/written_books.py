@@ -230,12 +230,7 @@ class WrittenBooks:
     ) -> None:
         now, status = self._now(), PaymentStatus(self.deployment.acceptance)
         paid = [
-            PaidPayment(
-                one.payment.id,
-                one.payment.status,
-                judged.signature,
-                judged.option.token_id if judged.option else None,
-            )
+            PaidPayment(one.payment.id, one.payment.status, judged.signature, judged.option)
             for one, judged in batch
         ]
         if not accept_payments(connection, self.deployment.tables, paid, to_status=status, now=now):

@@ -204,13 +204,17 @@ async def _history_or_balance(context: OperationContext, snapshot: Snapshot) -> 
 
 
 async def _with_owned(context: OperationContext, snapshot: Snapshot, statement: Statement) -> Snapshot:
-    """The snapshot with every account of the wallet to which money came, at whatever address; remembered for sweeps."""
+    """The snapshot with every account of the wallet that is open or to which money came, at whatever address.
+
+    They are remembered for sweeps.
+    """
     known = {snapshot.holdings.owner, *_token_accounts(snapshot)}
-    credited = {one.account for one in statement.money if one.entry_class is EntryClass.CAME_IN} - known
-    if not credited:
+    credited = {one.account for one in statement.money if one.entry_class is EntryClass.CAME_IN}
+    unusual = (credited | statement.rents.keys()) - known
+    if not unusual:
         return snapshot
     context.books.remember_openings(
-        snapshot.wallet.id, {account: statement.rents.get(account, 0) for account in credited}
+        snapshot.wallet.id, {account: statement.rents.get(account, 0) for account in unusual}
     )
     return await _discovered(context, snapshot)
 
@@ -283,7 +287,7 @@ async def _newest(
         mint=mint,
         balance=balance,
         made_at=snapshot.payment.created_at,
-        was_opened=bool(snapshot.holdings.tokens or snapshot.holdings.absent),
+        was_opened=bool(snapshot.holdings.tokens) and not snapshot.holdings.absent,
         commitment=context.deployment.acceptance,
         homes=context.homes,
         min_context_slot=context.chain_slot,
