@@ -21,6 +21,7 @@ _LABELS = {
     "settled": "settled from earlier",
     "reopened": "reopened after a fork",
     "skipped": "taken by somebody else",
+    "before_our_time": "over before this ledger began, only their balances looked at",
     "transactions": "transactions",
     "failed_transactions": "failed transactions",
 }

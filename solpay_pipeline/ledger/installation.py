@@ -61,6 +61,11 @@ def bound_cluster(connection: Connection) -> str | None:
     return connection.execute(sa.select(cluster.c.genesis_hash)).scalar()
 
 
+def began_at(connection: Connection) -> datetime | None:
+    """When the ledger was first bound to a cluster, None before."""
+    return connection.execute(sa.select(cluster.c.bound_at)).scalar()
+
+
 def check_cluster(connection: Connection, genesis_hash: str) -> None:
     """Raises `AnotherCluster` where the ledger is bound to another one."""
     bound = bound_cluster(connection)

@@ -1,5 +1,7 @@
 """A wallet that is called finished is checked, whoever called it so, and money that comes to it is found at last."""
 
+from datetime import timedelta
+
 import pytest
 from solders.system_program import TransferParams, transfer
 
@@ -82,3 +84,39 @@ def test_dust_is_held_and_the_empty_accounts_of_its_wallet_are_closed(shop):
     assert shop.state(customer) == "received_funds"
     assert not any(shop.has_account(customer, mint) for mint in mints)
     assert shop.seed.lamports(customer.address) == 890_880
+
+
+@pytest.mark.parametrize("state", [WalletState.CLOSED, WalletState.PAYMENT_EXPIRED])
+def test_a_shop_with_years_of_history_is_taken_over_by_balances_alone_and_counted(shop, state):
+    old = [
+        shop.new_payment(status=PaymentStatus.EXPIRED, state=state, lasts=timedelta(days=-30))
+        for _ in range(3)
+    ]
+    shop.node.calls.clear()
+    first = shop.maintain()
+    assert shop.node.calls["getSignaturesForAddress"] == 0
+    assert max(one.before_our_time for one in first) == len(old)
+    shop.finalize_chain()
+    shop.maintain()
+    assert {shop.state(one) for one in old} == {"payment_expired_and_wallet_closed"}
+    assert not shop.findings()
+    shop.node.calls.clear()
+    again = shop.run("expire")
+    assert again.before_our_time == again.looked_at == 0
+    assert shop.node.calls["getMultipleAccounts"] <= 2
+
+
+def test_money_in_a_wallet_from_before_our_time_is_held_all_the_same(shop):
+    old = shop.new_payment(status=PaymentStatus.EXPIRED, state=WalletState.CLOSED, lasts=timedelta(days=-30))
+    shop.pay_sol(old)
+    shop.settle_chain()
+    shop.maintain()
+    assert shop.state(old) == "received_funds"
+    assert shop.codes(old) == {"late"}
+
+
+def test_the_history_of_a_payment_from_before_our_time_is_read_where_an_operator_names_it(shop):
+    old = shop.new_payment(status=PaymentStatus.EXPIRED, state=WalletState.CLOSED, lasts=timedelta(days=-30))
+    shop.node.calls.clear()
+    shop.run("recheck", payment_ids=frozenset({old.payment_id}))
+    assert shop.node.calls["getSignaturesForAddress"] > 0

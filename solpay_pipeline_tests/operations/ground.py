@@ -248,6 +248,7 @@ class FakeRecords:
     aside_ids: set[int] = field(default_factory=set)
     reported_payments: set[int] = field(default_factory=set)
     just_looked_at: set[int] = field(default_factory=set)
+    began: datetime | None = None
     unusual: dict[int, dict[Pubkey, int]] = field(default_factory=dict)
     known: dict[Pubkey, tuple[Effect, ...]] = field(default_factory=dict)
     open: list[OpenTransaction] = field(default_factory=list)
@@ -322,6 +323,9 @@ class FakeRecords:
 
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         return self.expired_payments & set(payment_ids)
+
+    def began_at(self) -> datetime | None:
+        return self.began
 
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         return self.aside_ids & set(wallet_ids)

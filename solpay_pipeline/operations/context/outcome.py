@@ -20,6 +20,7 @@ class Tally:
     settled: int = 0
     reopened: int = 0
     skipped: int = 0
+    before_our_time: int = 0
     kept_back: int = 0
     stopped_reason: str = "done"
 
@@ -49,6 +50,7 @@ class Outcome:
     settled: int
     reopened: int
     skipped: int
+    before_our_time: int
     kept_back: int
     transactions: int
     failed_transactions: int
@@ -117,6 +119,7 @@ class Outcome:
             "settled": self.settled,
             "reopened": self.reopened,
             "skipped": self.skipped,
+            "before_our_time": self.before_our_time,
             "kept_back": self.kept_back,
             "set_aside_count": len(self.set_aside),
             "transactions": self.transactions,

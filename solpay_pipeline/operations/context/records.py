@@ -79,6 +79,9 @@ class Records(Protocol):
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         """Those of these payments that we have expired, after a look at the chain."""
 
+    def began_at(self) -> datetime | None:
+        """When this ledger was first used; None before it is."""
+
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         """Those of these wallets on which some work was not done, for a reason that stands."""
 

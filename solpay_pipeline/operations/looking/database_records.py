@@ -9,7 +9,16 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import acceptances, findings, looks, offers, openings, outbox, transactions
+from solpay_pipeline.ledger import (
+    acceptances,
+    findings,
+    installation,
+    looks,
+    offers,
+    openings,
+    outbox,
+    transactions,
+)
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.seen import effects
@@ -139,6 +148,10 @@ class DatabaseRecords:
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         """See `Records`."""
         return set(self._ledger(outbox.last_bodies, EventKind.PAYMENT_EXPIRED, payment_ids))
+
+    def began_at(self) -> datetime | None:
+        """See `Records`."""
+        return self._ledger(installation.began_at)
 
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         """See `Records`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from solders.pubkey import Pubkey
 
@@ -113,11 +114,22 @@ def _is_first(snapshot: Snapshot, sharing: Sequence[Wallet]) -> bool:
 
 
 def expired_by_others(context: OperationContext, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    """Those whose payment we have not expired ourselves: the peer does it by the clock, without a look at the chain."""
+    """Those whose payment we have not expired ourselves: the peer does it by the clock, without a look at the chain.
+
+    Left out, and counted, are those that were over before this ledger began, and before anything was watched: a shop
+    with years of history is taken over by its balances alone. An operator who names payments has their histories read.
+    """
     if not snapshots:
         return []
     ours = context.records.expired_by_us([one.payment.id for one in snapshots])
-    return [one for one in snapshots if one.payment.id not in ours]
+    others = [one for one in snapshots if one.payment.id not in ours]
+    began_at = context.records.began_at()
+    if began_at is None or context.options.payment_ids is not None:
+        return others
+    first = began_at - timedelta(days=context.options.watch_days)
+    young = [one for one in others if one.payment.expires_at >= first]
+    context.tally.before_our_time += len(others) - len(young)
+    return young
 
 
 def _wait(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snapshot]]) -> None:
