@@ -40,11 +40,18 @@ class FindingCode(StrEnum):
     FOREIGN_MOVEMENT = "foreign_movement"
     FORK = "fork"
     OFFER_CHANGED = "offer_changed"
+    UNASKED = "unasked"
 
 
 HELD = frozenset({FindingCode.SHORT, FindingCode.LATE, FindingCode.UNEXPECTED})
 NOTICES = frozenset(
-    {FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK, FindingCode.OFFER_CHANGED}
+    {
+        FindingCode.OVERPAID,
+        FindingCode.FOREIGN_MOVEMENT,
+        FindingCode.FORK,
+        FindingCode.OFFER_CHANGED,
+        FindingCode.UNASKED,
+    }
 )
 
 

@@ -43,6 +43,7 @@ async def look_for_late_money(context: OperationContext) -> None:
             without_busy(context, page),
             commitment=context.deployment.acceptance,
             min_context_slot=context.chain_slot,
+            is_rare=True,
         )
         await _expired(context, [one for one in snapshots if one.payment.status is PaymentStatus.EXPIRED])
         await _accepted(context, [one for one in snapshots if one.payment.status in ACCEPTED])
@@ -61,7 +62,7 @@ async def _expired(context: OperationContext, snapshots: Sequence[Snapshot]) -> 
         if one.holdings.is_empty
         and (
             one.wallet.state is WalletState.RECEIVED_FUNDS
-            or (one.wallet.state is WalletState.CLOSED and one.holdings.tokens)
+            or (one.wallet.state is WalletState.CLOSED and one.holdings.accounts)
         )
     ]
     context.books.change_state(let_go, WalletState.PAYMENT_EXPIRED, ending=HELD)

@@ -403,6 +403,28 @@ class FakeChain:
     ) -> Holdings:
         return self.strays.get(holdings.owner, holdings)
 
+    async def nested(
+        self,
+        wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+    ) -> list[frozenset[Pubkey]]:
+        self.asked.append(("nested", commitment))
+        return [frozenset() for _ in wallets]
+
+    async def look_at(
+        self,
+        holdings: Holdings,
+        addresses: Collection[Pubkey],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+        owned: Mapping[Pubkey, Pubkey],
+    ) -> Holdings:
+        self.asked.append(("look_at", frozenset(addresses)))
+        return self.strays.get(holdings.owner, holdings)
+
     async def history(
         self,
         owner: Pubkey,

@@ -16,6 +16,7 @@ from solpay_pipeline.chain.reading.extensions import (
     AccountExtensions,
     MintExtensions,
     UnreadableAccount,
+    associated_account_length,
     read_account_extensions,
     read_mint_extensions,
 )
@@ -77,6 +78,9 @@ def parse_extended_mint(address: Pubkey, account: Account) -> tuple[Mint, MintEx
         obstacles=frozenset(obstacle for obstacle, stands in obstacles.items() if stands),
         has_transfer_fee=extensions.has_transfer_fee,
         extensions=extensions.names,
+        account_bytes=associated_account_length(
+            extensions, token_2022=account.owner == TOKEN_2022_PROGRAM_ID
+        ),
     )
     return mint, extensions
 

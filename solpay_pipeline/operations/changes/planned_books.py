@@ -11,7 +11,7 @@ from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens, RecoverNested
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -95,7 +95,7 @@ class PlannedBooks:
                     self.amounts[None] += action.lamports
                 case MoveTokens():
                     self.amounts[str(action.mint)] += action.amount
-                case CloseAccount() if action.funds:
+                case CloseAccount() | RecoverNested() if action.funds:
                     self.amounts[None] += action.funds
                 case _:
                     pass
