@@ -22,6 +22,7 @@ class FindingCode(StrEnum):
     ACCOUNT_STUCK = "account_stuck"
     LAMPORTS_STUCK = "lamports_stuck"
     MINT_UNREADABLE = "mint_unreadable"
+    MINT_CHANGED = "mint_changed"
     DESTINATION_UNFIT = "destination_unfit"
     TOO_LARGE = "too_large"
     TRANSACTION_FAILED = "transaction_failed"

@@ -22,7 +22,7 @@ from solpay_pipeline.lifecycle.actions import (
 )
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, NestedHolding, TokenHolding
-from solpay_pipeline.lifecycle.terms import Wallet
+from solpay_pipeline.lifecycle.terms import ACCEPTED, Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,11 @@ class Plan:
 
     leg: Leg | None
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing is left to do, now or later: what stays is only told."""
+        return self.leg is None and not any(one.is_set_aside for one in self.findings)
 
 
 _UNKNOWN_RENT = "more lamports are in it than such an account is opened with, and no history tells its rent"
@@ -129,7 +134,8 @@ def plan_close_empties(wallet: Wallet, holdings: Holdings, route: Route) -> Plan
             )
         )
         steps = []
-    return Plan(_leg(wallet, holdings, steps), tuple(findings))
+    told = tuple(_as_asked_for(wallet, one) for one in findings)
+    return Plan(_leg(wallet, holdings, steps), told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,7 @@ def _plan_nested(wallet: Wallet, holdings: Holdings, route: Route) -> _Part:
             )
             kept_open.update((nested.outer, nested.destination))
         elif stuck is not None and not token.is_empty:
-            if not _is_unasked(wallet, token.mint.address):
+            if not (_is_paid(wallet) and _is_unasked(wallet, token.mint.address)):
                 # The account that it belongs to is the only way to it.
                 kept_open.add(nested.outer)
             asset, amount = (token.mint.address, token.amount) if token.amount else (None, token.funds or 0)
@@ -239,9 +245,17 @@ def _is_unasked(wallet: Wallet, mint: Pubkey) -> bool:
     return wallet.payment is not None and mint not in wallet.payment.mints
 
 
+def _is_paid(wallet: Wallet) -> bool:
+    return wallet.payment is not None and wallet.payment.status in ACCEPTED
+
+
 def _as_asked_for(wallet: Wallet, finding: Finding) -> Finding:
-    """A token that nobody asked for keeps no wallet from its rest: what stays of it is only told."""
-    if finding.mint is None or not _is_unasked(wallet, finding.mint):
+    """A token that nobody asked for keeps no wallet from its rest: what stays of it is only told.
+
+    Units in a wallet that was not paid may be what its customer meant to pay with: they stay somebody's business.
+    """
+    is_account = finding.code is FindingCode.ACCOUNT_STUCK
+    if finding.mint is None or not _is_unasked(wallet, finding.mint) or not (is_account or _is_paid(wallet)):
         return finding
     words = f"a token that nobody asked for stays where it is: {finding.explanation}"
     return replace(finding, code=FindingCode.UNASKED, explanation=words)

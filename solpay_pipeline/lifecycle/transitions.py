@@ -16,6 +16,7 @@ JUDGED = frozenset(
         FindingCode.HISTORY_UNREADABLE,
         FindingCode.UNREADABLE_ROW,
         FindingCode.MINT_UNREADABLE,
+        FindingCode.MINT_CHANGED,
     }
 )
 """Findings that end when a payment has been judged."""
@@ -34,6 +35,7 @@ STUCK = frozenset(
         FindingCode.STILL_MOVING,
         FindingCode.SPENDING_LIMIT,
         FindingCode.FUNDS_ELSEWHERE,
+        FindingCode.UNASKED,
         *JUDGED,
     }
 )
@@ -103,6 +105,11 @@ def held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:
         if places:
             words = f"{words}; of them {', '.join(places)}"
         findings.append(Finding(code, snapshot.wallet.id, snapshot.payment.id, words, mint, amount))
+    for address, why in holdings.unreadable.items():
+        words = f"something is held of which nobody can say what it is: {why}"
+        findings.append(
+            Finding(FindingCode.UNEXPECTED, snapshot.wallet.id, snapshot.payment.id, words, address)
+        )
     return findings
 
 

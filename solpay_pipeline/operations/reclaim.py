@@ -123,6 +123,8 @@ class _Closing:
                 self.context.books.note(plan.findings)
             if plan.leg is not None:
                 jobs.append(LegJob(snapshot.wallet, plan.leg))
+            elif plan.is_at_rest:
+                gone.append(snapshot)
         self.context.books.rest_closed(gone)
         return jobs
 

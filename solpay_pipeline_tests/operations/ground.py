@@ -155,6 +155,7 @@ class FakeBooks:
     watched: list[int] = field(default_factory=list)
     openings: dict[tuple[int, Pubkey], int] = field(default_factory=dict)
     offers: set[int] = field(default_factory=set, compare=False)
+    decimals: dict[int, dict[Pubkey, int]] = field(default_factory=dict, compare=False)
     reported: list[PaymentAccepted] = field(default_factory=list)
     has_begun: bool = False
 
@@ -196,6 +197,9 @@ class FakeBooks:
 
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         self.offers |= {one.id for one in payments}
+
+    def remember_decimals(self, payments: Sequence[Payment], decimals: Mapping[Pubkey, int]) -> None:
+        self.decimals |= {one.id: dict(decimals) for one in payments}
 
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         self.openings |= {(wallet_id, account): amount for account, amount in lamports.items()}

@@ -74,6 +74,9 @@ class PlannedBooks:
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         """Nothing: the next run sees them for the first time."""
 
+    def remember_decimals(self, payments: Sequence[Payment], decimals: Mapping[Pubkey, int]) -> None:
+        """Nothing: the next run sees them for the first time."""
+
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         """Nothing: the next run reads it again."""
 

@@ -148,10 +148,13 @@ def _closable(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snap
 def _unclear(snapshot: Snapshot) -> list[Finding]:
     """The findings for a payment of which nobody can say when it was made, or what its wallet holds."""
     wallet = snapshot.wallet
-    if snapshot.holdings.unreadable:
+    unreadable = {
+        mint: why for mint, why in snapshot.holdings.unreadable.items() if mint in snapshot.payment.mints
+    }
+    if unreadable:
         return [
             replace(Finding.about(wallet, FindingCode.MINT_UNREADABLE, f"mint {mint}: {why}"), mint=mint)
-            for mint, why in snapshot.holdings.unreadable.items()
+            for mint, why in unreadable.items()
         ]
     words = "the node does not say when its transactions were made; it will be looked at again"
     return [Finding.about(wallet, FindingCode.UNDATED, words)]

@@ -13,10 +13,10 @@ from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_t
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint, mint_text
-from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge
+from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge, remade_mints
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.statement import EntryClass, Statement
-from solpay_pipeline.lifecycle.terms import Commitment, Wallet
+from solpay_pipeline.lifecycle.terms import Commitment, Payment, PaymentStatus, Wallet
 from solpay_pipeline.operations.context.context import OperationContext
 
 # Histories are read side by side; the client's own limits still hold.
@@ -53,6 +53,7 @@ async def take_snapshots(
         Snapshot(wallet, payment, holdings, mints, commitment)
         for (wallet, payment), holdings in zip(owned, all_holdings, strict=True)
     ]
+    _remember_decimals(context, snapshots)
     nothing: list[frozenset[Pubkey]] = [frozenset()] * len(owned)
     nested = await context.chain.nested(named, mints, commitment=commitment) if is_rare else nothing
     remembered = context.records.openings([one.wallet.id for one in snapshots])
@@ -68,6 +69,19 @@ def _remember_mints(context: OperationContext, mints: Mapping[Pubkey, Mint | Unr
             context.mints[address] = mint
         else:
             context.mints.pop(address, None)
+
+
+def _remember_decimals(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
+    """Keep with each offer what decimals its mints have at the first look."""
+    read = {address: mint.decimals for address, mint in context.mints.items()}
+    unseen = [one.payment for one in snapshots if _lacks_decimals(one.payment, read)]
+    if unseen:
+        context.books.remember_decimals(unseen, read)
+
+
+def _lacks_decimals(payment: Payment, read: Collection[Pubkey]) -> bool:
+    options = [one for one in payment.options if one.mint is not None]
+    return any(one.mint in read for one in options) and all(one.seen_decimals is None for one in options)
 
 
 async def _with_unusual(
@@ -239,6 +253,9 @@ async def _judged(context: OperationContext, snapshot: Snapshot, found: History)
     judgement = _judgement(context, snapshot, found)
     if judgement.is_paid:
         return judgement
+    remade = _remade(snapshot, judgement)
+    if remade is not None:
+        return remade
     # A node that does not remember everything must not make a payment look unpaid.
     history_from = await context.facts.history_from(found.first_slot)
     if history_from is not None and history_from > snapshot.payment.created_at:
@@ -249,6 +266,22 @@ async def _judged(context: OperationContext, snapshot: Snapshot, found: History)
             snapshot, f"the node's history does not explain the balance of {', '.join(unexplained)}"
         )
     return judgement
+
+
+def _remade(snapshot: Snapshot, judgement: Judgement) -> Finding | None:
+    """Why nobody can say whether a payment was paid whose money is of a mint that was made anew since."""
+    if snapshot.payment.status is not PaymentStatus.INITIATED:
+        return None
+    for mint, (then, now) in remade_mints(snapshot.payment, snapshot.decimals).items():
+        amount = judgement.received.get(mint)
+        if amount:
+            words = (
+                f"{amount} base units came in of mint {mint}, which has {now} decimals and had {then} when its price "
+                "was first seen: decide by hand what they are worth, then accept or expire the payment in the shop"
+            )
+            finding = Finding.about(snapshot.wallet, FindingCode.MINT_CHANGED, words)
+            return replace(finding, mint=mint, amount=amount)
+    return None
 
 
 async def _newest_history(context: OperationContext, snapshot: Snapshot) -> History | None:
