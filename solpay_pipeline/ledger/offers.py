@@ -5,7 +5,7 @@ A shop may edit prices, mints and times while a customer pays. What the customer
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -52,6 +52,31 @@ def with_earlier(connection: Connection, payments: Sequence[Payment]) -> list[Pa
     return [_with_earlier(payment, seen.get(str(payment.address), [])) for payment in payments]
 
 
+def remember_decimals(
+    connection: Connection, payments: Iterable[Payment], decimals: Mapping[Pubkey, int]
+) -> None:
+    """Keep the decimals of the mints that each payment names now with its offer, where none are kept yet."""
+    rows = [
+        {
+            "address": str(payment.address),
+            "version": fingerprint(payment),
+            "seen": {
+                str(one.mint): decimals[one.mint]
+                for one in payment.options
+                if one.mint is not None and one.mint in decimals
+            },
+        }
+        for payment in payments
+    ]
+    if rows:
+        is_meant = (
+            offer.c.payment_address == sa.bindparam("address"),
+            offer.c.fingerprint == sa.bindparam("version"),
+            offer.c.decimals.is_(None),
+        )
+        connection.execute(sa.update(offer).where(*is_meant).values(decimals=sa.bindparam("seen")), rows)
+
+
 def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]:
     """Those whose offer, as it stands now, is not the last that was written down."""
     addresses = [str(payment.address) for payment in payments]
@@ -79,10 +104,16 @@ def _with_earlier(payment: Payment, rows: Sequence[Any]) -> Payment:
     starts = [None, *(row.seen_at for row in versions)]
     ends = [*(row.seen_at for row in seen[1:]), None]
     earlier = tuple(
-        Offer(_options(row.options), row.expires_at, row.seen_at, since, until)
+        Offer(_with_decimals(_options(row.options), row), row.expires_at, row.seen_at, since, until)
         for row, since, until in zip(versions, starts, ends, strict=False)
     )
-    return replace(payment, earlier=earlier)
+    own = _with_decimals(payment.options, seen[-1]) if is_own else payment.options
+    return replace(payment, options=own, earlier=earlier)
+
+
+def _with_decimals(options: Sequence[PaymentOption], row: Any) -> tuple[PaymentOption, ...]:
+    decimals: Mapping[str, int] = row.decimals or {}
+    return tuple(replace(one, seen_decimals=decimals.get(str(one.mint))) for one in options)
 
 
 def _options_json(options: Sequence[PaymentOption]) -> list[list[str | None]]:

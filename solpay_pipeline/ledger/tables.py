@@ -226,6 +226,8 @@ offer = sa.Table(
     sa.Column("expires_at", Moment, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
+    # Of its mints when it was first seen, by address; null until the chain was asked.
+    sa.Column("decimals", sa.JSON(none_as_null=True)),
     sa.Index("ix_solpay_offer_payment_address", "payment_address"),
 )
 

@@ -33,6 +33,7 @@ from solpay_pipeline.lifecycle.actions import (
     MoveLamports,
     MoveTokens,
     OpenAccount,
+    RecoverNested,
 )
 
 
@@ -345,7 +346,10 @@ def _numbers(
 
 
 def _movements(owner: Pubkey, action: Action) -> list[dict[str, object]]:
-    """What an action moves, as rows; opening an account moves nothing of the wallet's."""
+    """What an action moves out of the wallet and its accounts, as rows.
+
+    Opening an account moves nothing of the wallet's, and tokens that are recovered stay in it.
+    """
     match action:
         case MoveLamports():
             return [_row(MovementKind.LAMPORTS, action.lamports, owner, action.destination)]
@@ -353,7 +357,7 @@ def _movements(owner: Pubkey, action: Action) -> list[dict[str, object]]:
             return [_row(MovementKind.TOKENS, action.amount, action.source, action.destination, action.mint)]
         case HarvestWithheld():
             return [_row(MovementKind.WITHHELD, action.amount, action.account, action.mint, action.mint)]
-        case CloseAccount():
+        case CloseAccount() | RecoverNested():
             rent = _row(MovementKind.RENT, action.lamports, action.account, action.rent_to)
             if action.funds_to is None:
                 return [rent]

@@ -56,14 +56,40 @@ class CloseAccount:
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """Open the wallet's own ATA, paid by `payer`, where lamports lie at its address: only so can they leave it."""
+    """Open the wallet's own ATA, or that of `owner`, paid by `payer`: only so can what lies there leave it.
+
+    `lamports` is what `payer` puts into one that a later transaction closes, 0 where the same step closes it again.
+    """
 
     mint: Pubkey
     program: Pubkey
     payer: Pubkey
+    owner: Pubkey | None = None
+    lamports: int = 0
 
 
-Action = MoveLamports | MoveTokens | HarvestWithheld | CloseAccount | OpenAccount
+@dataclass(frozen=True, slots=True)
+class RecoverNested:
+    """RecoverNested: all tokens of `account`, an ATA of the wallet's ATA `outer`, into the wallet's own ATA.
+
+    The program closes `account` and pays its lamports to the wallet. Its rent, `lamports`, goes on to `rent_to`, and
+    what was sent beyond it, `funds`, to `funds_to`.
+    """
+
+    account: Pubkey
+    mint: Pubkey
+    program: Pubkey
+    amount: int
+    outer: Pubkey
+    outer_mint: Pubkey
+    destination: Pubkey
+    lamports: int
+    rent_to: Pubkey
+    funds: int = 0
+    funds_to: Pubkey | None = None
+
+
+Action = MoveLamports | MoveTokens | HarvestWithheld | CloseAccount | OpenAccount | RecoverNested
 
 
 @dataclass(frozen=True, slots=True)

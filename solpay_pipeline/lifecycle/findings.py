@@ -22,6 +22,7 @@ class FindingCode(StrEnum):
     ACCOUNT_STUCK = "account_stuck"
     LAMPORTS_STUCK = "lamports_stuck"
     MINT_UNREADABLE = "mint_unreadable"
+    MINT_CHANGED = "mint_changed"
     DESTINATION_UNFIT = "destination_unfit"
     TOO_LARGE = "too_large"
     TRANSACTION_FAILED = "transaction_failed"
@@ -40,11 +41,18 @@ class FindingCode(StrEnum):
     FOREIGN_MOVEMENT = "foreign_movement"
     FORK = "fork"
     OFFER_CHANGED = "offer_changed"
+    UNASKED = "unasked"
 
 
 HELD = frozenset({FindingCode.SHORT, FindingCode.LATE, FindingCode.UNEXPECTED})
 NOTICES = frozenset(
-    {FindingCode.OVERPAID, FindingCode.FOREIGN_MOVEMENT, FindingCode.FORK, FindingCode.OFFER_CHANGED}
+    {
+        FindingCode.OVERPAID,
+        FindingCode.FOREIGN_MOVEMENT,
+        FindingCode.FORK,
+        FindingCode.OFFER_CHANGED,
+        FindingCode.UNASKED,
+    }
 )
 
 

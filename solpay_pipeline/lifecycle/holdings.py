@@ -16,6 +16,7 @@ class Obstacle(StrEnum):
     TRANSFER_HOOK = "transfer_hook"
     CONFIDENTIAL = "confidential_balance"
     FOREIGN_OWNER = "foreign_owner"
+    UNREADABLE = "unreadable_mint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Mint:
     """A mint account. `has_transfer_fee`: a transfer may cost its receiver a part of the amount.
 
     `others_can_take`: its permanent delegate can move or burn what a wallet holds, by a transaction that does not name
-    the wallet.
+    the wallet. `account_bytes` is the size of a new ATA of it.
     """
 
     address: Pubkey
@@ -33,6 +34,7 @@ class Mint:
     has_transfer_fee: bool = False
     extensions: tuple[str, ...] = ()
     others_can_take: bool = False
+    account_bytes: int = 165
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,36 @@ class TokenHolding:
 
 
 @dataclass(frozen=True, slots=True)
+class NestedHolding:
+    """A token account that belongs to a token account of the wallet, `outer`: tokens were sent there by mistake.
+
+    They come home through `destination`, the wallet's own ATA of their mint. `outer_mint` is None where it is not known
+    or cannot be read. `opened` are those of the three accounts that are open. `out_of_reach` is None, or why no
+    instruction moves what it holds, in words.
+    """
+
+    token: TokenHolding
+    outer: Pubkey
+    outer_mint: Mint | None
+    destination: Pubkey
+    opened: frozenset[Pubkey]
+    out_of_reach: str | None = None
+
+    @property
+    def accounts(self) -> tuple[Pubkey, Pubkey, Pubkey]:
+        """Itself, the account that it belongs to, and the one through which it is emptied."""
+        return self.token.account, self.outer, self.destination
+
+
+@dataclass(frozen=True, slots=True)
 class Holdings:
     """All of one wallet at `slot`: its lamports and its token accounts that exist.
 
     `absent` are the ATAs, among those of the payment's mints, that do not exist on chain; `bare` are lamports that lie
     at such an address all the same. `unreadable` names,
     per mint of the payment, why it could not be understood (no such mint, not a token program's).
-    `cannot_move_lamports` is None, or why the system account cannot be drained (owned by another program).
+    `cannot_move_lamports` is None, or why the system account cannot be drained (owned by another program). `nested` are
+    accounts that belong to its token accounts, as far as something pointed there.
     """
 
     owner: Pubkey
@@ -96,17 +121,23 @@ class Holdings:
     unreadable: dict[Pubkey, str] = field(default_factory=dict)
     cannot_move_lamports: str | None = None
     bare: Mapping[Pubkey, int] = field(default_factory=dict)
+    nested: tuple[NestedHolding, ...] = ()
+
+    @property
+    def accounts(self) -> tuple[TokenHolding, ...]:
+        """All token accounts, nested ones among them."""
+        return (*self.tokens, *(one.token for one in self.nested))
 
     @property
     def is_empty(self) -> bool:
         """No lamports, no token units, and nothing that could not be read; empty token accounts may exist."""
         is_bare = self.lamports == 0 and not self.bare and not self.unreadable
-        return is_bare and all(token.is_empty for token in self.tokens)
+        return is_bare and all(token.is_empty for token in self.accounts)
 
     @property
     def strays(self) -> dict[Pubkey, int]:
         """Lamports that somebody sent to the address of a token account, by address: money, and no rent."""
-        sent = {token.account: token.funds for token in self.tokens if token.funds}
+        sent = {token.account: token.funds for token in self.accounts if token.funds}
         return {**sent, **self.bare}
 
     def money(self) -> dict[Pubkey | None, int]:
@@ -118,7 +149,7 @@ class Holdings:
     def balances(self) -> dict[Pubkey | None, int]:
         """Base units by mint, None for lamports of the wallet itself; zeroes left out. What can pay a price."""
         sums: dict[Pubkey | None, int] = {None: self.lamports} if self.lamports else {}
-        for token in self.tokens:
+        for token in self.accounts:
             if token.amount:
                 sums[token.mint.address] = sums.get(token.mint.address, 0) + token.amount
         return sums

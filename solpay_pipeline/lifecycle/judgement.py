@@ -123,9 +123,9 @@ def judge(
     """Judge a payment by the entries of its wallet's statement, in any order of slots.
 
     Lamports pay a price in SOL where they came to the wallet itself; at the address of a token account nobody asked for
-    them. `decimals` holds the mints that could be read; an option of another mint cannot be paid. Any version of the
-    offer that may have stood when the money came can be met. Where several options are complete the one that was
-    complete first, and in time, wins.
+    them. `decimals` holds the mints that could be read; an option of another mint, or of one that was made anew with
+    other decimals, cannot be paid. Any version of the offer that may have stood when the money came can be met. Where
+    several options are complete the one that was complete first, and in time, wins.
     """
     came_in = [
         one
@@ -162,6 +162,21 @@ def judge(
     )
 
 
+def remade_mints(payment: Payment, decimals: Mapping[Pubkey, int]) -> dict[Pubkey, tuple[int, int]]:
+    """Mints whose decimals are others than when an offer was first seen: those then, and those now.
+
+    Nobody knows how much a customer was asked for in units of a mint that was made anew: its option cannot be paid.
+    """
+    return {
+        option.mint: (option.seen_decimals, decimals[option.mint])
+        for offer in payment.offers
+        for option in offer.options
+        if option.mint is not None
+        and option.seen_decimals is not None
+        and option.seen_decimals != decimals.get(option.mint, option.seen_decimals)
+    }
+
+
 def beyond(
     received: Mapping[Pubkey | None, int], mint: Pubkey | None, price: int
 ) -> dict[Pubkey | None, int]:
@@ -177,7 +192,7 @@ def _prices(offer: Offer, decimals: Mapping[Pubkey, int]) -> list[tuple[PaymentO
     prices = []
     for option in offer.options:
         places = SOL_DECIMALS if option.mint is None else decimals.get(option.mint)
-        if places is not None:
+        if places is not None and option.seen_decimals in (None, places):
             prices.append((option, option.base_units(places)))
     return prices
 

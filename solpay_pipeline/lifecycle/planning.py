@@ -4,11 +4,12 @@ A plan moves all that can be moved and names the rest. It never leaves a reason 
 touches is in `findings`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.lifecycle import recovery
 from solpay_pipeline.lifecycle.actions import (
     Action,
     CloseAccount,
@@ -17,10 +18,11 @@ from solpay_pipeline.lifecycle.actions import (
     MoveLamports,
     MoveTokens,
     OpenAccount,
+    RecoverNested,
 )
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
-from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding
-from solpay_pipeline.lifecycle.terms import Wallet
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, NestedHolding, TokenHolding
+from solpay_pipeline.lifecycle.terms import ACCEPTED, Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class BareAddress:
 class Route:
     """Where everything goes. `receiver_minimum` is what a transfer must bring to open the receiver's account,
     0 where it exists. `leg_cost` is what one more wallet costs in fees, in lamports. `bare` are addresses of
-    wallets' accounts at which lamports lie, but no account is open.
+    wallets' accounts at which lamports lie, but no account is open. `rents` is what opening an account takes, by mint.
     """
 
     receiver: Pubkey
@@ -53,6 +55,7 @@ class Route:
     receiver_minimum: int = 0
     leg_cost: int = 0
     bare: Mapping[Pubkey, BareAddress] = field(default_factory=dict)
+    rents: Mapping[Pubkey, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,45 +65,32 @@ class Plan:
     leg: Leg | None
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing is left to do, now or later: what stays is only told."""
+        return self.leg is None and not any(one.is_set_aside for one in self.findings)
+
 
 _UNKNOWN_RENT = "more lamports are in it than such an account is opened with, and no history tells its rent"
 
 
 def plan_sweep(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
-    """Move every lamport and every token unit home, and close what is empty afterwards."""
-    steps: list[tuple[Action, ...]] = []
-    findings: list[Finding] = _unreadable_mints(wallet, holdings)
-    if holdings.lamports:
-        stuck = _lamports_obstacle(holdings, route)
-        if stuck is None:
-            steps.append((MoveLamports(holdings.lamports, route.receiver),))
-        else:
-            findings.append(_finding(wallet, FindingCode.LAMPORTS_STUCK, stuck, None, holdings.lamports))
-    for token in holdings.tokens:
-        obstacle = _token_obstacle(token, route)
-        if obstacle is not None:
-            findings.append(_finding(wallet, obstacle[0], obstacle[1], token.mint.address, token.amount))
-            continue
-        move = _move(token, route)
-        step = move + _closing(token, route)
-        if step:
-            steps.append(step)
-        if token.funds is None:
-            findings.append(_finding(wallet, FindingCode.ACCOUNT_STUCK, _UNKNOWN_RENT, token.mint.address))
-        if token.cannot_close is not None:
-            findings.append(
-                _finding(wallet, FindingCode.ACCOUNT_STUCK, token.cannot_close, token.mint.address)
-            )
-    for address, lamports in holdings.bare.items():
-        opened = _open_and_close(address, lamports, route)
-        if opened is None:
-            words = f"{lamports} lamports lie at {address}, where no account is open"
-            findings.append(_finding(wallet, FindingCode.LAMPORTS_STUCK, words, None, lamports))
-        else:
-            steps.append(opened)
+    """Move every lamport and every token unit home, and close what is empty afterwards.
+
+    What lies in nested accounts comes into the wallet first: the next plan finds it there, in an open account.
+    """
+    nested = _plan_nested(wallet, holdings, route)
+    parts = (
+        _plan_lamports(wallet, holdings, route),
+        nested,
+        _plan_tokens(wallet, holdings, route, nested.kept_open),
+        _plan_bare(wallet, holdings, route, nested.kept_open),
+    )
+    steps = [step for part in parts for step in part.steps]
     if not _worth(steps, route.leg_cost):
         steps = []
-    return Plan(_leg(wallet, holdings, steps), tuple(findings))
+    findings = [*_unreadable_mints(wallet, holdings), *(one for part in parts for one in part.findings)]
+    return Plan(_leg(wallet, holdings, steps), tuple(_as_asked_for(wallet, one) for one in findings))
 
 
 def plan_close(wallet: Wallet, holdings: Holdings, route: Route) -> Plan:
@@ -119,9 +109,13 @@ def plan_close_empties(wallet: Wallet, holdings: Holdings, route: Route) -> Plan
 
     As `plan_close` where the rent is not worth the fee.
     """
-    findings = []
-    steps = []
-    empties = [token for token in holdings.tokens if token.is_empty]
+    inner = _plan_nested(wallet, replace(holdings, nested=_empty_nested(holdings)), route)
+    needed = {address for one in holdings.nested for address in one.accounts if not one.token.is_empty}
+    findings: list[Finding] = []
+    steps = list(inner.steps)
+    empties = [
+        token for token in holdings.tokens if token.is_empty and token.account not in needed | inner.kept_open
+    ]
     for token in empties:
         if token.cannot_close is not None:
             findings.append(
@@ -130,7 +124,7 @@ def plan_close_empties(wallet: Wallet, holdings: Holdings, route: Route) -> Plan
         else:
             steps.append(_closing(token, route))
     if steps and not _worth(steps, route.leg_cost):
-        rent = sum(token.rent for token in empties)
+        rent = sum(token.rent for token in (*empties, *(one.token for one in _empty_nested(holdings))))
         findings.append(
             _finding(
                 wallet,
@@ -140,7 +134,131 @@ def plan_close_empties(wallet: Wallet, holdings: Holdings, route: Route) -> Plan
             )
         )
         steps = []
-    return Plan(_leg(wallet, holdings, steps), tuple(findings))
+    told = tuple(_as_asked_for(wallet, one) for one in findings)
+    return Plan(_leg(wallet, holdings, steps), told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is to be done about one part of the holdings. `kept_open` are accounts that other steps need open."""
+
+    steps: tuple[tuple[Action, ...], ...]
+    findings: tuple[Finding, ...] = ()
+    kept_open: frozenset[Pubkey] = frozenset()
+
+
+def _plan_lamports(wallet: Wallet, holdings: Holdings, route: Route) -> _Part:
+    if not holdings.lamports:
+        return _Part(())
+    stuck = _lamports_obstacle(holdings, route)
+    if stuck is None:
+        return _Part(((MoveLamports(holdings.lamports, route.receiver),),))
+    return _Part((), (_finding(wallet, FindingCode.LAMPORTS_STUCK, stuck, None, holdings.lamports),))
+
+
+def _plan_tokens(wallet: Wallet, holdings: Holdings, route: Route, kept_open: Collection[Pubkey]) -> _Part:
+    steps: list[tuple[Action, ...]] = []
+    findings: list[Finding] = []
+    for token in holdings.tokens:
+        mint = token.mint.address
+        obstacle = _token_obstacle(token, route)
+        if obstacle is not None:
+            findings.append(_finding(wallet, obstacle[0], obstacle[1], mint, token.amount))
+            continue
+        step = _move(token, route)
+        if token.account not in kept_open:
+            step += _closing(token, route)
+        if step:
+            steps.append(step)
+        if token.funds is None:
+            findings.append(_finding(wallet, FindingCode.ACCOUNT_STUCK, _UNKNOWN_RENT, mint))
+        if token.cannot_close is not None:
+            findings.append(_finding(wallet, FindingCode.ACCOUNT_STUCK, token.cannot_close, mint))
+    return _Part(tuple(steps), tuple(findings))
+
+
+def _plan_bare(wallet: Wallet, holdings: Holdings, route: Route, kept_open: Collection[Pubkey]) -> _Part:
+    steps: list[tuple[Action, ...]] = []
+    findings: list[Finding] = []
+    for address, lamports in holdings.bare.items():
+        if address in kept_open:
+            continue
+        opened = _open_and_close(address, lamports, route)
+        if opened is None:
+            words = f"{lamports} lamports lie at {address}, where no account is open"
+            findings.append(_finding(wallet, FindingCode.LAMPORTS_STUCK, words, None, lamports))
+        else:
+            steps.append(opened)
+    return _Part(tuple(steps), tuple(findings))
+
+
+def _plan_nested(wallet: Wallet, holdings: Holdings, route: Route) -> _Part:
+    steps: list[tuple[Action, ...]] = []
+    findings: list[Finding] = []
+    kept_open: set[Pubkey] = set()
+    for nested in holdings.nested:
+        token = nested.token
+        stuck = _nested_obstacle(nested, holdings, route)
+        if stuck is None and _is_worth_recovering(token, route):
+            steps.append(
+                recovery.recovery(
+                    nested,
+                    route.rents,
+                    opened=kept_open,
+                    receiver=route.receiver,
+                    fee_payer=route.fee_payer,
+                )
+            )
+            kept_open.update((nested.outer, nested.destination))
+        elif stuck is not None and not token.is_empty:
+            if not (_is_paid(wallet) and _is_unasked(wallet, token.mint.address)):
+                # The account that it belongs to is the only way to it.
+                kept_open.add(nested.outer)
+            asset, amount = (token.mint.address, token.amount) if token.amount else (None, token.funds or 0)
+            findings.append(_finding(wallet, stuck[0], stuck[1], asset, amount))
+    return _Part(tuple(steps), tuple(findings), frozenset(kept_open))
+
+
+def _is_worth_recovering(token: TokenHolding, route: Route) -> bool:
+    """Rent alone pays for two transactions: the second closes the accounts that it came through."""
+    return not token.is_empty or token.rent > 2 * route.leg_cost
+
+
+def _empty_nested(holdings: Holdings) -> tuple[NestedHolding, ...]:
+    return tuple(one for one in holdings.nested if one.token.is_empty)
+
+
+def _nested_obstacle(
+    nested: NestedHolding, holdings: Holdings, route: Route
+) -> tuple[FindingCode, str] | None:
+    token = nested.token
+    why = recovery.obstacle(nested, holdings.tokens)
+    if why is not None:
+        held = f"{token.amount} base units" if token.amount else f"{token.funds or 0} lamports"
+        where = f"{token.account}, which belongs to the wallet's token account {nested.outer}"
+        code = FindingCode.TOKEN_STUCK if token.amount else FindingCode.LAMPORTS_STUCK
+        return code, f"{held} cannot leave {where}: {why}"
+    return _token_obstacle(token, route)
+
+
+def _is_unasked(wallet: Wallet, mint: Pubkey) -> bool:
+    return wallet.payment is not None and mint not in wallet.payment.mints
+
+
+def _is_paid(wallet: Wallet) -> bool:
+    return wallet.payment is not None and wallet.payment.status in ACCEPTED
+
+
+def _as_asked_for(wallet: Wallet, finding: Finding) -> Finding:
+    """A token that nobody asked for keeps no wallet from its rest: what stays of it is only told.
+
+    Units in a wallet that was not paid may be what its customer meant to pay with: they stay somebody's business.
+    """
+    is_account = finding.code is FindingCode.ACCOUNT_STUCK
+    if finding.mint is None or not _is_unasked(wallet, finding.mint) or not (is_account or _is_paid(wallet)):
+        return finding
+    words = f"a token that nobody asked for stays where it is: {finding.explanation}"
+    return replace(finding, code=FindingCode.UNASKED, explanation=words)
 
 
 def _leg(wallet: Wallet, holdings: Holdings, steps: list[tuple[Action, ...]]) -> Leg | None:
@@ -205,14 +323,22 @@ def _open_and_close(address: Pubkey, lamports: int, route: Route) -> tuple[Actio
 def _worth(steps: list[tuple[Action, ...]], leg_cost: int) -> bool:
     """Moving money is always worth it; closing alone only where the rent exceeds the fee."""
     actions = [action for step in steps for action in step]
-    if any(isinstance(action, (MoveLamports, MoveTokens)) or _moves_funds(action) for action in actions):
+    if any(_moves_money(action) for action in actions):
         return True
-    rent = sum(action.lamports for action in actions if isinstance(action, CloseAccount))
+    rent = sum(action.lamports for action in actions if isinstance(action, (CloseAccount, RecoverNested)))
     return rent > leg_cost
 
 
-def _moves_funds(action: Action) -> bool:
-    return isinstance(action, CloseAccount) and action.funds_to is not None
+def _moves_money(action: Action) -> bool:
+    match action:
+        case MoveLamports() | MoveTokens():
+            return True
+        case RecoverNested():
+            return action.amount > 0 or action.funds_to is not None
+        case CloseAccount():
+            return action.funds_to is not None
+        case _:
+            return False
 
 
 def _token_obstacle(token: TokenHolding, route: Route) -> tuple[FindingCode, str] | None:

@@ -54,7 +54,7 @@ def resolve(payment: Payment, holdings: Holdings, judgement: Judgement, chain_ti
         return Resolution(Disposition.WAIT)
     if judgement.standing is Standing.UNDATED:
         return Resolution(Disposition.SET_ASIDE, FindingCode.UNDATED)
-    if holdings.unreadable:
+    if any(mint in payment.mints for mint in holdings.unreadable):
         return Resolution(Disposition.SET_ASIDE, FindingCode.MINT_UNREADABLE)
     expired_before = payment.status is PaymentStatus.EXPIRED
     if holdings.is_empty:

@@ -86,7 +86,7 @@ class Entry:
 class Statement:
     """Entries of one wallet, oldest first. `rents` is what each of its open token accounts was opened with, lamports.
 
-    `owned` are all token accounts that were ever the wallet's, by address, with their mint.
+    `owned` are all token accounts that were ever the wallet's, or its accounts', by address, with their mint.
     """
 
     owner: Pubkey
@@ -133,8 +133,9 @@ def statement_of(
 
     `accounts` are the addresses of its token accounts, open or not: lamports sent there before they are opened count.
 
-    Token accounts count as their holder's. Lamports in an account of wrapped SOL beyond what it was opened with are
-    wrapped SOL, whether a SyncNative has counted them yet or not.
+    Token accounts count as their holder's, and as the wallet's where that is a token account of it. Lamports in an
+    account of wrapped SOL beyond what it was opened with are wrapped SOL, whether a SyncNative has counted them yet or
+    not.
     """
     reader = _Reader(owner, accounts, homes, native_mints)
     for effect in effects:
@@ -167,8 +168,11 @@ class _Reader:
         self._take_lamports(effect, ours, others, rent)
 
     def _is_ours(self, change: Change) -> bool:
-        named = change.address in self.accounts or change.address in self.owned
-        return named or self.owner in (change.address, change.holder)
+        """Whether it is the wallet, a token account of it, or one that somebody opened for a token account of it."""
+        return any(
+            address == self.owner or address in self.accounts or address in self.owned
+            for address in (change.address, change.holder)
+        )
 
     def _take_rents(self, effect: Effect, ours: Iterable[Change]) -> Counter[Pubkey]:
         """Enter what accounts were opened with and gave back; returns the change of rent by account."""

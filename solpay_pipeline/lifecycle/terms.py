@@ -4,7 +4,7 @@ Values of the two enumerations are the peer's own (`django_solana_payments/choic
 stored in its columns and never extended.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
@@ -65,11 +65,16 @@ class Commitment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PaymentOption:
-    """One way to pay: a token and its price. `mint` is None for native SOL. `price` is in whole tokens."""
+    """One way to pay: a token and its price. `mint` is None for native SOL. `price` is in whole tokens.
+
+    `seen_decimals` are those that its mint had when the offer was first seen, None where nobody has looked yet. They
+    are no part of the offer: an issuer can close a mint and make another at its address.
+    """
 
     token_id: int
     mint: Pubkey | None
     price: Decimal
+    seen_decimals: int | None = field(default=None, compare=False)
 
     def base_units(self, decimals: int) -> int:
         """The price in base units of a mint with `decimals`, rounded up to what can be paid at all.

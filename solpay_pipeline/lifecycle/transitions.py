@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+from solders.pubkey import Pubkey
+
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
+from solpay_pipeline.lifecycle.holdings import Holdings
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentOption, PaymentStatus, Wallet, WalletState
@@ -13,6 +16,7 @@ JUDGED = frozenset(
         FindingCode.HISTORY_UNREADABLE,
         FindingCode.UNREADABLE_ROW,
         FindingCode.MINT_UNREADABLE,
+        FindingCode.MINT_CHANGED,
     }
 )
 """Findings that end when a payment has been judged."""
@@ -31,6 +35,7 @@ STUCK = frozenset(
         FindingCode.STILL_MOVING,
         FindingCode.SPENDING_LIMIT,
         FindingCode.FUNDS_ELSEWHERE,
+        FindingCode.UNASKED,
         *JUDGED,
     }
 )
@@ -91,12 +96,32 @@ def held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:
     """A finding for each asset that is kept; `label` says why one that has a price does not pay it."""
     priced = {option.mint for offer in snapshot.payment.offers for option in offer.options}
     findings = []
-    balances, strays = snapshot.holdings.balances(), snapshot.holdings.strays
-    for mint, amount in snapshot.holdings.money().items():
+    holdings = snapshot.holdings
+    balances = holdings.balances()
+    for mint, amount in holdings.money().items():
         code = label if mint in priced and balances.get(mint) else FindingCode.UNEXPECTED
         words = f"{amount} base units are held: {_HELD_BECAUSE[code]}"
-        if mint is None and strays:
-            places = (f"{lamports} lamports lie at its token account {at}" for at, lamports in strays.items())
+        places = _places(holdings, mint)
+        if places:
             words = f"{words}; of them {', '.join(places)}"
         findings.append(Finding(code, snapshot.wallet.id, snapshot.payment.id, words, mint, amount))
+    for address, why in holdings.unreadable.items():
+        words = f"something is held of which nobody can say what it is: {why}"
+        findings.append(
+            Finding(FindingCode.UNEXPECTED, snapshot.wallet.id, snapshot.payment.id, words, address)
+        )
     return findings
+
+
+def _places(holdings: Holdings, mint: Pubkey | None) -> list[str]:
+    """Where money lies, in words, that is not where it was asked for."""
+    if mint is None:
+        return [
+            f"{lamports} lamports lie at its token account {address}"
+            for address, lamports in holdings.strays.items()
+        ]
+    return [
+        f"{one.token.amount} lie at {one.token.account}, which belongs to its token account {one.outer}"
+        for one in holdings.nested
+        if one.token.mint.address == mint and one.token.amount
+    ]

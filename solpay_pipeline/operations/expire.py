@@ -36,6 +36,7 @@ async def expire(context: OperationContext) -> None:
             without_busy(context, page),
             commitment=context.deployment.acceptance,
             min_context_slot=context.chain_slot,
+            is_rare=True,
         )
         bare, plain, doubtful = _sorted(context, snapshots)
         context.books.expire_and_close(with_own_address(context, bare))
@@ -72,7 +73,7 @@ def _sorted(
 
 def _is_bare(context: OperationContext, snapshot: Snapshot) -> bool:
     """There is nothing to close, as read at the commitment at which wallets come to rest."""
-    return not snapshot.holdings.tokens and snapshot.commitment is context.deployment.commitment
+    return not snapshot.holdings.accounts and snapshot.commitment is context.deployment.commitment
 
 
 def _is_plain(snapshot: Snapshot) -> bool:

@@ -7,6 +7,8 @@ rarely, and never for the last time. Looks are remembered, so that what nobody h
 from collections.abc import Sequence
 from datetime import timedelta
 
+from solders.pubkey import Pubkey
+
 from solpay_pipeline.lifecycle.findings import HELD
 from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -44,6 +46,7 @@ async def look_for_late_money(context: OperationContext) -> None:
             without_busy(context, page),
             commitment=context.deployment.acceptance,
             min_context_slot=context.chain_slot,
+            is_rare=True,
         )
         snapshots = with_own_address(context, snapshots)
         await _expired(context, [one for one in snapshots if one.payment.status is PaymentStatus.EXPIRED])
@@ -65,7 +68,7 @@ async def _expired(context: OperationContext, snapshots: Sequence[Snapshot]) -> 
         if one.holdings.is_empty
         and (
             one.wallet.state is WalletState.RECEIVED_FUNDS
-            or (one.wallet.state is WalletState.CLOSED and one.holdings.tokens)
+            or (one.wallet.state is WalletState.CLOSED and one.holdings.accounts)
         )
     ]
     context.books.change_state(let_go, WalletState.PAYMENT_EXPIRED, ending=HELD)
@@ -73,14 +76,29 @@ async def _expired(context: OperationContext, snapshots: Sequence[Snapshot]) -> 
 
 async def _accepted(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
     """A customer who paid again, or a wallet whose sweep the peer wrote over: the next sweep brings it to rest."""
-    paid_again = [
-        one.wallet
+    full = [
+        one
         for one in snapshots
         if not one.holdings.is_empty and one.wallet.state is not WalletState.RECEIVED_FUNDS
     ]
+    left = await _left_for_good(context, full)
+    paid_again = [one.wallet for one in full if not one.is_empty_but_for(left)]
     unfinished = paid_again + _swept_by_us_and_called_closed(context, snapshots)
     unfinished += await _left_open(context, snapshots)
     context.tally.returned += len(context.books.change_state(unfinished, WalletState.PROCESSING_PAYMENT))
+
+
+async def _left_for_good(context: OperationContext, snapshots: Sequence[Snapshot]) -> set[Pubkey]:
+    """Mints of tokens that nobody asked for and no sweep moves: they cannot leave, or the receiver cannot take them."""
+    unasked = [token for snapshot in snapshots for token in snapshot.unasked]
+    if not unasked:
+        return set()
+    deployment = context.deployment
+    destinations = await context.chain.destinations(
+        deployment.receiver, {token.mint for token in unasked}, commitment=deployment.commitment
+    )
+    usable = {mint for mint, one in destinations.items() if one.exists and one.obstacle is None}
+    return {token.mint.address for token in unasked if token.obstacles or token.mint.address not in usable}
 
 
 async def _left_open(context: OperationContext, snapshots: Sequence[Snapshot]) -> list[Wallet]:

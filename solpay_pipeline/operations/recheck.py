@@ -46,7 +46,11 @@ def _chosen(context: OperationContext) -> list[int]:
 
 async def _look(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wallet]:
     snapshots = await take_snapshots(
-        context, wallets, commitment=context.deployment.acceptance, min_context_slot=context.chain_slot
+        context,
+        wallets,
+        commitment=context.deployment.acceptance,
+        min_context_slot=context.chain_slot,
+        is_rare=_is_deep(context),
     )
     worth_a_look = [one for one in snapshots if _is_deep(context) or _may_be_paid(context, one)]
     context.tally.waiting += len(snapshots) - len(worth_a_look)

@@ -69,7 +69,7 @@ class _ClosingEmpties:
             one
             for one in snapshots
             if one.wallet.state is WalletState.RECEIVED_FUNDS
-            and any(token.is_empty and token.cannot_close is None for token in one.holdings.tokens)
+            and any(token.is_empty and token.cannot_close is None for token in one.holdings.accounts)
         ]
         if not held:
             return RoundPlan()
@@ -110,12 +110,12 @@ class _Closing:
             return []
         route = (
             await self.receiver_accounts.route(snapshots)
-            if any(one.holdings.tokens for one in snapshots)
+            if any(one.holdings.accounts for one in snapshots)
             else None
         )
         jobs, gone = [], []
         for snapshot in snapshots:
-            if route is None or not snapshot.holdings.tokens:
+            if route is None or not snapshot.holdings.accounts:
                 gone.append(snapshot)
                 continue
             plan = plan_close(snapshot.wallet, snapshot.holdings, route)
@@ -123,6 +123,8 @@ class _Closing:
                 self.context.books.note(plan.findings)
             if plan.leg is not None:
                 jobs.append(LegJob(snapshot.wallet, plan.leg))
+            elif plan.is_at_rest:
+                gone.append(snapshot)
         self.context.books.rest_closed(gone)
         return jobs
 

@@ -79,15 +79,18 @@ class Sweeper:
             return []
         route = await self.receiver_accounts.route(snapshots)
         jobs, at_rest = [], []
+        told: list[Finding] = []
         for snapshot in snapshots:
             plan = plan_sweep(snapshot.wallet, snapshot.holdings, route)
             if plan.leg is not None:
                 jobs.append(LegJob(snapshot.wallet, plan.leg))
-            elif plan.findings:
-                self.give_up(snapshot.wallet, *plan.findings)
-            else:
+            elif plan.is_at_rest:
                 at_rest.append(snapshot)
+                told += plan.findings
+            else:
+                self.give_up(snapshot.wallet, *plan.findings)
         self.context.books.rest_swept(await self._explained(at_rest))
+        self.context.books.note(told)
         return jobs
 
     async def _explained(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:

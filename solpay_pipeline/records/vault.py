@@ -15,7 +15,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.base.errors import AboutOneRow, NeedsOperator
-from solpay_pipeline.lifecycle.keys import address_of
+from solpay_pipeline.base.keys import address_of
 
 KEYPAIR_BYTES = 64
 _SEED_BYTES = 32

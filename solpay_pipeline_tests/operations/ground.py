@@ -158,6 +158,7 @@ class FakeBooks:
     openings: dict[tuple[int, Pubkey], int] = field(default_factory=dict)
     effects: set[tuple[Pubkey, str]] = field(default_factory=set)
     offers: set[int] = field(default_factory=set, compare=False)
+    decimals: dict[int, dict[Pubkey, int]] = field(default_factory=dict, compare=False)
     reported: list[PaymentAccepted] = field(default_factory=list)
     has_begun: bool = False
 
@@ -199,6 +200,9 @@ class FakeBooks:
 
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         self.offers |= {one.id for one in payments}
+
+    def remember_decimals(self, payments: Sequence[Payment], decimals: Mapping[Pubkey, int]) -> None:
+        self.decimals |= {one.id: dict(decimals) for one in payments}
 
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         self.openings |= {(wallet_id, account): amount for account, amount in lamports.items()}
@@ -417,6 +421,28 @@ class FakeChain:
     async def discover(
         self, holdings: Holdings, mints: Mapping[Pubkey, Mint | UnreadableMint], *, commitment: Commitment
     ) -> Holdings:
+        return self.strays.get(holdings.owner, holdings)
+
+    async def nested(
+        self,
+        wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+    ) -> list[frozenset[Pubkey]]:
+        self.asked.append(("nested", commitment))
+        return [frozenset() for _ in wallets]
+
+    async def look_at(
+        self,
+        holdings: Holdings,
+        addresses: Collection[Pubkey],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+        owned: Mapping[Pubkey, Pubkey],
+    ) -> Holdings:
+        self.asked.append(("look_at", frozenset(addresses)))
         return self.strays.get(holdings.owner, holdings)
 
     async def history(

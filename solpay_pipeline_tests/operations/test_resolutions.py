@@ -12,6 +12,8 @@ from solpay_pipeline.lifecycle.statement import Entry
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.operations.looking.resolutions import Resolved, expired_by_others, judge_and_resolve
 from solpay_pipeline_tests.operations.ground import (
+    BY_SOL,
+    BY_USDC,
     EXPIRED,
     LIVE,
     PRICE,
@@ -133,7 +135,7 @@ def test_held_money_is_labelled_by_why_it_does_not_pay() -> None:
 
 def test_a_mint_that_cannot_be_read_is_named_in_the_finding() -> None:
     made = scene()
-    one = wallet()
+    one = wallet(options=(BY_SOL, BY_USDC))
     made.add(one, holds(one, unreadable={USDC.address: "it is gone"}))
     resolved(made, EXPIRING, snapshot(one, holds(one, unreadable={USDC.address: "it is gone"})))
     [finding] = made.books.findings

@@ -19,10 +19,13 @@ from solpay_pipeline.chain.reading.addresses import (
 from solpay_pipeline.chain.reading.extensions import UnreadableAccount
 from solpay_pipeline.chain.reading.token_state import parse_account, parse_mint, parse_token_account
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle, TokenHolding, UnreadableMint
 from solpay_pipeline.lifecycle.terms import Commitment
 
 NO_ACCOUNT = "there is no account at this address"
+
+_NOT_READ = UnreadableMint("it was not read")
+_FEES_WITHOUT_MINT = "it keeps transfer fees, which only its mint could take back"
 
 
 async def read_mints(
@@ -55,8 +58,9 @@ async def read_holdings(
 ) -> list[Holdings]:
     """What each wallet holds, in the order of `wallets`: pairs of owner and the mints it is expected to hold.
 
-    `mints` comes from `read_mints`; a mint that is unreadable there, or missing, is `unreadable` in every
-    wallet. All holdings carry the answers' lowest slot: what they show was true at that slot or later.
+    `mints` comes from `read_mints`. Of a mint that is unreadable there, or missing, the accounts are looked for under
+    both token programs: an empty one can be closed without its mint, one with units is `unreadable`. All holdings carry
+    the answers' lowest slot: what they show was true at that slot or later.
     """
     keys = _keys(wallets, mints)
     found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
@@ -74,14 +78,14 @@ async def read_holdings_and_mints(
     """As `read_holdings` and `read_mints`, in the same calls where all mints are `known` from an earlier read.
 
     Only the program of a known mint is used, since it is part of the accounts' addresses. Where a mint's program has
-    changed, everything is read again.
+    changed, or it is gone, everything is read again.
     """
     wanted = list(dict.fromkeys(mint for _, expected in wallets for mint in expected))
     if all(mint in known for mint in wanted):
         keys = [*wanted, *_keys(wallets, known)]
         found, slot = await _read(rpc, keys, commitment=commitment, min_context_slot=min_context_slot)
         mints = {mint: _mint_at(mint, found[mint]) for mint in wanted}
-        if not any(_has_moved(mint, known) for mint in mints.values()):
+        if all(_is_as_known(mint, known) for mint in mints.values()):
             return [_holdings(owner, expected, mints, found, slot) for owner, expected in wallets], mints
     mints = await read_mints(rpc, wanted, commitment=commitment, min_context_slot=min_context_slot)
     holdings = await read_holdings(
@@ -119,7 +123,7 @@ async def discover(
     known = {**mints, **await read_mints(rpc, missing, commitment=commitment)}
     tokens = list(holdings.tokens)
     for address, mint_address in mint_of.items():
-        holding = _token_or_reason(address, strays[address], holdings.owner, known[mint_address])
+        holding = holding_or_reason(address, strays[address], holdings.owner, known[mint_address])
         if isinstance(holding, TokenHolding):
             tokens.append(holding)
         else:
@@ -140,23 +144,24 @@ async def _read(
 def _keys(
     wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]], mints: Mapping[Pubkey, Mint | UnreadableMint]
 ) -> list[Pubkey]:
-    """Each owner, and its accounts of the readable mints."""
-    keys: list[Pubkey] = []
-    for owner, wanted in wallets:
-        keys.append(owner)
-        keys.extend(
-            associated_token_address(owner, mint.address, mint.program) for mint in _known(wanted, mints)
-        )
-    return keys
+    """Each owner, and the addresses of its accounts."""
+    return [key for owner, wanted in wallets for key in (owner, *_addresses(owner, wanted, mints))]
 
 
-def _has_moved(mint: Mint | UnreadableMint, known: Mapping[Pubkey, Mint]) -> bool:
-    return isinstance(mint, Mint) and mint.program != known[mint.address].program
+def _addresses(
+    owner: Pubkey, wanted: Iterable[Pubkey], mints: Mapping[Pubkey, Mint | UnreadableMint]
+) -> dict[Pubkey, Pubkey]:
+    """The addresses of a wallet's accounts of some mints, with the mint; of an unreadable one under both programs."""
+    found = {}
+    for address in dict.fromkeys(wanted):
+        mint = mints.get(address)
+        programs = (mint.program,) if isinstance(mint, Mint) else TOKEN_PROGRAMS
+        found.update({associated_token_address(owner, address, program): address for program in programs})
+    return found
 
 
-def _known(wanted: Iterable[Pubkey], mints: Mapping[Pubkey, Mint | UnreadableMint]) -> list[Mint]:
-    found = (mints.get(address) for address in dict.fromkeys(wanted))
-    return [mint for mint in found if isinstance(mint, Mint)]
+def _is_as_known(mint: Mint | UnreadableMint, known: Mapping[Pubkey, Mint]) -> bool:
+    return isinstance(mint, Mint) and mint.program == known[mint.address].program
 
 
 def _mint_at(address: Pubkey, account: Account | None) -> Mint | UnreadableMint:
@@ -168,15 +173,24 @@ def _mint_at(address: Pubkey, account: Account | None) -> Mint | UnreadableMint:
         return UnreadableMint(error.reason)
 
 
-def _token_or_reason(
+def holding_or_reason(
     address: Pubkey, account: Account, owner: Pubkey, mint: Mint | UnreadableMint
 ) -> TokenHolding | str:
-    if isinstance(mint, UnreadableMint):
-        return mint.reason
+    """The token account of `owner` at `address`, or why nobody can say what it holds.
+
+    An empty one needs no mint: closing does not ask for it.
+    """
     try:
-        return parse_token_account(address, account, owner=owner, mint=mint)
+        if isinstance(mint, Mint):
+            return parse_token_account(address, account, owner=owner, mint=mint)
+        state = parse_account(address, account)
+        if state.amount:
+            return f"{mint.reason}, and {state.amount} base units lie at {address}"
+        stand_in = Mint(state.mint, state.program, 0, frozenset({Obstacle.UNREADABLE}))
+        holding = parse_token_account(address, account, owner=owner, mint=stand_in)
     except UnreadableAccount as error:
         return error.reason
+    return replace(holding, cannot_close=_FEES_WITHOUT_MINT) if holding.withheld else holding
 
 
 def _holdings(
@@ -190,19 +204,14 @@ def _holdings(
     absent: list[Pubkey] = []
     bare: dict[Pubkey, int] = {}
     unreadable: dict[Pubkey, str] = {}
-    for mint_address in dict.fromkeys(wanted):
-        mint = mints.get(mint_address, UnreadableMint("it was not read"))
-        if isinstance(mint, UnreadableMint):
-            unreadable[mint_address] = mint.reason
-            continue
-        address = associated_token_address(owner, mint.address, mint.program)
+    for address, mint_address in _addresses(owner, wanted, mints).items():
         account = found[address]
         if account is None or is_bare(account):
             absent.append(address)
             if account is not None and account.lamports:
                 bare[address] = account.lamports
             continue
-        holding = _token_or_reason(address, account, owner, mint)
+        holding = holding_or_reason(address, account, owner, mints.get(mint_address, _NOT_READ))
         if isinstance(holding, TokenHolding):
             tokens.append(holding)
         else:

@@ -1,12 +1,12 @@
 """All that is read of the chain about wallets, through one client."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.reading import accounts, history
+from solpay_pipeline.chain.reading import accounts, family, history
 from solpay_pipeline.chain.reading.crossing import Crossing, find_crossing
 from solpay_pipeline.chain.reading.destinations import Destination, read_destinations
 from solpay_pipeline.chain.reading.history import History
@@ -57,6 +57,28 @@ class RpcChain:
     ) -> Holdings:
         """See `accounts.discover`."""
         return await accounts.discover(self.rpc, holdings, mints, commitment=commitment)
+
+    async def nested(
+        self,
+        wallets: Sequence[tuple[Pubkey, Sequence[Pubkey]]],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+    ) -> list[frozenset[Pubkey]]:
+        """See `family.find_nested`."""
+        return await family.find_nested(self.rpc, wallets, mints, commitment=commitment)
+
+    async def look_at(
+        self,
+        holdings: Holdings,
+        addresses: Collection[Pubkey],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+        owned: Mapping[Pubkey, Pubkey],
+    ) -> Holdings:
+        """See `family.look_at`."""
+        return await family.look_at(self.rpc, holdings, addresses, mints, commitment=commitment, owned=owned)
 
     async def history(
         self,

@@ -16,6 +16,7 @@ from solpay_pipeline.chain.reading.extensions import (
     AccountExtensions,
     MintExtensions,
     UnreadableAccount,
+    associated_account_length,
     read_account_extensions,
     read_mint_extensions,
 )
@@ -78,6 +79,9 @@ def parse_extended_mint(address: Pubkey, account: Account) -> tuple[Mint, MintEx
         has_transfer_fee=extensions.has_transfer_fee,
         extensions=extensions.names,
         others_can_take=extensions.permanent_delegate is not None,
+        account_bytes=associated_account_length(
+            extensions, token_2022=account.owner == TOKEN_2022_PROGRAM_ID
+        ),
     )
     return mint, extensions
 

@@ -26,6 +26,7 @@ from solpay_pipeline.lifecycle.actions import (
     MoveLamports,
     MoveTokens,
     OpenAccount,
+    RecoverNested,
 )
 from solpay_pipeline.lifecycle.terms import Commitment
 
@@ -55,6 +56,8 @@ START_UNITS: Final[Mapping[Kind, int]] = MappingProxyType(
         (HarvestWithheld, TOKEN_2022_PROGRAM_ID, False): 6_000,
         (CloseAccount, TOKEN_PROGRAM_ID, False): 3_100,
         (CloseAccount, TOKEN_2022_PROGRAM_ID, False): 5_000,
+        (RecoverNested, TOKEN_PROGRAM_ID, False): 60_000,
+        (RecoverNested, TOKEN_2022_PROGRAM_ID, False): 80_000,
         CREATE_ATA: 40_000,
     }
 )
@@ -99,7 +102,7 @@ def kind_of(action: Action) -> Kind:
             return (MoveTokens, action.program, action.memo)
         case OpenAccount():
             return CREATE_ATA
-        case HarvestWithheld() | CloseAccount():
+        case HarvestWithheld() | CloseAccount() | RecoverNested():
             return (type(action), action.program, False)
 
 

@@ -35,6 +35,7 @@ from solpay_pipeline.lifecycle.actions import (
     MoveLamports,
     MoveTokens,
     OpenAccount,
+    RecoverNested,
 )
 
 MEMO_TEXT: Final = b"solpay sweep"
@@ -47,6 +48,7 @@ SYSTEM_TRANSFER: Final = (2).to_bytes(4, "little")
 SET_UNIT_LIMIT: Final = 2
 SET_UNIT_PRICE: Final = 3
 ATA_CREATE_IDEMPOTENT: Final = b"\x01"
+ATA_RECOVER_NESTED: Final = b"\x02"
 CLOSE_ACCOUNT: Final = b"\x09"
 TRANSFER_CHECKED: Final = 12
 SYNC_NATIVE: Final = b"\x11"
@@ -84,19 +86,18 @@ def lower(action: Action, owner: Pubkey) -> tuple[Instruction, ...]:
                 ),
             )
         case OpenAccount():
-            return (create_ata_idempotent(action.payer, owner, action.mint, action.program),)
+            return (create_ata_idempotent(action.payer, action.owner or owner, action.mint, action.program),)
+        case RecoverNested():
+            return (
+                *_synced(action.mint, action.program, action.account),
+                _recover_nested(action, owner),
+                *_passed_on(action, owner),
+            )
         case CloseAccount() if action.unwraps or action.funds_to is not None:
             # Closing pays out what has come since the account was read, too. It goes to the wallet, from where rent and
             # funds go on, each to its own.
             keys = [_written(action.account), AccountMeta(owner, True, True), AccountMeta(owner, True, True)]
-            parts = [(action.rent_to, action.lamports)]
-            if action.funds_to is not None:
-                parts.append((action.funds_to, action.funds))
-            moves = [
-                transfer(TransferParams(from_pubkey=owner, to_pubkey=to, lamports=lamports))
-                for to, lamports in parts
-            ]
-            return (Instruction(action.program, CLOSE_ACCOUNT, keys), *moves)
+            return (Instruction(action.program, CLOSE_ACCOUNT, keys), *_passed_on(action, owner))
         case CloseAccount():
             keys = [_written(action.account), _written(action.rent_to), AccountMeta(owner, True, False)]
             return (Instruction(action.program, CLOSE_ACCOUNT, keys),)
@@ -127,10 +128,11 @@ def assert_destinations(
 ) -> None:
     """Raise `ForbiddenInstruction` unless every effect of `message` is one that this program may have.
 
-    Lamports go to `receiver` only and tokens to ATAs of it, neither where it is None; an ATA of a wallet may be opened
-    where the same message closes it again; closed accounts pay their rent to `fee_payer`, or to their own wallet, which
-    then passes it on to the fee payer, no more than rent can be; the fee payer gives nothing but the fee, at most
-    `max_priority_fee_lamports` above the base fee, and the rent of ATAs that belong to `receiver`; nobody signs who has
+    Lamports go to `receiver` only and tokens to ATAs of it, neither where it is None. An ATA of a wallet may be opened
+    where the same message closes it again, or recovers tokens through it out of an ATA that belongs to an ATA of the
+    same wallet. Closed accounts pay their rent to `fee_payer`, or to their own wallet, which then passes it on to the
+    fee payer, no more than rent can be. The fee payer gives nothing but the fee, at most `max_priority_fee_lamports`
+    above the base fee, and the rent of such ATAs and of those that belong to `receiver`; nobody signs who has
     no part (F23 in docs/safety.md#the-fault-table). The allow-list is closed: an instruction that is not known here is
     refused, whatever it does.
     """
@@ -236,8 +238,11 @@ class _Look:
             raise ForbiddenInstruction(f"is an instruction of {program} that is not allowed")
 
     def _associated(self, accounts: Sequence[Pubkey], content: bytes) -> None:
+        if content == ATA_RECOVER_NESTED and len(accounts) == 7:
+            self._recovery(accounts)
+            return
         if content != ATA_CREATE_IDEMPOTENT or len(accounts) != 6:
-            raise ForbiddenInstruction("is no idempotent creation of an ATA")
+            raise ForbiddenInstruction("is neither an idempotent creation of an ATA nor RecoverNested")
         payer, ata, owner, mint, system, program = accounts
         if system != SYSTEM_PROGRAM_ID or program not in TOKEN_PROGRAMS:
             raise ForbiddenInstruction(f"creates an account with {program}")
@@ -247,6 +252,22 @@ class _Look:
             raise ForbiddenInstruction(f"creates {ata}, which is no ATA of {owner}")
         if owner != self.receiver:
             self.opened[ata] = owner
+
+    def _recovery(self, accounts: Sequence[Pubkey]) -> None:
+        nested, mint, destination, outer, outer_mint, wallet, program = accounts
+        self._authority(wallet)
+        if program not in TOKEN_PROGRAMS:
+            raise ForbiddenInstruction(f"recovers tokens of {program}")
+        derived = (
+            associated_token_address(outer, mint, program),
+            associated_token_address(wallet, mint, program),
+            associated_token_address(wallet, outer_mint, program),
+        )
+        if (nested, destination, outer) != derived:
+            raise ForbiddenInstruction(f"recovers {nested}, which is no ATA of an ATA of {wallet}")
+        for account in derived:
+            self.opened.pop(account, None)
+        self.unwrapped.append(wallet)
 
     def _budget(self, content: bytes) -> None:
         if content[:1] == bytes([SET_UNIT_LIMIT]) and len(content) == 5 and self.unit_limit is None:
@@ -271,12 +292,24 @@ def _moves_nothing_away(program: Pubkey, accounts: Sequence[Pubkey], content: by
     return content == SYNC_NATIVE and len(accounts) == 1
 
 
+def _synced(mint: Pubkey, program: Pubkey, account: Pubkey) -> list[Instruction]:
+    if mint not in NATIVE_MINTS:
+        return []
+    return [token.sync_native(models.SyncNativeParams(program_id=program, account=account))]
+
+
+def _passed_on(action: CloseAccount | RecoverNested, owner: Pubkey) -> list[Instruction]:
+    """What a closed account has paid out to its wallet goes on: its rent and its funds, each to its own."""
+    parts = [(action.rent_to, action.lamports)]
+    if action.funds_to is not None:
+        parts.append((action.funds_to, action.funds))
+    return [
+        transfer(TransferParams(from_pubkey=owner, to_pubkey=to, lamports=lamports)) for to, lamports in parts
+    ]
+
+
 def _before_transfer(action: MoveTokens) -> Sequence[Instruction]:
-    before = []
-    if action.mint in NATIVE_MINTS:
-        before.append(
-            token.sync_native(models.SyncNativeParams(program_id=action.program, account=action.source))
-        )
+    before = _synced(action.mint, action.program, action.source)
     if action.memo:
         # A memo without a signer has no accounts, which saves a byte and the check.
         before.append(Instruction(MEMO_PROGRAM_ID, MEMO_TEXT, []))
@@ -293,6 +326,20 @@ def _transfer_checked(action: MoveTokens, owner: Pubkey) -> Instruction:
         AccountMeta(owner, True, False),
     ]
     return Instruction(action.program, content, keys)
+
+
+def _recover_nested(action: RecoverNested, owner: Pubkey) -> Instruction:
+    """As the program numbers its accounts (solana-program/associated-token-account `interface/src/instruction.rs`)."""
+    keys = [
+        _written(action.account),
+        AccountMeta(action.mint, False, False),
+        _written(action.destination),
+        AccountMeta(action.outer, False, False),
+        AccountMeta(action.outer_mint, False, False),
+        AccountMeta(owner, True, True),
+        AccountMeta(action.program, False, False),
+    ]
+    return Instruction(ASSOCIATED_TOKEN_PROGRAM_ID, ATA_RECOVER_NESTED, keys)
 
 
 def _written(address: Pubkey) -> AccountMeta:

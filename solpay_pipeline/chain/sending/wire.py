@@ -14,10 +14,10 @@ from solders.message import MessageV0, MessageV1, to_bytes_versioned
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from solpay_pipeline.base.keys import address_of
 from solpay_pipeline.chain.rpc.errors import Permanent
 from solpay_pipeline.chain.sending.compute import MAX_UNITS
 from solpay_pipeline.chain.sending.instructions import MICRO_LAMPORTS_PER_LAMPORT, compute_budget
-from solpay_pipeline.lifecycle.keys import address_of
 
 SIGNATURE_BYTES: Final = 64
 KEY_BYTES: Final = 32

@@ -11,7 +11,7 @@ from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
-from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens, RecoverNested
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
@@ -75,6 +75,9 @@ class PlannedBooks:
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         """Nothing: the next run sees them for the first time."""
 
+    def remember_decimals(self, payments: Sequence[Payment], decimals: Mapping[Pubkey, int]) -> None:
+        """Nothing: the next run sees them for the first time."""
+
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         """Nothing: the next run reads it again."""
 
@@ -99,7 +102,7 @@ class PlannedBooks:
                     self.amounts[None] += action.lamports
                 case MoveTokens():
                     self.amounts[str(action.mint)] += action.amount
-                case CloseAccount() if action.funds:
+                case CloseAccount() | RecoverNested() if action.funds:
                     self.amounts[None] += action.funds
                 case _:
                     pass

@@ -155,6 +155,11 @@ class WrittenBooks:
             with self.deployment.engine.begin() as connection:
                 offers.remember(connection, unseen, self._now())
 
+    def remember_decimals(self, payments: Sequence[Payment], decimals: Mapping[Pubkey, int]) -> None:
+        """See `Books`."""
+        with self.deployment.engine.begin() as connection:
+            offers.remember_decimals(connection, payments, decimals)
+
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         """See `Books`."""
         with self.deployment.engine.begin() as connection:

@@ -62,6 +62,9 @@ class Books(Protocol):
     def remember_offers(self, payments: Sequence[Payment]) -> None:
         """Keep what these payments ask for now, where it has not been seen before."""
 
+    def remember_decimals(self, payments: Sequence[Payment], decimals: Mapping[Pubkey, int]) -> None:
+        """Keep the decimals of the mints that these payments ask for now, where they have not been kept before."""
+
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         """Keep what unusual token accounts of a wallet were opened with, in lamports."""
 

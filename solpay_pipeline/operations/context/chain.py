@@ -1,6 +1,6 @@
 """What operations ask of the chain to see what there is. What leaves for the chain goes by the RPC client itself."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
@@ -49,6 +49,26 @@ class Chain(Protocol):
         self, holdings: Holdings, mints: Mapping[Pubkey, Mint | UnreadableMint], *, commitment: Commitment
     ) -> Holdings:
         """`holdings` with every other token account that the wallet owns."""
+
+    async def nested(
+        self,
+        wallets: Sequence[Owned],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+    ) -> list[frozenset[Pubkey]]:
+        """The addresses of each wallet at which an account of one of its accounts would be and something lies."""
+
+    async def look_at(
+        self,
+        holdings: Holdings,
+        addresses: Collection[Pubkey],
+        mints: Mapping[Pubkey, Mint | UnreadableMint],
+        *,
+        commitment: Commitment,
+        owned: Mapping[Pubkey, Pubkey],
+    ) -> Holdings:
+        """`holdings` with what is at more addresses; `owned` are accounts that were the wallet's, with their mints."""
 
     async def history(
         self,

@@ -62,12 +62,12 @@ async def judge_and_resolve(
         if not judgements[one.payment.id].received or await _is_told(context, one)
     ]
     _wait(context, sorted_out)
-    _leave_to_reclaim(context, sorted_out[Step.RECLAIM])
+    released = [*sorted_out[Step.RELEASE], *_leave_to_reclaim(context, sorted_out[Step.RECLAIM])]
     as_given = {one.wallet.id: one for one in snapshots}
     return Resolved(
         accepted=accepted,
         closable=_closable(context, sorted_out),
-        released=[as_given[one.wallet.id] for one in sorted_out[Step.RELEASE]],
+        released=[as_given[one.wallet.id] for one in released],
     )
 
 
@@ -145,14 +145,19 @@ def _holds_what_was_asked_for(snapshot: Snapshot) -> bool:
     return any(balances.get(mint) for mint in (None, *snapshot.payment.mints))
 
 
-def _leave_to_reclaim(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
-    """Expired and empty: swept before if the ledger says so, else their accounts are to be closed."""
+def _leave_to_reclaim(context: OperationContext, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """Expired and empty: swept before if the ledger says so, else their accounts are to be closed.
+
+    Returns those that we have swept and whose accounts are still open: who swept them closes these as well.
+    """
     if not snapshots:
-        return
-    ours = context.records.moved_home([one.wallet.id for one in snapshots])
-    context.books.rest_swept([one for one in snapshots if one.wallet.id in ours])
-    others = [one.wallet for one in snapshots if one.wallet.id not in ours]
+        return []
+    moved = context.records.moved_home([one.wallet.id for one in snapshots])
+    ours = [one for one in snapshots if one.wallet.id in moved]
+    context.books.rest_swept([one for one in ours if not one.holdings.accounts])
+    others = [one.wallet for one in snapshots if one.wallet.id not in moved]
     context.books.change_state(others, WalletState.PAYMENT_EXPIRED)
+    return [one for one in ours if one.holdings.accounts]
 
 
 def _closable(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snapshot]]) -> list[Wallet]:
@@ -169,10 +174,13 @@ def _closable(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snap
 def _unclear(snapshot: Snapshot) -> list[Finding]:
     """The findings for a payment of which nobody can say when it was made, or what its wallet holds."""
     wallet = snapshot.wallet
-    if snapshot.holdings.unreadable:
+    unreadable = {
+        mint: why for mint, why in snapshot.holdings.unreadable.items() if mint in snapshot.payment.mints
+    }
+    if unreadable:
         return [
             replace(Finding.about(wallet, FindingCode.MINT_UNREADABLE, f"mint {mint}: {why}"), mint=mint)
-            for mint, why in snapshot.holdings.unreadable.items()
+            for mint, why in unreadable.items()
         ]
     words = "the node does not say when its transactions were made; it will be looked at again"
     return [Finding.about(wallet, FindingCode.UNDATED, words)]

@@ -1,7 +1,7 @@
 """What the chain says of some wallets: holdings in batches, and, where it matters, a judgement by history."""
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 
 from solders.pubkey import Pubkey
@@ -11,11 +11,11 @@ from solpay_pipeline.chain.reading import history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
-from solpay_pipeline.lifecycle.holdings import Holdings, Mint, mint_text
-from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint, mint_text
+from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge, remade_mints
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.statement import EntryClass, Statement
-from solpay_pipeline.lifecycle.terms import Commitment, Wallet
+from solpay_pipeline.lifecycle.terms import Commitment, Payment, PaymentStatus, Wallet
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.long_histories import LONG, paid_by_balance
 
@@ -24,19 +24,26 @@ _CONCURRENT_HISTORIES = 16
 
 
 async def take_snapshots(
-    context: OperationContext, wallets: Sequence[Wallet], *, commitment: Commitment, min_context_slot: int
+    context: OperationContext,
+    wallets: Sequence[Wallet],
+    *,
+    commitment: Commitment,
+    min_context_slot: int,
+    is_rare: bool = False,
 ) -> list[Snapshot]:
-    """Read the holdings of wallets that have a payment, in the order given."""
+    """Read the holdings of wallets that have a payment, in the order given.
+
+    A look that `is_rare` asks too whether something lies at accounts of their accounts: once before a payment expires,
+    and when its wallet is at rest.
+    """
     owned = [(wallet, wallet.payment) for wallet in wallets if wallet.payment is not None]
     if not owned:
         return []
+    named = [(payment.address, payment.mints) for _, payment in owned]
     all_holdings, mints = await context.chain.holdings_and_mints(
-        [(payment.address, payment.mints) for _, payment in owned],
-        context.mints,
-        commitment=commitment,
-        min_context_slot=min_context_slot,
+        named, context.mints, commitment=commitment, min_context_slot=min_context_slot
     )
-    context.mints.update({address: mint for address, mint in mints.items() if isinstance(mint, Mint)})
+    _remember_mints(context, mints)
     if context.options.discover_accounts:
         all_holdings = await all_of(
             context.chain.discover(one, mints, commitment=commitment) for one in all_holdings
@@ -46,18 +53,84 @@ async def take_snapshots(
         Snapshot(wallet, payment, holdings, mints, commitment)
         for (wallet, payment), holdings in zip(owned, all_holdings, strict=True)
     ]
+    _remember_decimals(context, snapshots)
+    nothing: list[frozenset[Pubkey]] = [frozenset()] * len(owned)
+    nested = await context.chain.nested(named, mints, commitment=commitment) if is_rare else nothing
     remembered = context.records.openings([one.wallet.id for one in snapshots])
-    return await all_of(_with_unusual(context, one, remembered.get(one.wallet.id, {})) for one in snapshots)
+    return await all_of(
+        _with_unusual(context, one, remembered.get(one.wallet.id, {}), found)
+        for one, found in zip(snapshots, nested, strict=True)
+    )
+
+
+def _remember_mints(context: OperationContext, mints: Mapping[Pubkey, Mint | UnreadableMint]) -> None:
+    for address, mint in mints.items():
+        if isinstance(mint, Mint):
+            context.mints[address] = mint
+        else:
+            context.mints.pop(address, None)
+
+
+def _remember_decimals(context: OperationContext, snapshots: Sequence[Snapshot]) -> None:
+    """Keep with each offer what decimals its mints have at the first look."""
+    read = {address: mint.decimals for address, mint in context.mints.items()}
+    unseen = [one.payment for one in snapshots if _lacks_decimals(one.payment, read)]
+    if unseen:
+        context.books.remember_decimals(unseen, read)
+
+
+def _lacks_decimals(payment: Payment, read: Collection[Pubkey]) -> bool:
+    options = [one for one in payment.options if one.mint is not None]
+    return any(one.mint in read for one in options) and all(one.seen_decimals is None for one in options)
 
 
 async def _with_unusual(
-    context: OperationContext, snapshot: Snapshot, remembered: Mapping[Pubkey, int]
+    context: OperationContext,
+    snapshot: Snapshot,
+    remembered: Mapping[Pubkey, int],
+    nested: Collection[Pubkey],
 ) -> Snapshot:
-    """The snapshot with accounts that an earlier look has found, and with what all were opened with."""
+    """The snapshot with accounts that an earlier look has found or this one has, and with what all were opened with."""
     context.facts.rents.update({account: rent for account, rent in remembered.items() if rent})
-    if not remembered.keys() <= set(_token_accounts(snapshot)):
-        snapshot = await _discovered(context, snapshot)
+    unusual = {*remembered, *nested} - _offered_accounts(snapshot)
+    if unusual:
+        seen = await _looked_at(context, snapshot, unusual, owned={})
+        if any(one.outer_mint is None for one in seen.holdings.nested):
+            seen = await _looked_at(context, snapshot, unusual, owned=await _owned(context, seen))
+        _remember_family(context, seen, known=remembered.keys())
+        snapshot = seen
     return await _with_rents(context, snapshot)
+
+
+async def _looked_at(
+    context: OperationContext,
+    snapshot: Snapshot,
+    addresses: Collection[Pubkey],
+    *,
+    owned: Mapping[Pubkey, Pubkey],
+) -> Snapshot:
+    """The snapshot with what is at these addresses; `owned` are accounts that were the wallet's, with their mints."""
+    holdings = await context.chain.look_at(
+        snapshot.holdings, addresses, snapshot.mints, commitment=snapshot.commitment, owned=owned
+    )
+    return replace(snapshot, holdings=holdings)
+
+
+async def _owned(context: OperationContext, snapshot: Snapshot) -> Mapping[Pubkey, Pubkey]:
+    """All accounts that were ever the wallet's: of one that is closed only its history tells of which mint it was."""
+    try:
+        return (await wallet_history(context, snapshot)).statement.owned
+    except history.UNTOLD:
+        return {}
+
+
+def _remember_family(context: OperationContext, snapshot: Snapshot, *, known: Collection[Pubkey]) -> None:
+    """Let later looks find what is nested, and the accounts through which it comes home."""
+    family = {address for one in snapshot.holdings.nested for address in one.accounts}
+    unknown = family - _offered_accounts(snapshot) - set(known)
+    if unknown:
+        rents = context.facts.rents
+        context.books.remember_openings(snapshot.wallet.id, {one: rents.get(one, 0) for one in unknown})
 
 
 async def _with_rents(context: OperationContext, snapshot: Snapshot) -> Snapshot:
@@ -65,7 +138,7 @@ async def _with_rents(context: OperationContext, snapshot: Snapshot) -> Snapshot
 
     Their openings are then read, once a run. Where no history tells, the account stays as it is: it is not closed.
     """
-    unknown = [token for token in snapshot.holdings.tokens if token.funds is None]
+    unknown = [token for token in snapshot.holdings.accounts if token.funds is None]
     if not unknown:
         return snapshot
     known = context.facts.rents
@@ -77,13 +150,16 @@ async def _with_rents(context: OperationContext, snapshot: Snapshot) -> Snapshot
         known |= found
         read = {token.account: found[token.account] for token in unknown if token.account in found}
         context.books.remember_openings(snapshot.wallet.id, read)
-    tokens = tuple(
-        replace(token, funds=max(0, token.lamports - known[token.account]))
-        if token.funds is None and token.account in known
-        else token
-        for token in snapshot.holdings.tokens
-    )
-    return replace(snapshot, holdings=replace(snapshot.holdings, tokens=tokens))
+    holdings = snapshot.holdings
+    tokens = tuple(_with_funds(token, known) for token in holdings.tokens)
+    nested = tuple(replace(one, token=_with_funds(one.token, known)) for one in holdings.nested)
+    return replace(snapshot, holdings=replace(holdings, tokens=tokens, nested=nested))
+
+
+def _with_funds(token: TokenHolding, rents: Mapping[Pubkey, int]) -> TokenHolding:
+    if token.funds is not None or token.account not in rents:
+        return token
+    return replace(token, funds=max(0, token.lamports - rents[token.account]))
 
 
 async def judge_snapshots(
@@ -216,12 +292,9 @@ async def _with_owned(context: OperationContext, snapshot: Snapshot, statement: 
     context.books.remember_openings(
         snapshot.wallet.id, {account: statement.rents.get(account, 0) for account in unusual}
     )
-    return await _discovered(context, snapshot)
-
-
-async def _discovered(context: OperationContext, snapshot: Snapshot) -> Snapshot:
-    holdings = await context.chain.discover(snapshot.holdings, snapshot.mints, commitment=snapshot.commitment)
-    return replace(snapshot, holdings=holdings)
+    seen = await _looked_at(context, snapshot, unusual, owned=statement.owned)
+    _remember_family(context, seen, known=unusual)
+    return await _with_rents(context, seen)
 
 
 def _judgement(context: OperationContext, snapshot: Snapshot, found: History) -> Judgement:
@@ -232,6 +305,9 @@ async def _judged(context: OperationContext, snapshot: Snapshot, found: History)
     judgement = _judgement(context, snapshot, found)
     if judgement.is_paid:
         return judgement
+    remade = _remade(snapshot, judgement)
+    if remade is not None:
+        return remade
     # A node that does not remember everything must not make a payment look unpaid.
     history_from = await context.facts.history_from(found.first_slot)
     if history_from is not None and history_from > snapshot.payment.created_at:
@@ -244,11 +320,29 @@ async def _judged(context: OperationContext, snapshot: Snapshot, found: History)
     return judgement
 
 
+def _remade(snapshot: Snapshot, judgement: Judgement) -> Finding | None:
+    """Why nobody can say whether a payment was paid whose money is of a mint that was made anew since."""
+    if snapshot.payment.status is not PaymentStatus.INITIATED:
+        return None
+    for mint, (then, now) in remade_mints(snapshot.payment, snapshot.decimals).items():
+        amount = judgement.received.get(mint)
+        if amount:
+            words = (
+                f"{amount} base units came in of mint {mint}, which has {now} decimals and had {then} when its price "
+                "was first seen: decide by hand what they are worth, then accept or expire the payment in the shop"
+            )
+            finding = Finding.about(snapshot.wallet, FindingCode.MINT_CHANGED, words)
+            return replace(finding, mint=mint, amount=amount)
+    return None
+
+
 async def _newest_history(context: OperationContext, snapshot: Snapshot) -> History | None:
     """What explains an empty wallet, or the one balance that covers a price; None where there is no such balance, or
     it takes the whole history to explain it.
     """
     holdings = snapshot.holdings
+    if holdings.nested:
+        return None
     if holdings.is_empty:
         return await _of_nothing(context, snapshot)
     assets: list[tuple[Pubkey, Pubkey | None, int]] = [
@@ -304,16 +398,20 @@ def _unexplained(holdings: Holdings, statement: Statement) -> list[str]:
 
 
 def _token_accounts(snapshot: Snapshot) -> list[Pubkey]:
-    known = [token.account for token in snapshot.holdings.tokens]
-    known.extend(snapshot.holdings.absent)
-    for mint in snapshot.payment.mints:
-        if isinstance(snapshot.mints.get(mint), Mint):
-            continue
-        # The mint is unreadable now; its accounts may have a history all the same.
-        known.extend(
-            associated_token_address(snapshot.holdings.owner, mint, program) for program in TOKEN_PROGRAMS
-        )
-    return list(dict.fromkeys(known))
+    """All that we know of."""
+    holdings = snapshot.holdings
+    seen = [token.account for token in holdings.accounts]
+    return list(dict.fromkeys([*seen, *holdings.absent, *_offered_accounts(snapshot)]))
+
+
+def _offered_accounts(snapshot: Snapshot) -> set[Pubkey]:
+    """The ATAs of the mints that its offers name; of one that is unreadable now, under both programs."""
+    found = set()
+    for address in snapshot.payment.mints:
+        mint = snapshot.mints.get(address)
+        programs = (mint.program,) if isinstance(mint, Mint) else TOKEN_PROGRAMS
+        found |= {associated_token_address(snapshot.holdings.owner, address, program) for program in programs}
+    return found
 
 
 def _unreadable(snapshot: Snapshot, why: str) -> Finding:

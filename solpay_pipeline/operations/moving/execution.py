@@ -18,7 +18,7 @@ from solpay_pipeline.chain.sending.compute import ComputeTable, Kind, calibrate,
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.chain.sending.wire import TransactionShape
 from solpay_pipeline.ledger.tables import Purpose
-from solpay_pipeline.lifecycle.actions import Leg
+from solpay_pipeline.lifecycle.actions import Leg, OpenAccount
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
 from solpay_pipeline.operations.changes.planned_books import PlannedBooks
@@ -64,6 +64,7 @@ class SendingMover:
                     parcel,
                     tuple(ready[leg.wallet_id].wallet for leg in parcel.legs),
                     tuple(keys[leg.wallet_id] for leg in parcel.legs),
+                    rent_paid=_lent(parcel),
                 )
                 for parcel in parcels[start : start + batch]
             ]
@@ -186,6 +187,12 @@ def _packed(
         parcels += packed.parcels
         too_large += packed.unpackable
     return parcels, too_large
+
+
+def _lent(parcel: Parcel) -> int:
+    """Lamports that the fee payer puts into accounts of wallets which later transactions close."""
+    actions = (action for leg in parcel.legs for action in leg.actions)
+    return sum(action.lamports for action in actions if isinstance(action, OpenAccount))
 
 
 def _of_a_failure(parcel: Parcel, receipt: Receipt, wallets: Sequence[Wallet]) -> list[LegResult]:

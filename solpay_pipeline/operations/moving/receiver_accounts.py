@@ -1,7 +1,8 @@
 """Where everything goes: the receiver's token accounts, created where they are missing, once a run and mint."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import chain
 
 from solders.pubkey import Pubkey
 
@@ -10,6 +11,7 @@ from solpay_pipeline.chain.reading.addresses import associated_token_address
 from solpay_pipeline.chain.reading.destinations import Destination
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.planning import BareAddress, Route, TokenDestination
+from solpay_pipeline.lifecycle.recovery import mints_to_open
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import Mover, Opening
@@ -36,7 +38,7 @@ class ReceiverAccounts:
         held = {
             token.mint.address: token.mint
             for snapshot in snapshots
-            for token in snapshot.holdings.tokens
+            for token in snapshot.holdings.accounts
             if token.amount and not token.obstacles
         }
         priced = {mint for snapshot in snapshots for mint in snapshot.payment.mints}
@@ -50,17 +52,21 @@ class ReceiverAccounts:
             both(look_up, self._minimum()), both(self._leg_cost(), self.context.facts.shape())
         )
         await self._learn(unknown, found, priced)
+        bare = self._bare(snapshots)
+        nested = (one for snapshot in snapshots for one in snapshot.holdings.nested)
+        rents = await self._rents([*bare.values(), *chain.from_iterable(map(mints_to_open, nested))])
         return Route(
             receiver=deployment.receiver,
             fee_payer=deployment.fee_payer.pubkey,
             tokens=self._destinations,
             receiver_minimum=minimum,
             leg_cost=leg_cost,
-            bare=await self._bare(snapshots),
+            bare={address: BareAddress(mint, rents[mint.address]) for address, mint in bare.items()},
+            rents=rents,
         )
 
-    async def _bare(self, snapshots: Sequence[Snapshot]) -> dict[Pubkey, BareAddress]:
-        """The addresses at which lamports lie without an account, with what it takes to open one today."""
+    def _bare(self, snapshots: Sequence[Snapshot]) -> dict[Pubkey, Mint]:
+        """The addresses at which lamports lie without an account, with the mint whose account can be opened there."""
         mints = {
             associated_token_address(snapshot.holdings.owner, mint.address, mint.program): mint
             for snapshot in snapshots
@@ -68,28 +74,18 @@ class ReceiverAccounts:
             for mint in snapshot.mints.values()
             if isinstance(mint, Mint)
         }
-        wanted = {
+        return {
             address: mints[address]
             for snapshot in snapshots
             for address in snapshot.holdings.bare
             if address in mints
         }
-        sizes = await self._look_up(list({mint.address: mint for mint in wanted.values()}.values()))
-        minimums = {
-            size: await self.context.rpc.minimum_balance(size)
-            for size in {one.size for one in sizes.values()}
-        }
-        return {
-            address: BareAddress(mint, minimums[sizes[mint.address].size]) for address, mint in wanted.items()
-        }
 
-    async def _look_up(self, mints: Sequence[Mint]) -> dict[Pubkey, Destination]:
-        if not mints:
-            return {}
-        deployment = self.context.deployment
-        return await self.context.chain.destinations(
-            deployment.receiver, mints, commitment=deployment.commitment
-        )
+    async def _rents(self, mints: Iterable[Mint]) -> dict[Pubkey, int]:
+        """What it takes to open an account today, by mint, in lamports."""
+        sizes = {mint.address: mint.account_bytes for mint in mints}
+        rents = {size: await self.context.rpc.minimum_balance(size) for size in set(sizes.values())}
+        return {address: rents[size] for address, size in sizes.items()}
 
     async def _learn(
         self, mints: Sequence[Mint], found: Mapping[Pubkey, Destination], priced: Set[Pubkey]

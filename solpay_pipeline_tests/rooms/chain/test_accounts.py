@@ -148,7 +148,7 @@ async def test_a_mint_that_is_no_longer_one_is_told_of_though_it_was_known(groun
         (holdings,), read = await read_holdings_and_mints(
             rpc, [(owner, [mint.address])], {mint.address: mint}, commitment=PROCESSED
         )
-    assert holdings.unreadable == {mint.address: "there is no account at this address"}
+    assert not holdings.unreadable
     assert read == {mint.address: UnreadableMint("there is no account at this address")}
 
 
@@ -183,22 +183,32 @@ async def test_what_is_not_confirmed_yet_is_not_seen_at_confirmed(ground, node):
     assert late.slot > early.slot
 
 
-async def test_a_mint_that_is_none_is_named_in_every_wallet(ground, node):
-    owner, stranger = wallet(ground), wallet(ground)
-    unused = wallet(ground)
+async def test_of_a_mint_that_is_none_accounts_are_looked_for_under_both_programs(ground, node):
+    owner, stranger, unused = wallet(ground), wallet(ground), wallet(ground)
     ground.pay(stranger, 1_000_000)
     (holdings,) = await holdings_of(node, [(owner, [stranger, unused])])
-    assert holdings.unreadable == {
-        stranger: f"not a mint: owned by {SYSTEM_PROGRAM_ID}",
-        unused: "there is no account at this address",
+    assert holdings.is_empty
+    assert set(holdings.absent) == {
+        associated_token_address(owner, mint, program)
+        for mint in (stranger, unused)
+        for program in (TOKEN_PROGRAM_ID, TOKEN_2022_PROGRAM_ID)
     }
 
 
-async def test_a_token_account_is_no_mint(ground, node):
-    owner = wallet(ground)
-    ata = ground.ata(owner, ground.mint())
-    (holdings,) = await holdings_of(node, [(owner, [ata])])
-    assert holdings.unreadable == {ata: "not a mint: 165 bytes"}
+@pytest.mark.parametrize("program", [TOKEN_PROGRAM_ID, TOKEN_2022_PROGRAM_ID])
+async def test_units_of_a_mint_that_is_gone_are_named_and_an_empty_account_of_it_can_be_closed(
+    ground, node, program
+):
+    mint, empty, full = ground.mint(program), wallet(ground), wallet(ground)
+    ground.ata(empty, mint)
+    account = ground.issue(full, mint, 5)
+    ground.chain.put_account(mint.address, None)
+    first, second = await holdings_of(node, [(empty, [mint.address]), (full, [mint.address])])
+    assert (first.is_empty, [one.cannot_close for one in first.tokens]) == (True, [None])
+    assert second.unreadable == {
+        mint.address: f"there is no account at this address, and 5 base units lie at {account}"
+    }
+    assert not second.is_empty
 
 
 async def test_a_frozen_account_is_an_obstacle_and_still_closes_when_empty(ground, node):

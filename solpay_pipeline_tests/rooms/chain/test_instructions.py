@@ -1,6 +1,8 @@
 """What we build does on a real SVM what it says, and what we did not build is refused before it is signed."""
 
+from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import pytest
 from solders.compute_budget import request_heap_frame, set_compute_unit_price
@@ -31,7 +33,14 @@ from solpay_pipeline.chain.sending.instructions import (
 )
 from solpay_pipeline.chain.sending.packing import build, pack
 from solpay_pipeline.chain.sending.wire import TransactionShape, sign
-from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, Leg, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import (
+    CloseAccount,
+    HarvestWithheld,
+    Leg,
+    MoveLamports,
+    MoveTokens,
+    RecoverNested,
+)
 from solpay_pipeline.lifecycle.holdings import Mint, TokenHolding
 from solpay_pipeline_tests.rooms.chain import ground as at
 from solpay_pipeline_tests.rooms.chain.ground import Ground
@@ -325,7 +334,7 @@ def test_all_that_we_build_is_allowed():
         (close(owner=PAYER), "only gives fees"),
         (create_ata_idempotent(PAYER, THIEF, MINT, TOKEN_PROGRAM_ID), "no ATA of the receiver"),
         (create_ata_idempotent(WALLET, RECEIVER, MINT, TOKEN_PROGRAM_ID), "at the expense"),
-        (token.create_associated_token_account(PAYER, RECEIVER, MINT), "no idempotent creation"),
+        (token.create_associated_token_account(PAYER, RECEIVER, MINT), "neither an idempotent creation"),
         (set_compute_unit_price(1), "no limit"),
         (request_heap_frame(64 * 1024), "not allowed"),
         (Instruction(THIEF, b"", [AccountMeta(WALLET, True, True)]), "calls"),
@@ -365,6 +374,58 @@ def test_an_unwrapped_account_passes_its_rent_to_the_fee_payer_once_and_no_more_
             look(*refused)
     with pytest.raises(ForbiddenInstruction, match="not to the fee payer"):
         look(unwrapping[0])
+
+
+NESTED = associated_token_address(SOURCE, MINT, TOKEN_PROGRAM_ID)
+
+
+def recovered(**changed: Any) -> tuple[Instruction, ...]:
+    action = RecoverNested(
+        account=NESTED,
+        mint=MINT,
+        program=TOKEN_PROGRAM_ID,
+        amount=5,
+        outer=SOURCE,
+        outer_mint=MINT,
+        destination=SOURCE,
+        lamports=5,
+        rent_to=PAYER,
+    )
+    return lower(replace(action, **changed), WALLET)
+
+
+def test_accounts_that_nested_tokens_come_home_through_may_be_opened_and_stay_open():
+    through = create_ata_idempotent(PAYER, WALLET, MINT, TOKEN_PROGRAM_ID)
+    nested = create_ata_idempotent(PAYER, SOURCE, MINT, TOKEN_PROGRAM_ID)
+    look(through, nested, *recovered())
+    look(*recovered(funds=7, funds_to=RECEIVER))
+    for refused in ((through,), (nested,), (*recovered(), through)):
+        with pytest.raises(ForbiddenInstruction, match="leaves it open"):
+            look(*refused)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"destination": MAIN}, "no ATA of an ATA"),
+        ({"destination": associated_token_address(THIEF, MINT, TOKEN_PROGRAM_ID)}, "no ATA of an ATA"),
+        ({"account": SOURCE}, "no ATA of an ATA"),
+        ({"outer": MAIN}, "no ATA of an ATA"),
+        ({"program": TOKEN_2022_PROGRAM_ID}, "no ATA of an ATA"),
+        ({"program": THIEF}, "recovers tokens of"),
+        ({"rent_to": THIEF}, "not to the receiver"),
+        ({"lamports": MOST_RENT + 1}, "not to the receiver"),
+        ({"funds": 7, "funds_to": THIEF}, "not to the receiver"),
+    ],
+)
+def test_nested_tokens_go_to_the_wallets_own_account_and_their_rent_to_the_fee_payer(changed, why):
+    with pytest.raises(ForbiddenInstruction, match=why):
+        look(*recovered(**changed))
+
+
+def test_the_rent_of_a_nested_account_does_not_stay_in_the_wallet():
+    with pytest.raises(ForbiddenInstruction, match="not to the fee payer"):
+        look(recovered()[0])
 
 
 def test_another_fee_payer_is_refused():

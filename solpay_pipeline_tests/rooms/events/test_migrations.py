@@ -56,6 +56,21 @@ def test_a_database_of_the_first_version_keeps_its_events(engine: sa.Engine):
         ]
 
 
+def test_offers_of_the_fourth_version_are_kept_and_know_no_decimals(engine: sa.Engine):
+    _to(engine, "upgrade", "0004")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO solpay_offer (payment_address, fingerprint, expires_at, options, seen_at) "
+            "VALUES ('address', 'print', '2026-11-22 10:00:00', '[]', '2026-11-22 09:00:00')"
+        )
+    migrate.upgrade(engine)
+
+    offer = metadata.tables["solpay_offer"]
+    with reading(engine) as connection:
+        kept = connection.execute(sa.select(offer.c.payment_address, offer.c.decimals)).all()
+    assert [tuple(row) for row in kept] == [("address", None)]
+
+
 def test_the_migrations_can_be_taken_back(engine: sa.Engine):
     migrate.upgrade(engine)
     _to(engine, "downgrade", "base")

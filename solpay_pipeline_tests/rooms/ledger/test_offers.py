@@ -5,15 +5,17 @@ from datetime import timedelta
 from decimal import Decimal
 
 from solpay_pipeline.ledger import offers
-from solpay_pipeline.lifecycle.judgement import Standing, judge
+from solpay_pipeline.lifecycle.judgement import Standing, covers, judge, remade_mints
 from solpay_pipeline.lifecycle.terms import Payment, PaymentOption
 from solpay_pipeline_tests.rooms.lifecycle.ground import (
+    BY_SOL,
     BY_USDC,
     CREATED,
     DECIMALS,
     EXPIRES,
     PRICE,
     PYUSD,
+    SOL,
     USDC,
     came,
     payment,
@@ -87,6 +89,33 @@ def test_a_price_that_returns_counts_as_often_as_it_stood(connection):
     assert in_the_sale.standing is Standing.PAID
     full = judge(found, [came(PRICE, USDC, at=CREATED + timedelta(minutes=1))], DECIMALS)
     assert full.standing is Standing.PAID
+
+
+def test_the_decimals_of_the_first_look_stay_with_the_version_that_was_seen_then(connection):
+    row = replace(payment(), options=(BY_USDC,))
+    seen(connection, row, CREATED)
+    offers.remember_decimals(connection, [row], {USDC: 6, PYUSD: 2})
+    offers.remember_decimals(connection, [row], {USDC: 9})
+    edited = replace(row, options=(replace(BY_USDC, price=Decimal(9)),))
+    seen(connection, edited, CREATED + HOUR)
+    offers.remember_decimals(connection, [edited], {USDC: 9})
+    found = read_again(connection, edited)
+    assert [[one.seen_decimals for one in version.options] for version in found.offers] == [[6], [9]]
+
+
+def test_a_price_in_a_mint_that_was_made_anew_with_other_decimals_cannot_be_paid(connection):
+    row = replace(payment(), options=(BY_SOL, BY_USDC))
+    seen(connection, row, CREATED)
+    offers.remember_decimals(connection, [row], {USDC: 6})
+    found = read_again(connection, row)
+    anew = {USDC: 2}
+    in_tokens, in_sol = came(PRICE, USDC), came(SOL)
+    assert judge(found, [in_tokens], DECIMALS).standing is Standing.PAID
+    assert judge(found, [in_tokens], anew).standing is Standing.SHORT
+    assert judge(found, [in_sol], anew).standing is Standing.PAID
+    assert not covers(found, {USDC: PRICE}, anew)
+    assert remade_mints(found, anew) == {USDC: (6, 2)}
+    assert remade_mints(found, DECIMALS) == remade_mints(found, {}) == {}
 
 
 def test_what_two_runs_write_at_once_is_one_version(connection):
