@@ -1,5 +1,6 @@
 """What paid is followed until it is final; what a fork takes back is told once, and nothing is swept on for it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -31,7 +32,7 @@ def paid_and_forked(shop: Shop, *, by_peer: bool = False, is_swept: bool = False
         shop.run("reclaim")
     if is_swept or not by_peer:
         shop.run("sweep" if by_peer else "recheck", forward_funds=is_swept)
-    assert shop.kinds(customer)[0] == "payment.accepted"
+    assert shop.every_kind(customer)[0] == "payment.accepted"
     record = shop.chain.history.get(signature)
     assert record is not None
     assert signature in shop.chain.fork(before, True)
@@ -51,7 +52,10 @@ def test_an_acceptance_is_told_final_once_and_costs_one_call_for_all(database: D
         shop.accept_payment(theirs)
         assert shop.run("recheck").accepted == 2
         shop.run("sweep")
-        assert {kind for one in customers for kind in shop.kinds(one)} == {"payment.accepted", "wallet.swept"}
+        assert {kind for one in customers for kind in shop.every_kind(one)} == {
+            "payment.accepted",
+            "wallet.swept",
+        }
 
         shop.finalize_chain()
         before = shop.node.calls["getSignatureStatuses"]
@@ -66,7 +70,7 @@ def test_an_acceptance_is_told_final_once_and_costs_one_call_for_all(database: D
         before = shop.node.calls["getSignatureStatuses"]
         shop.run("reclaim")
         assert shop.node.calls["getSignatureStatuses"] == before, "nothing is left to follow"
-        assert [shop.kinds(one).count("payment.finalized") for one in customers] == [1, 1, 1]
+        assert [shop.every_kind(one).count("payment.finalized") for one in customers] == [1, 1, 1]
         assert_all_is_well(shop, customers)
 
 
@@ -90,7 +94,7 @@ def test_what_is_accepted_at_finalized_is_told_final_at_once(database: Database)
         shop.pay_sol(customer)
         shop.finalize_chain()
         shop.run("recheck", forward_funds=False)
-        assert shop.kinds(customer) == ["payment.accepted", "payment.finalized"]
+        assert shop.every_kind(customer) == ["payment.accepted", "payment.finalized"]
         shop.run("recheck", forward_funds=False)
         assert shop.node.calls["getSignatureStatuses"] == 0
 
@@ -108,7 +112,7 @@ def test_a_transfer_that_a_fork_took_back_is_told_once_and_its_wallet_is_not_cal
         # Nobody can tell yet: it may land again.
         shop.settle_chain()
         shop.run("sweep", patience_seconds=1)
-        assert "payment.reverted" not in shop.kinds(customer)
+        assert "payment.reverted" not in shop.every_kind(customer)
         assert "funds_elsewhere" not in shop.codes(customer)
 
         shop.finalize_chain()
@@ -125,7 +129,7 @@ def test_a_transfer_that_a_fork_took_back_is_told_once_and_its_wallet_is_not_cal
 
         for operation in ("expire", "sweep", "reclaim", "recheck"):
             shop.run(operation, patience_seconds=1)
-        assert shop.kinds(customer).count("payment.reverted") == 1
+        assert shop.every_kind(customer).count("payment.reverted") == 1
         assert "funds_elsewhere" not in shop.codes(customer)
         assert shop.state(customer) != "sent_funds"
         assert shop.received() == SOL
@@ -152,9 +156,9 @@ def test_a_transfer_that_lands_again_is_followed_on_as_the_same_acceptance(
         shop.finalize_chain()
         shop.run("sweep")
         shop.run("sweep")
-        assert shop.kinds(customer).count("payment.accepted") == 1
-        assert shop.kinds(customer).count("payment.reverted") == int(is_told)
-        assert shop.kinds(customer).count("payment.finalized") == 1
+        assert shop.every_kind(customer).count("payment.accepted") == 1
+        assert shop.every_kind(customer).count("payment.reverted") == int(is_told)
+        assert shop.every_kind(customer).count("payment.finalized") == 1
         assert shop.state(customer) == "sent_funds"
         assert shop.received() == SOL + SOL // 10
         assert_all_is_well(shop, [customer])
@@ -223,10 +227,30 @@ def test_a_shop_that_writes_the_status_back_ends_the_matter_and_begins_anew(data
         shop.pay_sol(customer)
         shop.settle_chain()
         shop.run("recheck")
-        assert shop.kinds(customer).count("payment.accepted") == 2
+        assert shop.every_kind(customer).count("payment.accepted") == 2
         shop.finalize_chain()
         shop.run("sweep")
-        assert shop.kinds(customer)[-1] == "payment.finalized"
+        assert shop.every_kind(customer)[-1] == "payment.finalized"
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["final", "taken back"])
+def test_of_runs_at_once_one_tells_it(database: Database, is_gone: bool) -> None:
+    with database.shop(config=SLOW_TO_SETTLE) as shop:
+        shop.accept_sol()
+        if is_gone:
+            customer, _ = paid_and_forked(shop)
+        else:
+            customer = shop.new_payment()
+            shop.pay_sol(customer)
+            shop.settle_chain()
+            shop.run("recheck", forward_funds=False)
+        shop.finalize_chain()
+        with ThreadPoolExecutor(4) as pool:
+            running = [pool.submit(shop.run, operation) for operation in ("expire", "reclaim") * 2]
+            for one in running:
+                one.result()
+        told = "payment.reverted" if is_gone else "payment.finalized"
+        assert shop.every_kind(customer) == ["payment.accepted", told]
 
 
 def test_a_payment_that_is_deleted_is_followed_no_longer(database: Database) -> None:
@@ -270,7 +294,7 @@ def test_a_node_that_has_forgotten_proves_nothing(database: Database) -> None:
         shop.set_state(customer, WalletState.SENT_FUNDS)
         shop.chain.advance(400)
         outcome = shop.run("sweep")
-        assert "payment.reverted" not in shop.kinds(customer)
+        assert "payment.reverted" not in shop.every_kind(customer)
         assert [one.code for one in outcome.set_aside] == ["finality_unknown"]
         [finding] = [one.finding for one in shop.findings(customer)]
         assert customer.signatures[0] in finding.explanation
@@ -294,7 +318,7 @@ def test_a_status_that_is_forgotten_is_no_loss_where_the_money_is_there(database
         shop.run("reclaim", run_id="a run")
         shop.chain.advance(400)
         shop.run("reclaim")
-        assert [shop.kinds(one)[-1] for one in (swept, kept)] == ["payment.finalized"] * 2
+        assert [shop.every_kind(one)[-1] for one in (swept, kept)] == ["payment.finalized"] * 2
         assert not shop.codes(swept) | shop.codes(kept)
 
 

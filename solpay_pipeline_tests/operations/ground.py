@@ -576,10 +576,16 @@ class ScriptedRpc:
     priority_fees: tuple[int, ...] = ()
     block_times: dict[int, datetime] = field(default_factory=dict)
     lands: bool = True
+    final_slot: int = SLOT
+    others: list["ScriptedRpc"] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
 
     def witnesses(self) -> tuple["ScriptedRpc", ...]:
-        return (self,)
+        return (self, *self.others)
+
+    async def slot(self, commitment: Commitment) -> int:
+        self.calls["slot"] += 1
+        return self.final_slot
 
     async def latest_blockhash(self, commitment: Commitment) -> RecentBlockhash:
         self.calls["latest_blockhash"] += 1
