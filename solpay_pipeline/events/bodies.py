@@ -18,7 +18,7 @@ from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.holdings import mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, PaymentStatus
+from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Payment, PaymentStatus
 
 Address = str
 BaseUnits = str
@@ -44,12 +44,11 @@ class _OfPayment(_Body):
     expires_at: Moment = Field(description="Until when it could be paid.")
 
     @classmethod
-    def _about(cls, snapshot: Snapshot, **more: object) -> Self:
-        payment = snapshot.payment
+    def _about(cls, payment: Payment, wallet_id: int, **more: object) -> Self:
         subject = {
             "payment_id": payment.id,
             "payment_address": str(payment.address),
-            "wallet_id": snapshot.wallet.id,
+            "wallet_id": wallet_id,
             "expires_at": payment.expires_at.isoformat(),
         }
         return cls.model_validate(subject | more)
@@ -93,7 +92,8 @@ class PaymentAccepted(_OfPayment):
         option = judgement.option or snapshot.payment.options[0]
         mint, paid_at = option.mint, judgement.paid_at
         return cls._about(
-            snapshot,
+            snapshot.payment,
+            snapshot.wallet.id,
             source=source.value,
             status=status.value,
             previous_status=previous_status.value,
@@ -114,7 +114,7 @@ class PaymentExpired(_OfPayment):
     @classmethod
     def of(cls, snapshot: Snapshot) -> Self:
         """It says nothing beyond whose it is."""
-        return cls._about(snapshot)
+        return cls._about(snapshot.payment, snapshot.wallet.id)
 
 
 class PaymentHeld(_OfPayment):
@@ -129,7 +129,63 @@ class PaymentHeld(_OfPayment):
     @classmethod
     def of(cls, snapshot: Snapshot, label: FindingCode) -> Self:
         """`label` is one of `HELD`."""
-        return cls._about(snapshot, label=label.value, holds=_amounts(snapshot.holdings.money()))
+        holds = _amounts(snapshot.holdings.money())
+        return cls._about(snapshot.payment, snapshot.wallet.id, label=label.value, holds=holds)
+
+
+class PaymentFinalized(_OfPayment):
+    """What paid an accepted payment is final: no fork can take it back any more. It comes once for each payment."""
+
+    kind = EventKind.PAYMENT_FINALIZED
+    source: Literal["pipeline", "peer"] = Field(description="Who accepted it, as in `payment.accepted`.")
+    signature: str = Field(
+        description="The transaction that completed the price. Not that of `payment.accepted` where a fork took that "
+        "one back and the customer paid once more; empty where nobody has named one."
+    )
+
+    @classmethod
+    def of(cls, payment: Payment, wallet_id: int, *, source: Source, signature: str | None) -> Self:
+        """`signature` is None where the money is there and no transfer is named."""
+        return cls._about(payment, wallet_id, source=source.value, signature=signature or "")
+
+
+class PaymentReverted(_OfPayment):
+    """A fork has taken back what paid an accepted payment. Its row stays as it is: the order may have been shipped.
+
+    Nothing of its wallet is swept until it is paid after all; then `payment.finalized` follows.
+    """
+
+    kind = EventKind.PAYMENT_REVERTED
+    source: Literal["pipeline", "peer"] = Field(description="Who accepted it, as in `payment.accepted`.")
+    signature: str = Field(
+        description="The transaction that is in no finalized block; empty where nobody has named one."
+    )
+    mint: str = Field(description="The token it was paid in: a mint's address, or SOL.")
+    missing: BaseUnits = Field(description="What of that token had come in and is gone.")
+    received: dict[str, BaseUnits] = Field(description="What has come in for good, by token.")
+
+    @classmethod
+    def of(
+        cls,
+        payment: Payment,
+        wallet_id: int,
+        *,
+        source: Source,
+        signature: str | None,
+        mint: Pubkey | None,
+        missing: int,
+        received: Mapping[Pubkey | None, int],
+    ) -> Self:
+        """`missing` is in base units of `mint`, `received` what the chain shows now."""
+        return cls._about(
+            payment,
+            wallet_id,
+            source=source.value,
+            signature=signature or "",
+            mint=mint_text(mint),
+            missing=str(missing),
+            received=_amounts(received),
+        )
 
 
 class Movement(_Strict):
@@ -152,7 +208,8 @@ class WalletSwept(_OfPayment):
     @classmethod
     def of(cls, snapshot: Snapshot, moved: Sequence[LandedMovement], receiver: str) -> Self:
         """`moved` is what has landed, oldest first."""
-        return cls._about(snapshot, movements=_movements(moved), receiver=receiver)
+        movements = _movements(moved)
+        return cls._about(snapshot.payment, snapshot.wallet.id, movements=movements, receiver=receiver)
 
 
 class WalletClosed(_OfPayment):
@@ -164,7 +221,7 @@ class WalletClosed(_OfPayment):
     @classmethod
     def of(cls, snapshot: Snapshot, moved: Sequence[LandedMovement]) -> Self:
         """`moved` is what has landed, oldest first."""
-        return cls._about(snapshot, movements=_movements(moved))
+        return cls._about(snapshot.payment, snapshot.wallet.id, movements=_movements(moved))
 
 
 class _OfInstallation(_Body):
@@ -223,6 +280,8 @@ BODIES: dict[str, type[_Body]] = {
         PaymentAccepted,
         PaymentExpired,
         PaymentHeld,
+        PaymentFinalized,
+        PaymentReverted,
         WalletSwept,
         WalletClosed,
         RunFailed,

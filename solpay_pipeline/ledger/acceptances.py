@@ -4,14 +4,14 @@ The peer's verify endpoint and operators accept payments too, and leave no trace
 the first run get no event; later ones are claimed by the first who writes them here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from solpay_pipeline.base.sql import insert_into
+from solpay_pipeline.base.sql import among, insert_into
 from solpay_pipeline.ledger.tables import acceptance
 
 # Payment ids start at 1; this row says that earlier acceptances are recorded.
@@ -74,3 +74,8 @@ def claim(connection: Connection, payment_ids: Sequence[int], source: Source, no
         .returning(acceptance.c.payment_id)
     )
     return set(connection.execute(made).scalars())
+
+
+def release(connection: Connection, payment_ids: Collection[int]) -> None:
+    """Forget who accepted these payments: the shop has taken it back, and another acceptance gets its own event."""
+    connection.execute(sa.delete(acceptance).where(among(connection, acceptance.c.payment_id, payment_ids)))

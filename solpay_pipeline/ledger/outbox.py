@@ -20,6 +20,8 @@ class EventKind(StrEnum):
     PAYMENT_ACCEPTED = "payment.accepted"
     PAYMENT_EXPIRED = "payment.expired"
     PAYMENT_HELD = "payment.held"
+    PAYMENT_FINALIZED = "payment.finalized"
+    PAYMENT_REVERTED = "payment.reverted"
     WALLET_SWEPT = "wallet.swept"
     WALLET_CLOSED = "wallet.closed"
     RUN_FAILED = "ops.run_failed"

@@ -57,6 +57,17 @@ class MovementKind(StrEnum):
     WITHHELD = "withheld"
 
 
+class FollowState(StrEnum):
+    """How far an acceptance is on its way to finality."""
+
+    OPEN = "open"
+    """The customer's transfer is not seen final yet."""
+    REVERTED = "reverted"
+    """A fork took the transfer back. It may land again, or the customer may pay once more."""
+    FINALIZED = "finalized"
+    """Over. The row stays, since finality is reported once."""
+
+
 class BaseUnits(sa.TypeDecorator[int]):
     """An exact unsigned 64-bit amount: a signed BIGINT is too small, and SQLite has no wider integer."""
 
@@ -305,6 +316,27 @@ acceptance = sa.Table(
     sa.Column("payment_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("source", sa.String(16), nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
+)
+
+# Acceptances that are followed until the customer's transfer is final. By address, since ids of rows come back after a
+# restore. What paid: `amount` base units of `mint` (null: lamports), there at `seen_slot`.
+followed = sa.Table(
+    "solpay_followed",
+    metadata,
+    _id(),
+    sa.Column("payment_address", sa.String(44), nullable=False, unique=True),
+    sa.Column("payment_id", sa.BigInteger, nullable=False),
+    sa.Column("wallet_id", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("signature", sa.String(88)),
+    sa.Column("mint", sa.String(44)),
+    sa.Column("amount", BaseUnits, nullable=False),
+    sa.Column("seen_slot", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    # The last run that has followed it up.
+    sa.Column("asked_in", sa.String(64)),
+    sa.Column("changed_at", Moment, nullable=False),
+    sa.Index("ix_solpay_followed_state_id", "state", "id"),
 )
 
 # Payments whose acceptance the peer's own signal has reported; written by our Django app in the shop's processes.

@@ -208,9 +208,10 @@ class LandedMovement:
     mint: str | None
     amount: int
     destination: str
+    source: str
 
     def as_json(self) -> dict[str, object]:
-        """Plain JSON; the amount is a decimal string of base units."""
+        """Plain JSON; the amount is a decimal string of base units. Its source is the wallet's own affair."""
         return {
             "signature": self.signature,
             "kind": self.kind.value,
@@ -231,14 +232,17 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
             movement.c.mint,
             movement.c.amount,
             movement.c.destination,
+            movement.c.source,
         )
         .join(transaction, transaction.c.id == leg.c.transaction_id)
         .join(movement, movement.c.leg_id == leg.c.id)
         .where(among(connection, leg.c.wallet_id, found), transaction.c.state.in_(_LANDED))
         .order_by(movement.c.id)
     )
-    for wallet_id, signature, kind, mint, amount, destination in rows:
-        found[wallet_id].append(LandedMovement(signature, MovementKind(kind), mint, amount, destination))
+    for wallet_id, signature, kind, mint, amount, destination, source in rows:
+        found[wallet_id].append(
+            LandedMovement(signature, MovementKind(kind), mint, amount, destination, source)
+        )
     return found
 
 
@@ -251,6 +255,7 @@ def newest_landed_movement(connection: Connection) -> LandedMovement | None:
             movement.c.mint,
             movement.c.amount,
             movement.c.destination,
+            movement.c.source,
         )
         .join(leg, leg.c.transaction_id == transaction.c.id)
         .join(movement, movement.c.leg_id == leg.c.id)
@@ -260,13 +265,17 @@ def newest_landed_movement(connection: Connection) -> LandedMovement | None:
     ).one_or_none()
     if row is None:
         return None
-    return LandedMovement(row.signature, MovementKind(row.kind), row.mint, row.amount, row.destination)
+    return LandedMovement(
+        row.signature, MovementKind(row.kind), row.mint, row.amount, row.destination, row.source
+    )
 
 
-def moved_home(connection: Connection, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey | None, int]]:
+def moved_home(
+    connection: Connection, wallet_ids: Collection[int], *, states: Collection[TransactionState] = _LANDED
+) -> dict[int, dict[Pubkey | None, int]]:
     """What our landed transactions have moved home, base units by mint (None: lamports), of wallets with any.
 
-    Rent from closed accounts does not count.
+    Rent from closed accounts does not count. `states` are those of the transactions that do.
     """
     found: dict[int, dict[Pubkey | None, int]] = {}
     rows = connection.execute(
@@ -275,7 +284,7 @@ def moved_home(connection: Connection, wallet_ids: Collection[int]) -> dict[int,
         .join(movement, movement.c.leg_id == leg.c.id)
         .where(
             among(connection, leg.c.wallet_id, wallet_ids),
-            transaction.c.state.in_(_LANDED),
+            transaction.c.state.in_(states),
             movement.c.kind.in_(_MONEY),
         )
         .group_by(leg.c.wallet_id, movement.c.mint)

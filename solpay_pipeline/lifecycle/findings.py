@@ -32,6 +32,8 @@ class FindingCode(StrEnum):
     STILL_MOVING = "still_moving"
     SPENDING_LIMIT = "spending_limit"
     FUNDS_ELSEWHERE = "funds_elsewhere"
+    REVERTED = "reverted"
+    FINALITY_UNKNOWN = "finality_unknown"
     # Held: money that is not ours to sweep yet.
     SHORT = "short"
     LATE = "late"

@@ -1,14 +1,22 @@
 """What changes make of rows, and which findings begin and end with them: the same whether written or counted."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings
-from solpay_pipeline.lifecycle.judgement import Judgement
+from solpay_pipeline.lifecycle.judgement import Judgement, beyond
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import PaymentOption, PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import (
+    ACCEPTED,
+    SOL_DECIMALS,
+    PaymentOption,
+    PaymentStatus,
+    Wallet,
+    WalletState,
+)
 
 JUDGED = frozenset(
     {
@@ -40,6 +48,9 @@ STUCK = frozenset(
     }
 )
 """Findings that end when a wallet is empty."""
+
+FOLLOWED = frozenset({FindingCode.REVERTED, FindingCode.FINALITY_UNKNOWN})
+"""Findings that end when what paid a payment is final, or nobody takes the payment for paid any more."""
 
 _HELD_BECAUSE = {
     FindingCode.SHORT: "less than the price came in before the payment's time was over",
@@ -79,6 +90,10 @@ def expired_wallet(snapshot: Snapshot) -> Wallet:
 
 def overpaid(snapshot: Snapshot, judgement: Judgement) -> list[Finding]:
     """A finding for each asset of which more came in than was asked for."""
+    return _too_much(snapshot, judgement.surplus)
+
+
+def _too_much(snapshot: Snapshot, surplus: Mapping[Pubkey | None, int]) -> list[Finding]:
     return [
         Finding(
             FindingCode.OVERPAID,
@@ -88,8 +103,36 @@ def overpaid(snapshot: Snapshot, judgement: Judgement) -> list[Finding]:
             mint,
             amount,
         )
-        for mint, amount in judgement.surplus.items()
+        for mint, amount in surplus.items()
     ]
+
+
+def overpaid_at_home(snapshot: Snapshot, home: Mapping[Pubkey | None, int]) -> list[Finding]:
+    """As `overpaid`, by what of an accepted payment has come home in all: whenever it came, it is too much alike.
+
+    Where the shop has changed the price since, the one that leaves the least is taken: which stood when the money came
+    only the history knows.
+    """
+    payment = snapshot.payment
+    if payment.status not in ACCEPTED:
+        return []
+    met = [
+        (option.mint, price)
+        for offer in reversed(payment.offers)
+        for option in offer.options
+        if payment.paid_token_id in (None, option.token_id)
+        and (price := _price(snapshot, option)) is not None
+        and home.get(option.mint, 0) >= price
+    ]
+    if not met:
+        return []
+    paid_in = met[0][0]
+    return _too_much(snapshot, beyond(home, paid_in, max(price for mint, price in met if mint == paid_in)))
+
+
+def _price(snapshot: Snapshot, option: PaymentOption) -> int | None:
+    places = SOL_DECIMALS if option.mint is None else snapshot.decimals.get(option.mint)
+    return None if places is None else option.base_units(places)
 
 
 def held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:

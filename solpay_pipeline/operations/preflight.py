@@ -18,6 +18,7 @@ from solpay_pipeline.lifecycle.terms import PaymentStatus
 from solpay_pipeline.operations.binding import MINTS_AT_FIRST, Served, bound, check_receiver
 from solpay_pipeline.operations.changes.planned_books import PlannedBooks
 from solpay_pipeline.operations.changes.written_books import WrittenBooks
+from solpay_pipeline.operations.changes.written_finality import WrittenFinality
 from solpay_pipeline.operations.changes.written_journal import WrittenJournal
 from solpay_pipeline.operations.context.books import Books
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
@@ -70,6 +71,7 @@ async def open_context(
             records=DatabaseRecords(deployment.engine, deployment.tables, options),
             books=books,
             journal=WrittenJournal(deployment, run, tally),
+            finality=WrittenFinality(deployment, run, tally),
             new_mover=new_mover,
             chain_slot=answer.slot,
             chain_time=time_of_slot(clock, answer.slot)

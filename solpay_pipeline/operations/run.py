@@ -12,6 +12,7 @@ from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Outcome, outcome_of
 from solpay_pipeline.operations.expire import expire
 from solpay_pipeline.operations.external_acceptances import report_external_acceptances
+from solpay_pipeline.operations.finality import follow_acceptances
 from solpay_pipeline.operations.moving.settle import count_in_flight, settle
 from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.recheck import recheck
@@ -30,7 +31,7 @@ def silent(_stage: str, _count: int) -> None:
 async def run_operation(
     deployment: Deployment, operation: str, options: Options, run_id: str, progress: Progress = silent
 ) -> Outcome:
-    """Settle what is in flight, report what others accepted meanwhile, then do the operation.
+    """Settle what is in flight, follow up acceptances, report those that others made meanwhile, then do the operation.
 
     Raises `Blocked` and the permanent errors of the chain where somebody must change something first, the transient
     ones (`RateLimited`, `NodeBehind`, `Unreachable`, `MalformedAnswer`) where a retry goes on from where it was.
@@ -47,6 +48,7 @@ async def _run(deployment: Deployment, options: Options, run: RunRef, progress: 
             count_in_flight(context)
         else:
             await settle(context)
+            await follow_acceptances(context)
             await report_external_acceptances(context)
         await OPERATIONS[operation](context)
         calls = dict(context.rpc.calls)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.reading.history import HistoryUnfinished
-from solpay_pipeline.ledger.tables import Purpose
+from solpay_pipeline.ledger.tables import FollowState, Purpose
 from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.judgement import covers
 from solpay_pipeline.lifecycle.planning import plan_sweep
@@ -61,13 +61,20 @@ class Sweeper:
 
     async def plan(self, snapshots: Sequence[Snapshot]) -> RoundPlan:
         """See `Planner`."""
-        accepted = [one for one in snapshots if one.payment.status in ACCEPTED]
+        accepted = self._paid([one for one in snapshots if one.payment.status in ACCEPTED])
         others = [one for one in snapshots if one.payment.status not in ACCEPTED]
         # With `sweep_held_funds` too every one is judged first: the peer expires what was paid in time.
         policy = SWEEPING_HELD if self.context.options.sweep_held_funds else SWEEPING
         resolved = await judge_and_resolve(self.context, others, policy)
         jobs = await self._jobs([*accepted, *resolved.released])
         return RoundPlan(tuple(jobs), tuple(resolved.accepted))
+
+    def _paid(self, accepted: Sequence[Snapshot]) -> list[Snapshot]:
+        """Those of accepted payments whose transfer no fork has taken back: nothing else is swept as paid."""
+        if not accepted:
+            return []
+        followed = self.context.records.followed([one.payment.address for one in accepted])
+        return [one for one in accepted if followed.get(one.payment.address) is not FollowState.REVERTED]
 
     async def _jobs(self, snapshots: Sequence[Snapshot]) -> list[LegJob]:
         snapshots = [one for one in snapshots if one.wallet.state in SWEEPABLE | {WalletState.RECEIVED_FUNDS}]
@@ -114,10 +121,20 @@ class Sweeper:
         except HistoryUnfinished:
             return False
         if any(one.is_set_aside for one in findings):
+            if self._may_be_taken_back(snapshot, findings):
+                self.context.tally.waiting += 1
+                return False
             self.give_up(snapshot.wallet, *findings)
             return False
         self.context.books.note(findings)
         return True
+
+    def _may_be_taken_back(self, snapshot: Snapshot, findings: Sequence[Finding]) -> bool:
+        """Nothing shows where its money went, and what paid is not final: a fork may have taken it, which a later run
+        will see.
+        """
+        address = snapshot.payment.address
+        return not any(one.amount for one in findings) and address in self.context.records.followed([address])
 
     def give_up(self, wallet: Wallet, *findings: Finding) -> None:
         """See `Planner`; the wallet becomes `failed_to_send_funds`, which the next sweep tries again."""

@@ -43,7 +43,7 @@ def open_accounts(shop: Shop, customer: Customer) -> int:
 
 
 def snapshot(shop: Shop) -> dict[str, object]:
-    """All that a person or a program could see of the shop, save when somebody last looked."""
+    """All that a person or a program could see of the shop, save when somebody last looked, and what became final since."""
     tables = shop.deployment.tables
     with reading(shop.deployment.engine) as connection:
         rows = {
@@ -52,7 +52,11 @@ def snapshot(shop: Shop) -> dict[str, object]:
         }
     return {
         **rows,
-        "events": [(event.event_id, event.kind, event.payment_id, event.body) for event in shop.events()],
+        "events": [
+            (event.event_id, event.kind, event.payment_id, event.body)
+            for event in shop.events()
+            if event.kind != "payment.finalized"
+        ],
         "findings": [(one.finding, one.first_seen_at) for one in shop.findings()],
         "transactions": [(one.signature, one.fee) for one in shop.transactions()],
         "receiver": {mint: shop.received(mint) for mint in shop.tokens},

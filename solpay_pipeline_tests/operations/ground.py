@@ -22,10 +22,11 @@ from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, 
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.sending.broadcast import Receipt
 from solpay_pipeline.events.bodies import PaymentAccepted
+from solpay_pipeline.ledger.followed import Followed
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.summary import Summary
-from solpay_pipeline.ledger.tables import TransactionState
+from solpay_pipeline.ledger.tables import FollowState, TransactionState
 from solpay_pipeline.ledger.transactions import NewTransaction, OpenTransaction
 from solpay_pipeline.lifecycle.actions import Leg, MoveLamports
 from solpay_pipeline.lifecycle.effects import Effect
@@ -47,6 +48,7 @@ from solpay_pipeline.operations.context.binding import Binding
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.finality import Final, Returned, TakenBack
 from solpay_pipeline.operations.context.journal import Recorded, Recording
 from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Opening
 from solpay_pipeline.operations.context.options import Options
@@ -241,6 +243,41 @@ class FakeBooks:
 
 
 @dataclass
+class FakeFinality:
+    """Acceptances to follow, and what became of them, by their ids."""
+
+    followed: list[Followed] = field(default_factory=list)
+    home: dict[int, dict[Pubkey | None, int]] = field(default_factory=dict)
+    asked_ids: list[int] = field(default_factory=list)
+    final: dict[int, str | None] = field(default_factory=dict)
+    returned: dict[int, str] = field(default_factory=dict)
+    taken_back: dict[int, int] = field(default_factory=dict)
+    forgotten: list[int] = field(default_factory=list)
+
+    def page(self, *, after: int, limit: int, payment_ids: Collection[int] | None) -> list[Followed]:
+        meant = [one for one in self.followed if payment_ids is None or one.paid.payment_id in payment_ids]
+        return [one for one in meant if one.id > after][:limit]
+
+    def asked(self, followed: Sequence[Followed]) -> None:
+        self.asked_ids += [one.id for one in followed]
+
+    def final_home(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey | None, int]]:
+        return {number: self.home[number] for number in wallet_ids if number in self.home}
+
+    def finalize(self, final: Sequence[Final]) -> None:
+        self.final |= {one.case.followed.id: one.signature for one in final}
+
+    def go_on(self, returned: Sequence[Returned]) -> None:
+        self.returned |= {one.case.followed.id: one.signature for one in returned}
+
+    def revert(self, taken_back: Sequence[TakenBack]) -> None:
+        self.taken_back |= {one.case.followed.id: one.missing for one in taken_back}
+
+    def forget(self, followed: Sequence[Followed]) -> None:
+        self.forgotten += [one.id for one in followed]
+
+
+@dataclass
 class FakeRecords:
     """Rows in the order of their ids, and what the ledger knows of them. `asked` counts the pages."""
 
@@ -255,6 +292,7 @@ class FakeRecords:
     began: datetime | None = None
     unusual: dict[int, dict[Pubkey, int]] = field(default_factory=dict)
     known: dict[Pubkey, tuple[Effect, ...]] = field(default_factory=dict)
+    not_final: dict[Pubkey, FollowState] = field(default_factory=dict)
     open: list[OpenTransaction] = field(default_factory=list)
     sealed: dict[int, Sealed] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -317,6 +355,9 @@ class FakeRecords:
         payments = [payment_of(one) for one in self._meant()]
         found = [one.id for one in payments if one.id > after and one.status in lasting]
         return [one for one in found if one not in self.reported_payments][: self.options.page_size]
+
+    def followed(self, addresses: Collection[Pubkey]) -> dict[Pubkey, FollowState]:
+        return {address: state for address, state in self.not_final.items() if address in addresses}
 
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         return self.busy_ids & set(wallet_ids)
@@ -594,10 +635,16 @@ class ScriptedRpc:
     priority_fees: tuple[int, ...] = ()
     block_times: dict[int, datetime] = field(default_factory=dict)
     lands: bool = True
+    final_slot: int = SLOT
+    others: list["ScriptedRpc"] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
 
     def witnesses(self) -> tuple["ScriptedRpc", ...]:
-        return (self,)
+        return (self, *self.others)
+
+    async def slot(self, commitment: Commitment) -> int:
+        self.calls["slot"] += 1
+        return self.final_slot
 
     async def latest_blockhash(self, commitment: Commitment) -> RecentBlockhash:
         self.calls["latest_blockhash"] += 1
@@ -665,6 +712,7 @@ class Scene:
     records: FakeRecords
     chain: FakeChain
     journal: FakeJournal
+    finality: FakeFinality
     mover: FakeMover
     rpc: ScriptedRpc
     clock: Clock
@@ -720,6 +768,7 @@ def scene(
     """An operation under way; `changes` are those of the deployment, `obstacle` is why no money may be sent home."""
     made = deployment(**changes)
     records, chain, journal = FakeRecords(options or Options()), FakeChain(), FakeJournal()
+    finality = FakeFinality()
     books = FakeBooks(records)
     mover, rpc, clock = FakeMover(chain), ScriptedRpc(), Clock()
     client = cast(Rpc, rpc)
@@ -733,6 +782,7 @@ def scene(
         records=records,
         books=books,
         journal=journal,
+        finality=finality,
         new_mover=lambda *_: mover,
         chain_slot=SLOT,
         chain_time=NOW,
@@ -744,7 +794,7 @@ def scene(
         sleep=clock.sleep,
         started=0.0,
     )
-    return Scene(context, books, records, chain, journal, mover, rpc, clock, made)
+    return Scene(context, books, records, chain, journal, finality, mover, rpc, clock, made)
 
 
 def job(made: Scene, one: Wallet, lamports: int = PRICE) -> LegJob:

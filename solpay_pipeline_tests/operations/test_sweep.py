@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveLamports, MoveTokens
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
@@ -18,8 +19,10 @@ from solpay_pipeline_tests.operations.ground import (
     RENT,
     USDC,
     Scene,
+    accepted,
     came,
     holds,
+    payment_of,
     scene,
     stolen,
     wallet,
@@ -181,3 +184,21 @@ def test_an_empty_wallet_of_an_expired_payment_is_at_rest_or_left_to_reclaim(our
     run(made)
     assert made.books.swept == ([1] if ours else [])
     assert made.books.states == ([] if ours else [(1, WalletState.PAYMENT_EXPIRED)])
+
+
+def test_what_a_fork_may_have_taken_waits_without_a_word() -> None:
+    """Its wallet is empty, and no history tells why."""
+    made = scene()
+    one = made.add(accepted())
+    made.records.not_final[payment_of(one).address] = FollowState.OPEN
+    run(made)
+    assert (made.books.findings, made.books.swept, made.tally.waiting) == ([], [], 1)
+
+
+def test_beside_what_a_fork_has_taken_back_nothing_is_swept() -> None:
+    made = scene()
+    one = accepted()
+    made.add(one, holds(one, PRICE // 2))
+    made.records.not_final[payment_of(one).address] = FollowState.REVERTED
+    run(made)
+    assert (made.mover.moved, made.books.findings, made.books.swept) == ([], [], [])

@@ -171,7 +171,7 @@ def test_a_change_that_a_trigger_of_the_shop_keeps_from_happening_is_skipped(
 def test_a_thousand_and_one_rows_are_two_batches_and_all_of_them_are_changed(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("solpay_pipeline.operations.changes.written_books._BATCH", 2)
+    monkeypatch.setattr("solpay_pipeline.operations.changes.unmoved._BATCH", 2)
     all_of_them = [shop.new_payment() for _ in range(5)]
     assert isinstance(shop.books, WrittenBooks)
     assert len(shop.books.expire(all_of_them)) == 5

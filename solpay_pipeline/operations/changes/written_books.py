@@ -4,12 +4,11 @@ Every change first reads again what its decision rests on. Where that has moved,
 row counts as skipped, and the others of the batch go on.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
@@ -19,23 +18,34 @@ from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_t
 from solpay_pipeline.events.bodies import (
     PaymentAccepted,
     PaymentExpired,
+    PaymentFinalized,
     PaymentHeld,
     WalletClosed,
     WalletSwept,
 )
-from solpay_pipeline.ledger import acceptances, findings, looks, offers, openings, outbox, transactions
+from solpay_pipeline.ledger import (
+    acceptances,
+    findings,
+    followed,
+    looks,
+    offers,
+    openings,
+    outbox,
+    transactions,
+)
 from solpay_pipeline.ledger.acceptances import Source
+from solpay_pipeline.ledger.followed import Paid
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.seen import effects as known_effects
 from solpay_pipeline.ledger.summary import Summary, summarize
-from solpay_pipeline.ledger.tables import MovementKind
+from solpay_pipeline.ledger.tables import FollowState, MovementKind
 from solpay_pipeline.ledger.transactions import LandedMovement
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.terms import Payment, PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import Commitment, Payment, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.lifecycle.transitions import (
     JUDGED,
     STUCK,
@@ -43,7 +53,10 @@ from solpay_pipeline.lifecycle.transitions import (
     expired_wallet,
     held,
     overpaid,
+    overpaid_at_home,
 )
+from solpay_pipeline.operations.changes.unmoved import Item, write_unmoved
+from solpay_pipeline.operations.changes.written_finality import BY_THE_CHAIN, what_paid
 from solpay_pipeline.operations.context.books import LASTING
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.outcome import Tally
@@ -54,15 +67,9 @@ from solpay_pipeline.records.changes import (
     change_payments,
     set_wallets,
 )
-from solpay_pipeline.records.premises import unmoved
 from solpay_pipeline.records.queries import payment_ids_with_status
 
-Item = TypeVar("Item")
-
 _Rest = Callable[[Connection, Sequence[Snapshot], Mapping[int, object]], list[Event]]
-
-# Rows changed in one database transaction: enough to make commits cheap, few enough to keep locks short.
-_BATCH = 1_000
 
 # Under this name acceptances by others stand in the ledger: no operation of ours has accepted them.
 _BY_OTHERS = "elsewhere"
@@ -191,8 +198,11 @@ class WrittenBooks:
         def write(connection: Connection, batch: Sequence[tuple[Snapshot, PaymentAccepted]]) -> None:
             ids = [snapshot.payment.id for snapshot, _ in batch]
             unclaimed = acceptances.claim(connection, ids, Source.PEER, self._now())
-            events = [body.event() for _, body in batch if body.payment_id in unclaimed]
+            reported = [(one, body) for one, body in batch if body.payment_id in unclaimed]
+            events = [body.event() for _, body in reported]
             outbox.append(connection, events, RunRef(self.run.run_id, _BY_OTHERS), self._now())
+            paid = [what_paid(one, body) for one, body in reported]
+            self._follow(connection, [one for one in paid if one.is_known], FollowState.OPEN)
 
         self._change(accepted, lambda one: one[0].wallet, write)
 
@@ -207,28 +217,7 @@ class WrittenBooks:
         wallet_of: Callable[[Item], Wallet],
         write: Callable[[Connection, Sequence[Item]], None],
     ) -> list[Item]:
-        """Write what can be written of many changes; returns those that were."""
-        done: list[Item] = []
-        for start in range(0, len(items), _BATCH):
-            batch = items[start : start + _BATCH]
-            # Rows that we hold do not change; only a trigger of the shop's own can keep them as they were.
-            with suppress(ChangedUnderneath):
-                done += self._write(batch, wallet_of, write)
-        self.tally.skipped += len(items) - len(done)
-        return done
-
-    def _write(
-        self,
-        batch: Sequence[Item],
-        wallet_of: Callable[[Item], Wallet],
-        write: Callable[[Connection, Sequence[Item]], None],
-    ) -> list[Item]:
-        with self.deployment.engine.begin() as connection:
-            as_read = unmoved(connection, self.deployment.tables, [wallet_of(item) for item in batch])
-            standing = [item for item in batch if wallet_of(item).id in as_read]
-            if standing:
-                write(connection, standing)
-        return standing
+        return write_unmoved(self.deployment, self.tally, items, wallet_of, write)
 
     def _write_accepted(
         self, after: Mapping[int, Wallet], connection: Connection, batch: Sequence[tuple[Snapshot, Judgement]]
@@ -251,17 +240,41 @@ class WrittenBooks:
         ids = [one.payment.id for one, _ in batch]
         unclaimed = acceptances.claim(connection, ids, Source.PIPELINE, now)
         bodies = [
-            PaymentAccepted.of(
+            (
                 one,
-                judgement,
-                source=Source.PIPELINE,
-                status=status,
-                previous_status=one.payment.status,
+                PaymentAccepted.of(
+                    one,
+                    judgement,
+                    source=Source.PIPELINE,
+                    status=status,
+                    previous_status=one.payment.status,
+                ),
             )
             for one, judgement in batch
-            if one.payment.id in unclaimed
         ]
-        self._report(connection, [body.event() for body in bodies])
+        self._report(connection, [body.event() for _, body in bodies if body.payment_id in unclaimed])
+        self._begin_following(connection, bodies)
+
+    def _begin_following(
+        self, connection: Connection, accepted: Sequence[tuple[Snapshot, PaymentAccepted]]
+    ) -> None:
+        """What is accepted at `finalized` is final at once."""
+        paid = [what_paid(one, body) for one, body in accepted]
+        if self.deployment.acceptance is not Commitment.FINALIZED:
+            self._follow(connection, paid, FollowState.OPEN)
+            return
+        fresh = self._follow(connection, paid, FollowState.FINALIZED)
+        final = [
+            PaymentFinalized.of(
+                one.payment, one.wallet.id, source=Source.PIPELINE, signature=body.signature
+            ).event()
+            for one, body in accepted
+            if one.payment.address in fresh
+        ]
+        outbox.append(connection, final, RunRef(self.run.run_id, BY_THE_CHAIN), self._now())
+
+    def _follow(self, connection: Connection, paid: Sequence[Paid], state: FollowState) -> set[Pubkey]:
+        return followed.begin(connection, paid, state, self.run.run_id, self._now())
 
     def _expire_payments(self, connection: Connection, batch: Sequence[Snapshot]) -> list[Event]:
         ids = {one.payment.id for one in batch}
@@ -314,6 +327,12 @@ class WrittenBooks:
         for receiver, wallets in by_receiver.items():
             self._set_wallets(connection, wallets, WalletState.SENT_FUNDS, receiver)
         self._clear(connection, _wallets(batch), {*HELD, *STUCK})
+        too_much = [
+            finding
+            for one in batch
+            for finding in overpaid_at_home(one, _paid_to(one.payment, moved[one.wallet.id]))
+        ]
+        findings.note(connection, too_much, self.run, self._now())
         return _at_rest(bodies, reported)
 
     def _close_wallets(
@@ -365,6 +384,20 @@ def _at_rest(bodies: Sequence[WalletSwept | WalletClosed], reported: Mapping[int
         for body in bodies
         if body.payment_id not in reported or reported[body.payment_id] != body.as_json()["movements"]
     ]
+
+
+def _paid_to(payment: Payment, moved: Sequence[LandedMovement]) -> Counter[Pubkey | None]:
+    """What came home of a wallet that can pay its payment, base units by mint (None: lamports).
+
+    Lamports that lay at the address of a token account were asked for by nobody.
+    """
+    home: Counter[Pubkey | None] = Counter()
+    for one in moved:
+        if one.kind is MovementKind.TOKENS and one.mint is not None:
+            home[Pubkey.from_string(one.mint)] += one.amount
+        elif one.kind is MovementKind.LAMPORTS and one.source == str(payment.address):
+            home[None] += one.amount
+    return home
 
 
 def _receiver_of(moved: Sequence[LandedMovement], receiver: Pubkey) -> str:

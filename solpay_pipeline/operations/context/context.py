@@ -19,6 +19,7 @@ from solpay_pipeline.operations.context.books import Books
 from solpay_pipeline.operations.context.chain import Chain
 from solpay_pipeline.operations.context.chain_facts import ChainFacts
 from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.finality import Finality
 from solpay_pipeline.operations.context.journal import Journal
 from solpay_pipeline.operations.context.mover import Mover
 from solpay_pipeline.operations.context.options import Options
@@ -50,6 +51,7 @@ class OperationContext:
     records: Records
     books: Books
     journal: Journal
+    finality: Finality
     new_mover: NewMover
     chain_slot: int
     chain_time: datetime

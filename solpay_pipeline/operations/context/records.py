@@ -8,6 +8,7 @@ from typing import Protocol
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline.ledger.transactions import OpenTransaction
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
@@ -69,6 +70,9 @@ class Records(Protocol):
 
     def unreported_acceptances(self, *, after: int) -> list[int]:
         """The next page of accepted payments whose acceptance nobody has reported."""
+
+    def followed(self, addresses: Collection[Pubkey]) -> dict[Pubkey, FollowState]:
+        """How far the acceptances of these payments are on their way, of those that are not final."""
 
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """Those of these wallets that have a leg in flight."""

@@ -12,6 +12,7 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import (
     acceptances,
     findings,
+    followed,
     installation,
     looks,
     offers,
@@ -22,6 +23,7 @@ from solpay_pipeline.ledger import (
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.seen import effects
+from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline.ledger.transactions import OpenTransaction
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
@@ -136,6 +138,10 @@ class DatabaseRecords:
                 connection, self.tables, statuses=LASTING, payment_ids=options.payment_ids
             )
             return acceptances.unclaimed(connection, accepted, after=after, limit=options.page_size)
+
+    def followed(self, addresses: Collection[Pubkey]) -> dict[Pubkey, FollowState]:
+        """See `Records`."""
+        return self._ledger(followed.states, addresses)
 
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """See `Records`."""

@@ -10,7 +10,7 @@ from solpay_pipeline.chain.sending import broadcast
 from solpay_pipeline.ledger import outbox
 from solpay_pipeline.lifecycle.holdings import Holdings
 from solpay_pipeline.operations import expire
-from solpay_pipeline.operations.changes import written_books, written_journal
+from solpay_pipeline.operations.changes import unmoved, written_books, written_journal
 from solpay_pipeline.operations.context.journal import Recorded, Recording
 from solpay_pipeline_tests.proofs.simulation.database import Database
 from solpay_pipeline_tests.proofs.simulation.history import Told, live_through
@@ -149,7 +149,7 @@ def test_a_write_of_the_web_application_that_is_overwritten_is_found(
         connection.execute(table.update().where(table.c.id.in_(ids)).values(status=status))
         return ids
 
-    monkeypatch.setattr(written_books, "unmoved", lambda _, __, wallets: {wallet.id for wallet in wallets})
+    monkeypatch.setattr(unmoved, "unmoved", lambda _, __, wallets: {wallet.id for wallet in wallets})
     monkeypatch.setattr(written_books, "change_payments", expire_whatever_it_was)
     monkeypatch.setattr(written_books, "set_wallets", lambda *_, **__: None)
     # The web application's clock is behind, and takes for paid in time what came late.

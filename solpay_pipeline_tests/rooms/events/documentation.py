@@ -8,10 +8,14 @@ from typing import Any
 
 from solpay_pipeline.events.bodies import BODIES, ReceiverChanged, schema_of
 from solpay_pipeline.events.message import Message
+from solpay_pipeline.localnet.chain.config import ChainConfig
 from solpay_pipeline_tests.shop import Shop, open_shop
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "events.md"
 START = "<!-- made by solpay_pipeline_tests/rooms/events/documentation.py -->\n"
+CONFIG = ChainConfig(slot_seconds=0.02, finalized_lag=200)
+"""Of a chain that can fork: finality is far enough for a run to end before it."""
+
 _HEAD = "4f5aa9ae0d3c6bb0b6c7c3ae14a7c1f1f0ee7f9b35b0f1a5d8c2e94f2b7a1c66"
 
 
@@ -24,6 +28,7 @@ def happened(shop: Shop) -> dict[str, dict[str, Any]]:
     shop.pay_sol(short, "0.04")
     shop.settle_chain()
     shop.run("recheck")
+    _taken_back_by_a_fork(shop)
     shop.wait(hours=1)
     shop.maintain()
     rows = {
@@ -46,6 +51,19 @@ def happened(shop: Shop) -> dict[str, dict[str, Any]]:
     return rows
 
 
+def _taken_back_by_a_fork(shop: Shop) -> None:
+    """What is paid here is accepted, and gone when the chain goes on."""
+    paid = shop.new_payment()
+    shop.settle_chain()
+    before = shop.chain.tick()
+    shop.settle_chain()
+    shop.pay_sol(paid)
+    shop.settle_chain()
+    shop.run("recheck", forward_funds=False)
+    shop.chain.fork(before)
+    shop.finalize_chain()
+
+
 def rendered(examples: dict[str, dict[str, Any]]) -> str:
     """One section for each kind."""
     parts = []
@@ -60,6 +78,6 @@ def rendered(examples: dict[str, dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder, open_shop(Path(folder)) as made:
+    with tempfile.TemporaryDirectory() as folder, open_shop(Path(folder), config=CONFIG) as made:
         text = rendered(happened(made))
     PAGE.write_text(PAGE.read_text().partition(START)[0] + START + "\n" + text)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from solpay_pipeline.events.bodies import BODIES
 from solpay_pipeline.ledger.outbox import EventKind
-from solpay_pipeline_tests.rooms.events.documentation import PAGE, START, happened, rendered
+from solpay_pipeline_tests.rooms.events.documentation import CONFIG, PAGE, START, happened, rendered
 from solpay_pipeline_tests.shop import open_shop
 
 
@@ -24,7 +24,7 @@ def test_every_kind_of_event_has_a_schema():
 
 
 def test_what_really_happens_fits_the_schemas(tmp_path: Path):
-    with open_shop(tmp_path) as shop:
+    with open_shop(tmp_path, config=CONFIG) as shop:
         examples = happened(shop)
         every = [(row.kind, row.body) for row in shop.events()]
 

@@ -158,8 +158,8 @@ def test_only_what_landed_has_moved_anything(connection: Connection) -> None:
     assert set(moved) == {*range(1, 8)}
     lamports = MovementKind.LAMPORTS
     assert {wallet_id: found for wallet_id, found in moved.items() if found} == {
-        2: [LandedMovement("confirmed", lamports, None, 7, str(HOME))],
-        3: [LandedMovement("finalized", lamports, None, 7, str(HOME))],
+        2: [LandedMovement("confirmed", lamports, None, 7, str(HOME), str(OWNER))],
+        3: [LandedMovement("finalized", lamports, None, 7, str(HOME), str(OWNER))],
     }
 
 
