@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from solpay_pipeline.base.interruption import stop_on_every_signal
 from solpay_pipeline.base.startup import leaving
+from solpay_pipeline.base.streams import open_closed_streams
 from solpay_pipeline.cli.audit import audit_app
 from solpay_pipeline.cli.common import BAD_USAGE, DONE, NOT_ALL_DONE
 from solpay_pipeline.cli.demo import demo
@@ -71,5 +73,7 @@ app.add_typer(audit_app, name="audit")
 
 def main() -> None:
     """The console command."""
+    open_closed_streams()
+    stop_on_every_signal()
     with leaving():
         app()

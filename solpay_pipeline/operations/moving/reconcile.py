@@ -14,6 +14,7 @@ from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import Wallet
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Mover
+from solpay_pipeline.operations.context.outcome import DONE
 from solpay_pipeline.operations.looking.pages import without_busy
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
 
@@ -65,7 +66,10 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
         alone |= {one.wallet.id for one in results if one.outcome is LegOutcome.SPOILED}
         min_slot = max([min_slot, *(result.slot for result in results)])
         pending = [*plan.again, *_reloaded(context, again)]
-    for wallet in [] if context.tally.stopped_reason != "done" else pending:
+    if context.tally.stopped_reason != DONE:
+        context.tally.left += len(pending)
+        return
+    for wallet in pending:
         words = f"not at rest after {_MAX_ROUNDS} rounds; the next run goes on"
         planner.give_up(wallet, Finding.about(wallet, FindingCode.STILL_MOVING, words))
 

@@ -97,14 +97,21 @@ async def submit(
 
 
 async def send(
-    context: OperationContext, signed: Iterable[Signed] | AsyncIterable[Signed], *, already_sent: bool
+    context: OperationContext,
+    signed: Iterable[Signed] | AsyncIterable[Signed],
+    *,
+    already_sent: bool,
+    patience_seconds: float | None = None,
 ) -> dict[str, Receipt]:
-    """Send what is in the ledger and write there what became of it."""
+    """Send what is in the ledger and write there what became of it.
+
+    It is waited for as long as the context has patience, where nothing else is said.
+    """
     return await broadcast(
         context.rpc,
         signed,
         commitment=context.deployment.commitment,
-        patience_seconds=context.patience(),
+        patience_seconds=context.patience() if patience_seconds is None else patience_seconds,
         clock=context.clock,
         sleep=context.sleep,
         already_sent=already_sent,
