@@ -18,6 +18,7 @@ WORTH_TELLING_SECONDS: Final = 1.0
 
 _STEP_SECONDS = 0.1
 
+_until: ContextVar[float] = ContextVar("until", default=float("inf"))
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _is_stopping: ContextVar[Callable[[], bool] | None] = ContextVar("is_stopping", default=None)
 
@@ -40,6 +41,22 @@ def stoppable(is_stopping: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         _is_stopping.reset(token)
+
+
+@contextmanager
+def limited_to(seconds: float | None) -> Iterator[None]:
+    """Let waits within the block end with its time, None for no limit; within another limit the earlier one holds."""
+    until = float("inf") if seconds is None else time.monotonic() + seconds
+    token = _until.set(min(until, _until.get()))
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def at_most(seconds: float) -> float:
+    """How much of a wait of so many seconds the time allows."""
+    return max(0.0, min(seconds, _until.get() - time.monotonic()))
 
 
 def tell_wait(seconds: float, words: str) -> None:

@@ -34,13 +34,14 @@ def settings_or_exit(read: Callable[[], Settings] = signing_settings) -> Setting
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator["Database"]:
     """The database of these settings; exits where it does not open or our tables in it are not up to date."""
-    from solpay_pipeline.base.database import DatabaseProblem, reading
+    from solpay_pipeline.base.database import reading
+    from solpay_pipeline.base.database_trouble import DatabaseTrouble
     from solpay_pipeline.ledger.migrations import migrate
     from solpay_pipeline.wiring.database import open_database
 
     try:
         database = open_database(settings)
-    except DatabaseProblem as problem:
+    except DatabaseTrouble as problem:
         refuse(f"SOLPAY_DATABASE_URL: {problem}")
     with closing(database):
         with reading(database.engine) as connection:

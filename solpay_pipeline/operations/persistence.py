@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from solpay_pipeline.base.clock import loop_seconds
 from solpay_pipeline.base.errors import NeedsOperator, Passing, SolpayError
-from solpay_pipeline.base.waiting import pause, tell_wait
+from solpay_pipeline.base.waiting import limited_to, pause, tell_wait
 from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.operations.run import OperationRun
 
@@ -63,8 +63,9 @@ async def carry_out(
             return run.out_of_time()
         run.options = replace(run.options, max_runtime_seconds=endurance.seconds * _LAST_TENTH)
     try:
-        async with asyncio.timeout(endurance.seconds):
-            return await _persist(run, endurance, clock, sleep)
+        with limited_to(endurance.seconds):
+            async with asyncio.timeout(endurance.seconds):
+                return await _persist(run, endurance, clock, sleep)
     except TimeoutError:
         return run.out_of_time()
     except (NeedsOperator, Outlasted) as failure:
