@@ -48,6 +48,7 @@ _SQLITE_PASSES: Final = frozenset(
 _POSTGRESQL_PASSES: Final = ("08", "40", "53200", "53300", "55P03", "57", "58", "25P03", "25P04")
 
 _REMEDIES: Final = {
+    "55P03": "another process holds the lock of a table or row",
     str(sqlite3.SQLITE_READONLY): "it is read-only: may this user write the file and its folder?",
     str(sqlite3.SQLITE_FULL): "its disk is full",
     "25006": "it is read-only: is this a standby, or a role that may only read?",
@@ -72,9 +73,9 @@ def sorted_trouble(error: BaseException, where: str, words: str) -> DatabaseTrou
     code = _code(cause)
     if code is not None and code.startswith("23"):
         return None
+    remedy = _REMEDIES.get(code or "")
     if code is None or _passes(cause, code):
-        return DatabaseAway(f"the database {where}: {words}")
-    remedy = _REMEDIES.get(code)
+        return DatabaseAway(f"the database {where}: {words}" + (f"; {remedy}" if remedy else ""))
     if remedy is None and words.startswith(_SQLITE_SCHEMA):
         remedy = _REMEDIES["42P01"]
     return DatabaseProblem(f"the database {where}: {words}" + (f"; {remedy}" if remedy else ""))

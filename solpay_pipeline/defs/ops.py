@@ -210,7 +210,7 @@ def _carry_out(
             window = context.partition_time_window
             # A day is looked at whole, however many payments it has.
             options = replace(options, created_from=window.start, created_until=window.end, limit=None)
-        with closing(database.lend()) as opened:
+        with closing(insist(database.lend, endurance)) as opened:
             deployment = put_together(opened, chain, vault.lend())
             run = OperationRun(deployment, operation, options, context.run_id, progress_for(context))
             outcome = run_until_stopped(carry_out(run, endurance))

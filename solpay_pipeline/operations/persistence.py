@@ -85,11 +85,12 @@ def insist(
 ) -> T:
     """The same for work that is no operation and has no event loop. Raises `Outlasted` and `NeedsOperator`."""
     trying = _Trying(endurance, clock)
-    while True:
-        try:
-            return attempt()
-        except Passing as trouble:
-            pause(trying.after(trouble))
+    with limited_to(endurance.seconds):
+        while True:
+            try:
+                return attempt()
+            except Passing as trouble:
+                pause(trying.after(trouble))
 
 
 async def _persist(

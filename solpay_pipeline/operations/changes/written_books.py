@@ -52,7 +52,7 @@ from solpay_pipeline.records.changes import (
     change_payments,
     set_wallets,
 )
-from solpay_pipeline.records.premises import unmoved
+from solpay_pipeline.records.premises import locked_payments, unmoved
 from solpay_pipeline.records.queries import payment_ids_with_status
 
 Item = TypeVar("Item")
@@ -202,8 +202,17 @@ class WrittenBooks:
             # Rows that we hold do not change; only a trigger of the shop's own can keep them as they were.
             with suppress(ChangedUnderneath):
                 done += self._write(batch, wallet_of, write)
-        self.tally.skipped += len(items) - len(done)
+        if len(done) < len(items):
+            self.tally.skipped += len(items) - len(done)
+            written = {wallet_of(item).id for item in done}
+            self._note_locked([one for one in map(wallet_of, items) if one.id not in written])
         return done
+
+    def _note_locked(self, skipped: Sequence[Wallet]) -> None:
+        """What somebody else has changed is as he wants it; what he holds is left undone."""
+        ids = [wallet.payment.id for wallet in skipped if wallet.payment is not None]
+        with self.deployment.engine.begin() as connection:
+            self.tally.locked |= locked_payments(connection, self.deployment.tables, ids)
 
     def _write(
         self,

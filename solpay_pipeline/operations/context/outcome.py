@@ -19,9 +19,11 @@ _MOST_NAMED = 20
 class Tally:
     """What an operation counts while it works and no table remembers. One owner, one thread.
 
-    `undecided` are transactions of earlier runs of which nobody can tell yet what became of them, `left` the wallets
-    known to wait when the operation stopped, `locked` the payments whose rows another process held. `finished` are the
-    signatures of earlier runs' transactions of which this operation has seen the end.
+    `undecided` are transactions of earlier runs of which nobody can tell yet what became of them. Of wallets: `left`
+    were known to wait when the operation stopped, `unpaid` wait for fees that the fee payer has not got (`missing`
+    lamports, as `means` say), `resting` for their pause after failures on chain. `locked` are the payments whose rows
+    another process held, `finished` the signatures of earlier runs' transactions of which this operation has seen the
+    end.
     """
 
     looked_at: int = 0
@@ -34,6 +36,10 @@ class Tally:
     kept_back: int = 0
     undecided: int = 0
     left: int = 0
+    unpaid: int = 0
+    missing: int = 0
+    means: str = ""
+    resting: int = 0
     stopped_reason: str = DONE
     locked: set[int] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
@@ -54,9 +60,9 @@ class Outcome:
     What settling finished for earlier runs is in this one's sums, since theirs ended without it.
     `kept_back` wallets have money that is not sent, because of what `blocked` says: what an operator must do first.
     `blocked` is None where all money could be sent. `unseen` are transactions that were written down and not seen at
-    the commitment asked for, of this run or of earlier ones; `left` wallets were known to wait when it stopped;
-    `locked` are payments whose rows another process held. `failure` is why the operation ended before its end, None
-    where it did not; what it had done by then is counted.
+    the commitment asked for, of this run or of earlier ones; `left`, `unpaid`, `means`, `resting` and `locked` are as
+    in `Tally`. `failure` is why the operation ended before its end, None where it did not; what it had done by then
+    is counted.
     """
 
     operation: str
@@ -90,6 +96,9 @@ class Outcome:
     left: int = 0
     locked: tuple[int, ...] = ()
     failure: str | None = None
+    unpaid: int = 0
+    means: str = ""
+    resting: int = 0
 
     @property
     def set_aside(self) -> tuple[Finding, ...]:
@@ -116,6 +125,13 @@ class Outcome:
             yield (
                 f"{self.unseen} left undone: transactions that are written down and not seen at the commitment asked "
                 "for; the next run settles them"
+            )
+        if self.unpaid:
+            yield f"{self.unpaid} left undone: {self.means}"
+        if self.resting:
+            yield (
+                f"{self.resting} left undone: their transactions failed on chain again and again, and they rest longer "
+                "each time; name their payments to try at once"
             )
         if self.locked:
             named = ", ".join(map(str, self.locked[:_MOST_NAMED]))
@@ -173,6 +189,8 @@ class Outcome:
             "kept_back": self.kept_back,
             "unseen": self.unseen,
             "left": self.left,
+            "unpaid": self.unpaid,
+            "resting": self.resting,
             "set_aside_count": len(self.set_aside),
             "transactions": self.transactions,
             "failed_transactions": self.failed_transactions,
@@ -224,6 +242,9 @@ def outcome_of(
         kept_back=tally.kept_back,
         unseen=summary.transactions.get(TransactionState.RECORDED, 0) + tally.undecided,
         left=tally.left,
+        unpaid=tally.unpaid,
+        means=tally.means,
+        resting=tally.resting,
         locked=tuple(sorted(tally.locked)),
         stopped_reason=tally.stopped_reason,
         blocked=blocked,

@@ -1,6 +1,6 @@
 """What operations read, out of the database."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
@@ -12,7 +12,7 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import acceptances, findings, looks, offers, openings, outbox, transactions
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.runs import RunRef
-from solpay_pipeline.ledger.transactions import OpenTransaction
+from solpay_pipeline.ledger.transactions import FailuresInARow, OpenTransaction
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.books import LASTING
 from solpay_pipeline.operations.context.options import Options
@@ -125,6 +125,10 @@ class DatabaseRecords:
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """See `Records`."""
         return self._ledger(transactions.busy_wallets, wallet_ids)
+
+    def failures_in_a_row(self, wallet_ids: Collection[int]) -> Mapping[int, FailuresInARow]:
+        """See `Records`."""
+        return self._ledger(transactions.failures_in_a_row, wallet_ids)
 
     def moved_home(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey | None, int]]:
         """See `Records`."""

@@ -21,6 +21,8 @@ from solpay_pipeline.operations.looking.snapshots import take_snapshots
 # A wallet with many token accounts needs a transaction for every few of them; a wallet that spoils one, two more.
 _MAX_ROUNDS = 10
 
+_GOES_ALONE = (LegOutcome.SPOILED, LegOutcome.UNFIT)
+
 
 @dataclass(frozen=True, slots=True)
 class RoundPlan:
@@ -63,7 +65,7 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
         results = await planner.mover.move(plan.jobs, alone=alone) if plan.jobs else []
         _write_down(context, results, alone, planner)
         again = [one.wallet for one in results if _is_looked_at_again(one, alone)]
-        alone |= {one.wallet.id for one in results if one.outcome is LegOutcome.SPOILED}
+        alone |= {one.wallet.id for one in results if one.outcome in _GOES_ALONE}
         min_slot = max([min_slot, *(result.slot for result in results)])
         pending = [*plan.again, *_reloaded(context, again)]
     if context.tally.stopped_reason != DONE:
@@ -76,7 +78,7 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
 
 def _is_looked_at_again(result: LegResult, alone: Collection[int]) -> bool:
     """A wallet that spoils a transaction goes alone the next time; one that was alone already is given up."""
-    if result.outcome is LegOutcome.SPOILED:
+    if result.outcome in _GOES_ALONE:
         return result.wallet.id not in alone
     return result.outcome in (LegOutcome.LANDED, LegOutcome.AGAIN)
 
@@ -86,6 +88,8 @@ def _write_down(
 ) -> None:
     context.tally.skipped += sum(one.outcome is LegOutcome.SKIPPED for one in results)
     context.tally.in_flight += sum(one.outcome is LegOutcome.IN_FLIGHT for one in results)
+    held = [one.wallet for one in results if one.outcome is LegOutcome.UNFIT and one.wallet.id in alone]
+    context.tally.locked |= {wallet.payment.id for wallet in held if wallet.payment is not None}
     left = [(one, one.finding) for one in results if one.finding and not _is_looked_at_again(one, alone)]
     for result, finding in left:
         if result.outcome is not LegOutcome.WAITS:
