@@ -1,7 +1,7 @@
 """Runs a job for the command line, in this process, on the instance of $DAGSTER_HOME where there is one."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,47 +10,55 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from solpay_pipeline.base.errors import SolpayError
+from solpay_pipeline.base.interruption import stop_on_every_signal
 from solpay_pipeline.base.startup import importing
+from solpay_pipeline.base.streams import say
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.defs.config import run_config
+from solpay_pipeline.defs.failures import INTERRUPTED, STOPPED
 from solpay_pipeline.defs.jobs import OPERATION_JOBS
-from solpay_pipeline.defs.metadata import TERMINAL
+from solpay_pipeline.defs.metadata import HEARD, SPOKEN, TERMINAL
 from solpay_pipeline.events.relay import DeliveryOutcome
 from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.wiring.choices import DeliverChoices, OperationChoices
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-_DELIVERY = "deliver_events"
-_OPERATIONS = {"maintain": ("expire", "sweep", "reclaim"), _DELIVERY: ()}
-"""Of a command that is not one operation."""
-
-
-class CommandFailed(SolpayError):
-    """The run ended before its operations did; the text says which one, and why."""
+_DELIVERY, _VERDICT = "deliver_events", "verdict"
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a command's operations did, in order, and what became of their events."""
+    """What a command's operations did, in order, and what became of their events.
+
+    `failures` say which of them ended early, and why, a line for each cause. One that could not begin has no outcome; a
+    delivery that did not come to its end is None.
+    """
 
     outcomes: tuple[Outcome, ...]
-    delivery: DeliveryOutcome
+    delivery: DeliveryOutcome | None
+    failures: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        """Nothing was set aside, and no money was kept back."""
-        return not self.delivery.set_aside and all(one.is_clean for one in self.outcomes)
+        """Everything was done: nothing was set aside or left undone, nothing failed, and no money was kept back."""
+        delivery = self.delivery
+        return (
+            not self.failures
+            and all(one.is_clean for one in self.outcomes)
+            and (delivery is None or not (delivery.set_aside or delivery.left_undone))
+        )
 
     @property
-    def is_delivery_worth_showing(self) -> bool:
-        """An operation of a shop without events shows as if there were none."""
-        return bool(self.delivery.sinks) or not self.outcomes
+    def shown_delivery(self) -> DeliveryOutcome | None:
+        """An operation of a shop without events shows as if there were no delivery."""
+        if self.delivery is not None and (self.delivery.sinks or not (self.outcomes or self.failures)):
+            return self.delivery
+        return None
 
     def as_json(self) -> list[dict[str, object]]:
         """Plain JSON, that of the delivery last."""
-        delivery = [self.delivery.as_json()] if self.is_delivery_worth_showing else []
+        delivery = [] if self.shown_delivery is None else [self.shown_delivery.as_json()]
         return [*(one.as_json() for one in self.outcomes), *delivery]
 
 
@@ -61,38 +69,46 @@ def execute(
     resources: Mapping[str, object] | None = None,
     show_progress: bool = False,
 ) -> Finished:
-    """Run the command's job to its end, with these resources in place of those of the code location.
-
-    Raises `CommandFailed`.
-    """
+    """Run the command's job to its end, with these resources in place of those of the code location."""
     job = defs.resolve_job_def(OPERATION_JOBS[command].name)
-    with _instance() as instance, _progress(show_progress):
-        result = job.execute_in_process(
-            run_config=run_config(choices) | _QUIET,
-            instance=instance,
-            # Nobody goes on from the failure of such a run: what its ops hand on need not be kept.
-            resources={**(resources or {}), "io_manager": dg.mem_io_manager},
-            raise_on_error=False,
-        )
-        operations = _OPERATIONS.get(command, (command,))
-        steps = (*operations, _DELIVERY)
-        failures = [event for event in result.all_events if event.is_step_failure and event.step_key in steps]
-        if failures:
-            raise CommandFailed(_explain(failures[0]))
-        return Finished(
-            tuple(result.output_for_node(name) for name in operations), result.output_for_node(_DELIVERY)
-        )
+    stop_on_every_signal()
+    with _instance() as instance, _progress(show_progress), _heard() as outcomes:
+        try:
+            result = job.execute_in_process(
+                run_config=run_config(choices) | _QUIET,
+                instance=instance,
+                # Nobody goes on from the failure of such a run: what its ops hand on need not be kept.
+                resources={**(resources or {}), "io_manager": dg.mem_io_manager},
+                raise_on_error=False,
+            )
+        except (INTERRUPTED, KeyboardInterrupt):
+            return Finished(tuple(outcomes), None, (f"{command}: {STOPPED}",))
+    delivered = any(event.is_step_success and event.step_key == _DELIVERY for event in result.all_events)
+    return Finished(
+        tuple(outcomes),
+        result.output_for_node(_DELIVERY) if delivered else None,
+        tuple(_causes(result.all_events)),
+    )
+
+
+def _causes(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
+    """Each cause once, behind the ops that failed for it. The verdict's failure says only what the outcomes say."""
+    failed: dict[str, list[str]] = {}
+    for event in events:
+        if event.is_step_failure and event.step_key != _VERDICT:
+            failed.setdefault(_explain(event), []).append(event.step_key or "")
+    for words, steps in failed.items():
+        yield f"{', '.join(steps)}: {words}"
 
 
 def _explain(event: dg.DagsterEvent) -> str:
     failure = event.step_failure_data
     if failure.user_failure_data is not None and failure.user_failure_data.description:
-        return f"{event.step_key}: {failure.user_failure_data.description}"
+        return failure.user_failure_data.description
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause
-    words = "failed" if error is None else error.message.strip()
-    return f"{event.step_key}: {words}"
+    return "failed" if error is None else error.message.strip()
 
 
 @contextmanager
@@ -106,6 +122,18 @@ def _instance() -> Iterator[dg.DagsterInstance]:
             ephemeral = dg.DagsterInstance.ephemeral()
         with ephemeral as instance:
             yield instance
+
+
+@contextmanager
+def _heard() -> Iterator[list[Outcome]]:
+    """The outcomes as they come; waits are told on stderr, where cron and a terminal both look."""
+    outcomes: list[Outcome] = []
+    spoken, heard = SPOKEN.set(say), HEARD.set(outcomes)
+    try:
+        yield outcomes
+    finally:
+        SPOKEN.reset(spoken)
+        HEARD.reset(heard)
 
 
 @contextmanager

@@ -7,37 +7,42 @@ texts.
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from solpay_pipeline.base.errors import NeedsOperator
+from solpay_pipeline.base.database_trouble import (
+    BadDatabaseUrl,
+    DatabaseAway,
+    DatabaseProblem,
+    DatabaseTrouble,
+    DatabaseUnreachable,
+    sorted_trouble,
+)
+from solpay_pipeline.base.waiting import WORTH_TELLING_SECONDS, at_most, pause, tell_wait
 
-BUSY_TIMEOUT_MS = 30_000
-"""How long SQLite waits for another process's write. A writing transaction takes milliseconds."""
+LOCK_SECONDS = 4.0
+"""How long a lock of another process is waited for at a time. A writing transaction takes milliseconds."""
 
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 5
+CONNECT_PAUSES = (0.2, 1.0)
+"""Seconds after a connection that could not be opened: one that was cut, or a server that comes back this moment."""
+
+_SHORT_WAIT_MS = 50
+"""Waits within SQLite, which hears no signal meanwhile; between two of them we do."""
 
 _RETRY_S = 0.02
 
 _READING = "solpay_reading"
 """Execution option of a connection whose transactions only read."""
-
-
-class DatabaseProblem(NeedsOperator):
-    """The database cannot be used as configured. The text is one line."""
-
-
-class BadDatabaseUrl(DatabaseProblem):
-    """The URL is not one of SQLite or PostgreSQL, or lacks what it needs."""
-
-
-class DatabaseUnreachable(DatabaseProblem):
-    """The URL is valid, but its file, folder or server cannot be opened."""
 
 
 def open_engine(url: str) -> Engine:
@@ -48,19 +53,25 @@ def open_engine(url: str) -> Engine:
     since one that reads first and writes later fails when another process has written in between, with any busy timeout
     (sqlite.org/lang_transaction.html). Use `reading` where nothing is written.
 
-    Raises BadDatabaseUrl, DatabaseUnreachable.
+    Errors of the engine come as `DatabaseTrouble`, but for violated constraints. Raises BadDatabaseUrl,
+    DatabaseUnreachable, DatabaseAway.
     """
     parsed = _parse(url)
     engine = _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed)
+    event.listen(engine, "handle_error", partial(_raise_sorted, parsed))
     try:
         with reading(engine):
             pass
-    except (DBAPIError, PoolTimeout, OSError) as error:
-        complaint = _one_line(error, parsed)
+    except DatabaseAway as away:
+        trouble: DatabaseTrouble = DatabaseAway(f"cannot be opened now: {away}")
+    except (DatabaseProblem, PoolTimeout, OSError) as error:
+        trouble = DatabaseUnreachable(
+            str(error) if isinstance(error, DatabaseProblem) else _told(parsed, error)
+        )
     else:
         return engine
     engine.dispose()
-    raise DatabaseUnreachable(f"cannot open the database {_shown(parsed)}: {complaint}")
+    raise trouble
 
 
 @contextmanager
@@ -106,40 +117,57 @@ def _sqlite_url(parsed: URL) -> URL:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _SHORT_WAIT_MS / 1000})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         # The driver would begin transactions late and by itself; SQLAlchemy's recipe prevents that
         # (docs.sqlalchemy.org, "Enabling Non-Legacy SQLite Transactional Modes").
         connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        _use_wal(connection)
+        connection.execute(f"PRAGMA busy_timeout = {_SHORT_WAIT_MS}")
+        _when_unlocked(partial(connection.execute, "PRAGMA journal_mode = WAL"), _is_busy)
         connection.execute("PRAGMA foreign_keys = ON")
         # With WAL alone a power failure may lose the last commits; the ledger must not.
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        only_reads = connection.get_execution_options().get(_READING, False)
-        connection.exec_driver_sql("BEGIN DEFERRED" if only_reads else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get(_READING, False):
+            connection.exec_driver_sql("BEGIN DEFERRED")
+        else:
+            _when_unlocked(partial(connection.exec_driver_sql, "BEGIN IMMEDIATE"), _is_away)
 
     return engine
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch the file to WAL, which is permanent. SQLite does not apply its busy timeout to the switch."""
-    give_up_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+def _when_unlocked(statement: Callable[[], object], is_locked: Callable[[Exception], bool]) -> None:
+    """Execute what another process's lock may keep waiting: in waits so short that a request to stop is heard."""
+    started = time.monotonic()
+    give_up_at = started + at_most(LOCK_SECONDS)
+    is_told = False
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            # The primary result code is the lowest byte (sqlite.org/rescode.html).
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+            statement()
+        except (sqlite3.OperationalError, DatabaseAway) as error:
+            if not is_locked(error) or time.monotonic() > give_up_at:
                 raise
-            time.sleep(_RETRY_S)
+            if not is_told and time.monotonic() - started > WORTH_TELLING_SECONDS:
+                tell_wait(LOCK_SECONDS, f"another process holds the lock of the database ({error})")
+                is_told = True
+            pause(_RETRY_S)
         else:
             return
+
+
+def _is_busy(error: Exception) -> bool:
+    """The switch to WAL, which is permanent, happens before SQLAlchemy has a connection whose errors it could sort."""
+    return (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, DatabaseAway)
 
 
 def _postgresql_engine(url: URL) -> Engine:
@@ -158,9 +186,49 @@ def _postgresql_engine(url: URL) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise BadDatabaseUrl(f"PostgreSQL needs the package psycopg 3: {error}") from None
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(
+        dialect: Dialect, _record: object, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> DBAPIConnection:
+        return _connected(partial(dialect.connect, *arguments, **keywords))
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # For this transaction alone: poolers hand a session's settings on to others.
+        milliseconds = max(1, round(at_most(LOCK_SECONDS) * 1000))
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+
     # Many rows in one INSERT, also without RETURNING: psycopg would send one for each row.
     engine.dialect.use_insertmanyvalues_wo_returning = True
     return engine
+
+
+def _connected(connect: Callable[[], DBAPIConnection]) -> DBAPIConnection:
+    """A connection; one that is cut while it is opened is opened again. What the server refuses for good, it says."""
+    for seconds in CONNECT_PAUSES:
+        try:
+            return connect()
+        except Exception as error:
+            if not isinstance(sorted_trouble(error, "", ""), DatabaseAway):
+                raise
+            pause(at_most(seconds))
+    return connect()
+
+
+def _raise_sorted(url: URL, context: ExceptionContext) -> None:
+    """Raise an error of the driver as what it means for a run; the pool's own look at an old connection is its own."""
+    error = context.original_exception
+    is_of_driver = context.sqlalchemy_exception is not None or isinstance(error, DBAPIError)
+    if context.is_pre_ping or not is_of_driver:
+        return
+    trouble = sorted_trouble(context.sqlalchemy_exception or error, _shown(url), _one_line(error, url))
+    if trouble is not None:
+        raise trouble from None
+
+
+def _told(url: URL, error: Exception) -> str:
+    return f"cannot open the database {_shown(url)}: {_one_line(error, url)}"
 
 
 def _shown(url: URL) -> str:
@@ -170,7 +238,7 @@ def _shown(url: URL) -> str:
     ).render_as_string()
 
 
-def _one_line(error: Exception, url: URL) -> str:
+def _one_line(error: BaseException, url: URL) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     lines = str(cause).strip().splitlines()
     text = lines[0] if lines else type(cause).__name__

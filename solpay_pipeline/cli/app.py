@@ -5,12 +5,16 @@ Exit codes: 0 all done; 1 something was set aside or failed; 2 bad settings or u
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from solpay_pipeline.base.errors import SolpayError
+from solpay_pipeline.base.interruption import stop_on_every_signal
 from solpay_pipeline.base.startup import leaving
+from solpay_pipeline.base.streams import open_closed_streams, say
 from solpay_pipeline.cli.audit import audit_app
 from solpay_pipeline.cli.common import BAD_USAGE, DONE, NOT_ALL_DONE
 from solpay_pipeline.cli.demo import demo
@@ -71,5 +75,11 @@ app.add_typer(audit_app, name="audit")
 
 def main() -> None:
     """The console command."""
+    open_closed_streams()
+    stop_on_every_signal()
     with leaving():
-        app()
+        try:
+            app()
+        except SolpayError as trouble:
+            say(f"{type(trouble).__name__}: {trouble}")
+            sys.exit(NOT_ALL_DONE)

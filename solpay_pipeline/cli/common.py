@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from solpay_pipeline.base.startup import importing
+from solpay_pipeline.base.streams import is_terminal, say
 from solpay_pipeline.settings.model import BadSetting, Settings
 from solpay_pipeline.wiring.choices import DeliverChoices, Judging, OperationChoices
 from solpay_pipeline.wiring.environment import signing_settings, timetable
@@ -33,13 +34,14 @@ def settings_or_exit(read: Callable[[], Settings] = signing_settings) -> Setting
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator["Database"]:
     """The database of these settings; exits where it does not open or our tables in it are not up to date."""
-    from solpay_pipeline.base.database import DatabaseProblem, reading
+    from solpay_pipeline.base.database import reading
+    from solpay_pipeline.base.database_trouble import DatabaseTrouble
     from solpay_pipeline.ledger.migrations import migrate
     from solpay_pipeline.wiring.database import open_database
 
     try:
         database = open_database(settings)
-    except DatabaseProblem as problem:
+    except DatabaseTrouble as problem:
         refuse(f"SOLPAY_DATABASE_URL: {problem}")
     with closing(database):
         with reading(database.engine) as connection:
@@ -66,21 +68,19 @@ def run_job(
     """Run the command's job with these settings, payments judged as said here; print its outcomes, exit."""
     with importing():
         from solpay_pipeline.defs.resources import lending
-        from solpay_pipeline.in_process import CommandFailed, execute
-    try:
-        finished = execute(
-            command,
-            choices,
-            resources=lending(settings, judging),
-            show_progress=sys.stderr.isatty() and not as_json,
-        )
-    except CommandFailed as failed:
-        Console(stderr=True).print(str(failed), markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(NOT_ALL_DONE) from None
-    if as_json:
+        from solpay_pipeline.in_process import execute
+    finished = execute(
+        command,
+        choices,
+        resources=lending(settings, judging),
+        show_progress=is_terminal(sys.stderr) and not as_json,
+    )
+    if as_json and (finished.outcomes or not finished.failures):
         typer.echo(json.dumps(finished.as_json(), indent=2))
-    else:
+    elif not as_json:
         _show(finished, Console())
+    for failure in finished.failures:
+        say(failure)
     raise typer.Exit(DONE if finished.is_clean else NOT_ALL_DONE)
 
 
@@ -89,5 +89,5 @@ def _show(finished: "Finished", console: Console) -> None:
 
     if finished.outcomes:
         show(finished.outcomes, console)
-    if finished.is_delivery_worth_showing:
-        show_delivery(finished.delivery, console)
+    if finished.shown_delivery is not None:
+        show_delivery(finished.shown_delivery, console)

@@ -11,7 +11,8 @@ import dagster as dg
 from solders.pubkey import Pubkey
 from sqlalchemy import inspect
 
-from solpay_pipeline.base.database import DatabaseProblem, reading
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.base.database_trouble import DatabaseTrouble
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.signing import SignerRefused
@@ -66,7 +67,7 @@ def examine(environ: Mapping[str, str], receiver_export: Path | None = None) -> 
     checks = [_settings(settings.shown() | read_timetable(environ).shown())]
     try:
         deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
-    except DatabaseProblem as problem:
+    except DatabaseTrouble as problem:
         return [*checks, Check("database", False, str(problem))]
     checks.append(Check("database", True, settings.shown()["SOLPAY_DATABASE_URL"]))
     checks += _tables(deployment)

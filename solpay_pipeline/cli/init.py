@@ -39,7 +39,7 @@ def init(
 
     A fresh ledger is bound to the cluster and the receiver of the settings.
     """
-    from solpay_pipeline.base.database import DatabaseProblem
+    from solpay_pipeline.base.database_trouble import DatabaseTrouble
     from solpay_pipeline.ledger.migrations import migrate
     from solpay_pipeline.records.indexes import create_indexes
     from solpay_pipeline.records.schema import create_peer_tables
@@ -48,7 +48,7 @@ def init(
     settings = settings_or_exit(operating_settings)
     try:
         database = open_database(settings)
-    except DatabaseProblem as problem:
+    except DatabaseTrouble as problem:
         refuse(f"SOLPAY_DATABASE_URL: {problem}")
     with closing(database):
         created = create_peer_tables(database.engine, database.tables)

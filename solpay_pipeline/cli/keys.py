@@ -13,7 +13,7 @@ def rotate_keys(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Seal every wallet's keypair under the first of SOLPAY_WALLET_KEYS. May be stopped and run again at any time."""
-    from solpay_pipeline.base.database import DatabaseProblem
+    from solpay_pipeline.base.database_trouble import DatabaseTrouble
     from solpay_pipeline.operations.rotate import rotate_keys as rotate
     from solpay_pipeline.wiring.deployment import deployment_of
 
@@ -22,7 +22,7 @@ def rotate_keys(
         refuse("SOLPAY_WALLET_KEYS: is empty: keypairs are stored unencrypted, there is no key to change")
     try:
         deployment = deployment_of(settings)
-    except DatabaseProblem as problem:
+    except DatabaseTrouble as problem:
         refuse(f"SOLPAY_DATABASE_URL: {problem}")
     try:
         rotation = rotate(deployment, dry_run=dry_run)

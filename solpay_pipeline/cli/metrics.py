@@ -27,11 +27,11 @@ def metrics(
     if port is not None:
         _serve(settings, host, port)
         return
-    from solpay_pipeline.base.database import DatabaseProblem
+    from solpay_pipeline.base.database_trouble import DatabaseTrouble
 
     try:
         typer.echo(_read(settings), nl=False)
-    except DatabaseProblem as problem:
+    except DatabaseTrouble as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(NOT_ALL_DONE) from None
 
@@ -48,7 +48,7 @@ def _read(settings: Settings) -> str:
 
 
 def _serve(settings: Settings, host: str, port: int) -> None:
-    from solpay_pipeline.base.database import DatabaseProblem
+    from solpay_pipeline.base.database_trouble import DatabaseTrouble
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -57,7 +57,7 @@ def _serve(settings: Settings, host: str, port: int) -> None:
                 return
             try:
                 body = _read(settings).encode()
-            except DatabaseProblem:
+            except DatabaseTrouble:
                 self.send_error(503, "the database cannot be read")
                 return
             self.send_response(200)

@@ -30,9 +30,11 @@ _LABELS = {
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
     """Print one table of counts, then what moved, then what needs a person."""
     counts = [outcome.counts() for outcome in outcomes]
-    is_blocked = any(outcome.blocked for outcome in outcomes)
-    if not is_blocked and not any(count[name] for count in counts for name in _LABELS):
-        console.print("nothing to do")
+    if all(not outcome.blocked and not outcome.left_undone for outcome in outcomes) and not any(
+        count[name] for count in counts for name in _LABELS
+    ):
+        if all(outcome.failure is None for outcome in outcomes):
+            console.print("nothing to do")
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("")
@@ -70,8 +72,8 @@ def _show_outcome(outcome: Outcome, console: Console) -> None:
     for mint, amount in outcome.amounts.items():
         unit = "lamports" if mint == "SOL" else f"base units of {mint}"
         _print_line(f"{operation}: {verb} {amount} {unit}", console)
-    if outcome.stopped_reason != "done":
-        console.print(f"{operation}: stopped early: {outcome.stopped_reason}")
+    for words in outcome.left_undone:
+        _print_line(f"{operation}: {words}", console)
     if outcome.blocked is not None:
         _print_line(f"{operation}: {outcome.blocked}", console)
     headings = {"set aside": outcome.set_aside, "held": outcome.held_findings, "notices": outcome.notices}

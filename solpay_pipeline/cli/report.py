@@ -44,7 +44,7 @@ def report(
 ) -> None:
     """Tell what some days came to: settlements per mint, open payments, wallets, costs. Reads only."""
     settings = settings_or_exit()
-    from solpay_pipeline.base.database import DatabaseProblem
+    from solpay_pipeline.base.database_trouble import DatabaseTrouble
     from solpay_pipeline.chain.rpc.errors import ChainError
     from solpay_pipeline.reports.extra import ReportsNotInstalled, needing_reports
     from solpay_pipeline.reports.window import BadDay, window_of
@@ -69,7 +69,7 @@ def report(
         made = _read(settings, window)
     except BadDay as bad:
         refuse(str(bad))
-    except (DatabaseProblem, ChainError) as problem:
+    except (DatabaseTrouble, ChainError) as problem:
         Console(stderr=True).print(str(problem), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(NOT_ALL_DONE) from None
     if as_json:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.defs.failures import NO_RERUN, RETRIES, failing_well
+from solpay_pipeline.defs.failures import NO_RERUN, failing_well
 from solpay_pipeline.defs.jobs import by_day
 from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource
 from solpay_pipeline.operations.context.deployment import WatchedShop
@@ -31,7 +31,6 @@ def _declared(name: str, description: str) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"pandas"},
         partitions_def=by_day,
-        retry_policy=RETRIES,
         config_schema={},
         description=description,
     )

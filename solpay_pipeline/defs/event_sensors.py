@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from solpay_pipeline.base.database import DatabaseProblem, reading
+from solpay_pipeline.base.database import reading
+from solpay_pipeline.base.database_trouble import DatabaseTrouble
 from solpay_pipeline.defs.concurrency import UNDER_WAY
 from solpay_pipeline.defs.resources import DatabaseResource, EventSinkResource
 from solpay_pipeline.ledger import audit, deliveries, outbox
@@ -37,7 +38,7 @@ def deliver_events_sensor(
             return dg.SkipReason("no webhook, handler or Django project is configured")
         with closing(database.lend()) as opened, reading(opened.engine) as connection:
             is_due = deliveries.is_due(connection, names, datetime.now(UTC))
-    except (BadSetting, DatabaseProblem) as bad:
+    except (BadSetting, DatabaseTrouble) as bad:
         return dg.SkipReason(str(bad))
     if not is_due:
         return dg.SkipReason("nothing is due")

@@ -1,55 +1,38 @@
-"""How an operation's trouble becomes Dagster's: what a retry can mend is retried, all else fails at once.
+"""How trouble becomes Dagster's: what passes was waited out by then, so that all that is left fails at once.
 
+Dagster waits for a retry deaf to signals and beyond any limit of ours, and says of one that failed for good how often
+it was tried and not why. So its retries are not used: see `operations/persistence.py`.
 `Failure(allow_retries=False)` binds op-level retries only; run-level ones are off for ops by the instance's
 `retry_on_asset_or_op_failure` and by the jobs' tag of the same name.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from solpay_pipeline.base.errors import NeedsOperator, Passing
-
-# A rate limit of a public endpoint lasts ten seconds, an outage of a provider some minutes.
-RETRIES = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-
-NO_RETRY = dg.RetryPolicy(max_retries=0)
-"""For an op that must not take its job's policy."""
+from solpay_pipeline.base.errors import SolpayError
+from solpay_pipeline.operations.persistence import said
 
 NO_RERUN = {"dagster/retry_on_asset_or_op_failure": "false"}
 """The tag of jobs whose ops judge their own failures: a second run would only say the same."""
 
 INTERRUPTED = DagsterExecutionInterruptedError
-"""What Terminate raises in an op; a BaseException that a RetryPolicy would retry (dagster issue 15026)."""
+"""What Terminate raises in an op: a BaseException."""
+
+STOPPED = (
+    "stopped on request; nothing is lost: the ledger holds what was in flight, and the next run settles it"
+)
 
 
 class PermanentFailure(dg.Failure):
     """Retrying cannot mend it. The description says what can."""
 
-    def __init__(self, description: str) -> None:
-        super().__init__(description=description, allow_retries=False)
-
-
-def permanent(error: NeedsOperator) -> PermanentFailure:
-    """The failure for trouble that a person must mend."""
-    return PermanentFailure(f"{type(error).__name__}: {error}")
-
-
-def transient(error: Passing) -> dg.RetryRequested | Passing:
-    """Retry when the node said it may be asked again; without its word the op's own policy decides."""
-    if error.retry_after is None:
-        return error
-    return dg.RetryRequested(max_retries=RETRIES.max_retries, seconds_to_wait=error.retry_after)
-
-
-def cancelled() -> PermanentFailure:
-    """The failure that makes a terminated run end as cancelled instead of being retried."""
-    return PermanentFailure(
-        "stopped on request; nothing is lost: the ledger holds what was in flight, and the next run settles it"
-    )
+    def __init__(self, description: str, metadata: Mapping[str, dg.MetadataValue[Any]] | None = None) -> None:
+        super().__init__(description=description, metadata=metadata, allow_retries=False)
 
 
 @contextmanager
@@ -57,9 +40,8 @@ def failing_well() -> Iterator[None]:
     """Let trouble leave the block as the failure that Dagster is to see."""
     try:
         yield
-    except (INTERRUPTED, asyncio.CancelledError) as interrupt:
-        raise cancelled() from interrupt
-    except NeedsOperator as error:
-        raise permanent(error) from None
-    except Passing as error:
-        raise transient(error) from None
+    except (INTERRUPTED, asyncio.CancelledError, KeyboardInterrupt) as interrupt:
+        # As an interruption it ends the whole run; as a failure it would only end its op.
+        raise INTERRUPTED(STOPPED) from interrupt
+    except SolpayError as error:
+        raise PermanentFailure(said(error)) from None

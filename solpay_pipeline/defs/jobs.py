@@ -1,7 +1,8 @@
 """The jobs: regular maintenance, one job per operation, and recheck by day.
 
-All run in one process: an operation on a hundred wallets takes less time than starting a step's process. The tag limits
-in `dagster.yaml` keep two of a kind apart; the ledger makes an overlap harmless all the same.
+All run in one process, op after op by their priorities: an operation on a hundred wallets takes less time than the
+start of a step's process. The tag limits in `dagster.yaml` keep two of a kind apart; the ledger makes an overlap
+harmless all the same.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from solpay_pipeline.defs.config import (
     SweepConfig,
     one_config,
 )
-from solpay_pipeline.defs.failures import NO_RERUN, RETRIES
+from solpay_pipeline.defs.failures import NO_RERUN
 from solpay_pipeline.defs.ops import deliver_events, expire, recheck, reclaim, sweep, verdict
 
 # Payments can be older than the pipeline: a backfill may reach back to before the peer's first release.
@@ -34,11 +35,7 @@ by_day = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_
     description="Regular maintenance: expire unpaid payments, sweep money home, reclaim rent, in that order.",
 )
 def _maintenance() -> None:
-    expired = expire()
-    swept = sweep(after=expired)
-    reclaimed = reclaim(after=swept)
-    done = [expired, swept, reclaimed]
-    verdict(done, deliver_events(done))
+    verdict([expire(), sweep(), reclaim()], deliver_events())
 
 
 def _alone(operation: dg.OpDefinition, config: type[dg.Config], description: str) -> dg.GraphDefinition:
@@ -50,8 +47,7 @@ def _alone(operation: dg.OpDefinition, config: type[dg.Config], description: str
         description=description,
     )
     def alone() -> None:
-        done = [operation()]
-        verdict(done, deliver_events(done))
+        verdict([operation()], deliver_events())
 
     return alone
 
@@ -76,8 +72,8 @@ _RECHECK = _alone(
 )
 
 
-def operation_jobs(retries: dg.RetryPolicy = RETRIES) -> dict[str, dg.JobDefinition]:
-    """All jobs that do something, by command; their ops are retried by this policy."""
+def operation_jobs() -> dict[str, dg.JobDefinition]:
+    """All jobs that do something, by command."""
 
     def job(
         graph: dg.GraphDefinition,
@@ -88,7 +84,6 @@ def operation_jobs(retries: dg.RetryPolicy = RETRIES) -> dict[str, dg.JobDefinit
             description=graph.description,
             tags={**exclusive, **NO_RERUN},
             executor_def=dg.in_process_executor,
-            op_retry_policy=retries,
             partitions_def=days,
         )
 

@@ -18,8 +18,17 @@ _LOG_EVERY = 1_000
 TERMINAL: Final[ContextVar[Callable[[str, str, int], None] | None]] = ContextVar("TERMINAL", default=None)
 """Where a terminal watches: called with operation, stage, wallets done. Without one, progress goes to the run's log."""
 
+SPOKEN: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("SPOKEN", default=None)
+"""Where a terminal hears of waits. The run's log does in any case."""
+
+HEARD: Final[ContextVar[list[Outcome] | None]] = ContextVar("HEARD", default=None)
+"""Where a command line collects outcomes, those of operations that failed among them."""
+
 DRY_RUN: Final = {"solpay/dry_run": "true"}
 """The tag of a run that signs and writes nothing."""
+
+FAILED: Final = "solpay/failed"
+"""The tag of a run with the operation of it that failed last."""
 
 _EXPLORERS = {"mainnet-beta": "", "devnet": "?cluster=devnet", "testnet": "?cluster=testnet"}
 
@@ -36,6 +45,12 @@ def metadata_of(outcome: Outcome, cluster: str) -> dict[str, dg.MetadataValue]:
         "stopped_reason": dg.MetadataValue.text(outcome.stopped_reason),
         "dry_run": dg.MetadataValue.bool(outcome.dry_run),
         **({} if outcome.blocked is None else {"blocked": dg.MetadataValue.text(outcome.blocked)}),
+        **({} if outcome.failure is None else {"failure": dg.MetadataValue.text(outcome.failure)}),
+        **(
+            {"left_undone": dg.MetadataValue.text("\n".join(outcome.left_undone))}
+            if outcome.left_undone
+            else {}
+        ),
         "amounts": _amounts(outcome.amounts),
         "withheld": _amounts(outcome.withheld),
         "findings": _findings(outcome),
@@ -58,6 +73,25 @@ def progress_for(context: dg.OpExecutionContext) -> Callable[[str, int], None]:
             context.log.info("%s: %s %d wallets", operation, stage, done[stage])
 
     return log
+
+
+def announce(outcome: Outcome) -> None:
+    """Let a command line have an outcome, whatever becomes of its op."""
+    heard = HEARD.get()
+    if heard is not None:
+        heard.append(outcome)
+
+
+def listener_for(context: dg.OpExecutionContext) -> Callable[[str], None]:
+    """Who hears of an op's waits."""
+    name, spoken = context.op.name, SPOKEN.get()
+
+    def hear(line: str) -> None:
+        context.log.info("%s: %s", name, line)
+        if spoken is not None:
+            spoken(f"{name}: {line}")
+
+    return hear
 
 
 def metadata_of_delivery(delivery: DeliveryOutcome) -> dict[str, dg.MetadataValue]:

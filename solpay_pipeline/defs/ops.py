@@ -1,8 +1,8 @@
 """The ops: config in, operation called, metadata out.
 
-An op goes on where it was when it is retried, since what is done is in the database. Wallets that could not be
-handled do not fail their op, so that the chain of operations goes on; the last op of each job fails for them, so that
-such a run is never all green. How often an op is retried its job says.
+No operation needs what another hands on, so that one that fails keeps none from running; they come in the order of
+their priorities. Wallets that could not be handled do not fail their op; the last op of each job fails for them, so
+that such a run is never all green.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,28 @@ from dataclasses import replace
 
 import dagster as dg
 
+from solpay_pipeline.base.interruption import run_until_stopped
+from solpay_pipeline.base.waiting import told_to
 from solpay_pipeline.defs.config import (
     DeliverConfig,
     ExpireConfig,
     OperationConfig,
     RecheckConfig,
     SweepConfig,
+    chosen,
 )
-from solpay_pipeline.defs.failures import NO_RETRY, PermanentFailure, failing_well
-from solpay_pipeline.defs.interruption import run_until_stopped
-from solpay_pipeline.defs.metadata import DRY_RUN, metadata_of, metadata_of_delivery, progress_for, tags_of
+from solpay_pipeline.defs.deadline import ops_of, run_time
+from solpay_pipeline.defs.failures import PermanentFailure, failing_well
+from solpay_pipeline.defs.metadata import (
+    DRY_RUN,
+    FAILED,
+    announce,
+    listener_for,
+    metadata_of,
+    metadata_of_delivery,
+    progress_for,
+    tags_of,
+)
 from solpay_pipeline.defs.resources import (
     DatabaseResource,
     EventSinkResource,
@@ -30,14 +42,23 @@ from solpay_pipeline.defs.resources import (
 from solpay_pipeline.events import relay
 from solpay_pipeline.events.relay import DeliveryOptions, DeliveryOutcome
 from solpay_pipeline.operations.context.outcome import Outcome
-from solpay_pipeline.operations.run import run_operation
+from solpay_pipeline.operations.persistence import Endurance, carry_out, insist
+from solpay_pipeline.operations.run import OperationRun
 from solpay_pipeline.wiring.choices import OperationChoices
 from solpay_pipeline.wiring.deployment import put_together
 
 MOST_REASONS = 50
 
 
-@dg.op(description="Expire unpaid payments after a look at the chain; close their wallets.")
+def priority(place: int) -> dict[str, str]:
+    """The tag of an op that comes before those of a lower place."""
+    return {"dagster/priority": str(place)}
+
+
+@dg.op(
+    tags=priority(3),
+    description="Expire unpaid payments after a look at the chain; close their wallets.",
+)
 def expire(
     context: dg.OpExecutionContext,
     config: ExpireConfig,
@@ -50,7 +71,7 @@ def expire(
 
 
 @dg.op(
-    ins={"after": dg.In(dg.Nothing)},
+    tags=priority(2),
     description="Move all money of accepted payments to the receiver; close emptied token accounts.",
 )
 def sweep(
@@ -65,7 +86,7 @@ def sweep(
 
 
 @dg.op(
-    ins={"after": dg.In(dg.Nothing)},
+    tags=priority(1),
     description="Close empty token accounts of expired payments; their rent goes to the fee payer.",
 )
 def reclaim(
@@ -80,6 +101,7 @@ def reclaim(
 
 
 @dg.op(
+    tags=priority(3),
     description="Look up initiated payments on chain, accept what was paid, send it home. A partition asks the whole "
     "history of all payments created on that day.",
 )
@@ -95,31 +117,36 @@ def recheck(
 
 
 @dg.op(
-    ins={"outcomes": dg.In(default_value=[])},
+    tags=priority(0),
     description="Tell the webhook, the Python handlers and the Django signals what happened. After a dry run: nothing.",
 )
 def deliver_events(
     context: dg.OpExecutionContext,
     config: DeliverConfig,
-    outcomes: list[Outcome],
     database: DatabaseResource,
     events: EventSinkResource,
 ) -> DeliveryOutcome:
     """Events that wait in the outbox leave it."""
-    is_dry = any(outcome.dry_run for outcome in outcomes)
-    with failing_well():
+    choices = chosen(context.run.run_config)
+    is_dry = bool(choices.get("dry_run"))
+    with failing_well(), told_to(listener_for(context)):
         sinks = events.lend()
-        options = DeliveryOptions(tries=sinks.tries, max_runtime_seconds=config.max_runtime_seconds)
-        with closing(database.lend()) as opened, sinks.open() as places:
-            delivery = relay.deliver_events(opened.engine, [] if is_dry else places, options, context.run_id)
+        time = run_time(context, choices.get("max_runtime_seconds"))
+
+        def deliver() -> DeliveryOutcome:
+            seconds = time.for_delivery(config.max_runtime_seconds)
+            options = DeliveryOptions(tries=sinks.tries, max_runtime_seconds=seconds)
+            with closing(database.lend()) as opened, sinks.open() as places:
+                return relay.deliver_events(opened.engine, [] if is_dry else places, options, context.run_id)
+
+        delivery = insist(deliver, Endurance(seconds=time.for_delivery(config.max_runtime_seconds)))
     context.add_output_metadata(metadata_of_delivery(delivery))
     return delivery
 
 
 @dg.op(
     ins={"outcomes": dg.In(default_value=[])},
-    retry_policy=NO_RETRY,
-    description="Fail the run where something was set aside, so that nobody takes it for all done.",
+    description="Fail the run where something was set aside or left undone, so that nobody takes it for all done.",
 )
 def verdict(context: dg.OpExecutionContext, outcomes: list[Outcome], delivery: DeliveryOutcome) -> None:
     """The last word of a run."""
@@ -130,11 +157,13 @@ def verdict(context: dg.OpExecutionContext, outcomes: list[Outcome], delivery: D
     context.instance.add_run_tags(context.run_id, {"solpay/set_aside": str(len(reasons))})
     shown = "\n".join(reasons[:MOST_REASONS])
     more = f"\n... and {len(reasons) - MOST_REASONS} more" if len(reasons) > MOST_REASONS else ""
-    raise PermanentFailure(f"{len(reasons)} set aside, all else is done:\n{shown}{more}")
+    raise PermanentFailure(f"{len(reasons)} set aside or left undone, all else is done:\n{shown}{more}")
 
 
 def _reasons(outcomes: Sequence[Outcome], delivery: DeliveryOutcome) -> Iterator[str]:
     yield from (f"{one.operation}: {one.blocked}" for one in outcomes if one.blocked is not None)
+    yield from (f"{one.operation}: {words}" for one in outcomes for words in one.left_undone)
+    yield from (f"{delivery.operation}: {words}" for words in delivery.left_undone)
     ended: list[Outcome | DeliveryOutcome] = [*outcomes, delivery]
     for outcome in ended:
         for one in outcome.set_aside:
@@ -150,29 +179,62 @@ def _operate(
     rpc: SolanaRpcResource,
     vault: WalletVaultResource,
 ) -> Outcome:
-    operation = context.op.name
     if config.dry_run:
         context.instance.add_run_tags(context.run_id, DRY_RUN)
-    with failing_well():
+    try:
+        return _carry_out(context, config, database, rpc, vault)
+    except PermanentFailure:
+        context.instance.add_run_tags(context.run_id, {FAILED: context.op.name})
+        raise
+
+
+def _carry_out(
+    context: dg.OpExecutionContext,
+    config: OperationChoices,
+    database: DatabaseResource,
+    rpc: SolanaRpcResource,
+    vault: WalletVaultResource,
+) -> Outcome:
+    operation = context.op.name
+    with failing_well(), told_to(listener_for(context)):
         chain = rpc.lend()
+        endurance = Endurance(
+            run_time(context, config.max_runtime_seconds).for_operation(operation, ops_of(context)),
+            longest_wait=chain.longest_wait,
+        )
+        if _has_failed(context):
+            # The operation before may have waited for the same node, and in vain.
+            endurance = replace(endurance, waits=())
         options = config.options(chain.judging)
         if context.has_partition_key:
             window = context.partition_time_window
             # A day is looked at whole, however many payments it has.
             options = replace(options, created_from=window.start, created_until=window.end, limit=None)
-        with closing(database.lend()) as opened:
+        with closing(insist(database.lend, endurance)) as opened:
             deployment = put_together(opened, chain, vault.lend())
-            work = run_operation(deployment, operation, options, context.run_id, progress_for(context))
-            outcome = run_until_stopped(work)
+            run = OperationRun(deployment, operation, options, context.run_id, progress_for(context))
+            outcome = run_until_stopped(carry_out(run, endurance))
     _report(context, outcome, chain.cluster)
+    metadata = metadata_of(outcome, chain.cluster)
+    if outcome.failure is not None:
+        raise PermanentFailure(outcome.failure, metadata)
+    context.add_output_metadata(metadata)
     return outcome
 
 
+def _has_failed(context: dg.OpExecutionContext) -> bool:
+    """Whether an operation of this run has."""
+    run = context.instance.get_run_by_id(context.run_id)
+    return run is not None and FAILED in run.tags
+
+
 def _report(context: dg.OpExecutionContext, outcome: Outcome, cluster: str) -> None:
-    context.add_output_metadata(metadata_of(outcome, cluster))
+    announce(outcome)
     context.instance.add_run_tags(context.run_id, tags_of(outcome, cluster))
     for finding in outcome.findings:
         log = context.log.warning if finding.is_set_aside else context.log.info
         log("%s: wallet %s: %s", finding.code.value, finding.wallet_id, finding.explanation)
+    for words in filter(None, [outcome.failure, *outcome.left_undone]):
+        context.log.warning("%s: %s", outcome.operation, words)
     counts = ", ".join(f"{name} {count}" for name, count in outcome.counts().items() if count)
     context.log.info("%s: %s", outcome.operation, counts or "nothing to do")

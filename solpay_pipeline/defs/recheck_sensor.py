@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from solpay_pipeline.base.errors import NeedsOperator
 from solpay_pipeline.defs import recheck_requests
-from solpay_pipeline.defs.failures import permanent
+from solpay_pipeline.defs.failures import failing_well
 from solpay_pipeline.defs.recheck_cursor import Cursor
 from solpay_pipeline.defs.resources import DatabaseResource, SolanaRpcResource
 from solpay_pipeline.operations.balance_scan import ScanResult, scan_balances
@@ -44,10 +43,8 @@ def make_recheck_sensor(times: Timetable, look_seconds: float = LOOK_SECONDS) ->
         if cursor.not_before is not None and now < cursor.not_before:
             wait = round((cursor.not_before - now).total_seconds())
             return dg.SensorResult(skip_reason=f"the chain asked for patience; the next look is in {wait} s")
-        try:
+        with failing_well():
             seen = _look(database, rpc, after=cursor.after, page=times.page, seconds=look_seconds)
-        except NeedsOperator as error:
-            raise permanent(error) from None
         asked = recheck_requests.requests_for(context.instance, seen.funded, now, times.interval)
         words = f"{_seen(seen)}, {seen.calls} calls, {time.monotonic() - started:.1f} s; {asked.words}"
         context.log.info(words)

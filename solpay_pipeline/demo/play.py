@@ -23,6 +23,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from solpay_pipeline.base.errors import SolpayError
 from solpay_pipeline.demo.books import keep_books
 from solpay_pipeline.demo.folder import CHAIN_FILE, dagster_home, fresh_folder, only_with, write_environment
 from solpay_pipeline.demo.population import GENESIS_AGO, populate
@@ -43,11 +44,15 @@ _SLOT_SECONDS = 0.05
 _WIDTH = 160
 
 
+class RunFailed(SolpayError):
+    """An operation of the demo could not run, or not to its end; the text says which one, and why."""
+
+
 def play(folder: Path, seed: int, *, as_json: bool, situations: Sequence[Situation] = SITUATIONS) -> bool:
     """Make the demo anew in `folder` and play it; tell the story on standard output.
 
     Returns whether all payments are as expected and the books balance. Raises `NotADemo` where the folder is
-    somebody else's, `CommandFailed` where an operation could not run, RuntimeError where the chain does not start.
+    somebody else's, `RunFailed` where an operation could not run, RuntimeError where the chain does not start.
     """
     started = time.monotonic()
     folder = fresh_folder(folder)
@@ -90,11 +95,13 @@ def play(folder: Path, seed: int, *, as_json: bool, situations: Sequence[Situati
 def _run_jobs(watched: bool) -> list[dict[str, object]]:
     maintain = ("maintain", MaintainChoices(discover_accounts=True))
     commands = [("recheck", RecheckChoices(limit=1_000)), maintain, maintain]
-    return [
-        outcome.as_json()
-        for command, choices in commands
-        for outcome in execute(command, choices, show_progress=watched).outcomes
-    ]
+    outcomes: list[dict[str, object]] = []
+    for command, choices in commands:
+        finished = execute(command, choices, show_progress=watched)
+        if finished.failures:
+            raise RunFailed("; ".join(finished.failures))
+        outcomes += [outcome.as_json() for outcome in finished.outcomes]
+    return outcomes
 
 
 @contextmanager

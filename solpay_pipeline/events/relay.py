@@ -30,6 +30,7 @@ JITTER = 0.2
 DEFAULT_TRIES = 10
 """With the delays above: given up after a little more than three days."""
 
+_MAX_RUNTIME = "max_runtime"
 _ENROLLED_AT_ONCE = 1_000
 _DOWN_IN_A_ROW = 5
 """So many failures in a row that tell of the sink and not of the event, and the sink rests until the next run."""
@@ -113,6 +114,13 @@ class DeliveryOutcome:
         """The events given up in this run, as other operations show what they left."""
         return tuple(given_up for one in self.sinks.values() for given_up in one.given_up)
 
+    @property
+    def left_undone(self) -> tuple[str, ...]:
+        """What was due and was not tried, in sentences; what failed and waits for another try is not of it."""
+        if self.stopped_reason != _MAX_RUNTIME or not self.waiting:
+            return ()
+        return (f"{self.waiting} events left undone: stopped early by {self.stopped_reason}",)
+
     def as_json(self) -> dict[str, object]:
         """Plain JSON."""
         return {
@@ -152,7 +160,7 @@ def deliver_events(
     with reading(engine) as connection:
         for name, count in deliveries.open_counts(connection, names).items():
             tallies[name].waiting = count
-    return DeliveryOutcome(run_id, tallies, "max_runtime" if courier.is_late() else "done")
+    return DeliveryOutcome(run_id, tallies, _MAX_RUNTIME if courier.is_late() else "done")
 
 
 class _Courier:

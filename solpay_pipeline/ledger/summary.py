@@ -1,12 +1,13 @@
 """What an operation of a run has done, read from the ledger, so that a retried step counts everything once."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from solpay_pipeline.base.sql import among
 from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import MovementKind, TransactionState, event, leg, movement, transaction
@@ -29,9 +30,14 @@ class Summary:
     findings: tuple[Finding, ...]
 
 
-def summarize(connection: Connection, run: RunRef) -> Summary:
-    """Everything that this operation of this run has done so far."""
+def summarize(connection: Connection, run: RunRef, finished: Collection[str] = ()) -> Summary:
+    """Everything that this operation of this run has done so far.
+
+    `finished` are the signatures of earlier runs' transactions of which it has seen the end.
+    """
     ours = (transaction.c.run_id == run.run_id) & (transaction.c.operation == run.operation)
+    if finished:
+        ours |= among(connection, transaction.c.signature, finished)
     rows = connection.execute(
         sa.select(transaction.c.signature, transaction.c.state, transaction.c.fee)
         .where(ours)

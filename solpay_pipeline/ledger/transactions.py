@@ -114,6 +114,37 @@ def busy_wallets(connection: Connection, wallet_ids: Collection[int]) -> set[int
     return set(connection.scalars(sa.select(kept).where(among(connection, kept, wallet_ids))))
 
 
+@dataclass(frozen=True, slots=True)
+class FailuresInARow:
+    """Transactions of a wallet that failed on chain, none having landed since, and when the last of them was closed."""
+
+    count: int
+    last_at: datetime
+
+
+def failures_in_a_row(connection: Connection, wallet_ids: Collection[int]) -> dict[int, FailuresInARow]:
+    """By wallet, for those of these wallets with any."""
+    which = among(connection, leg.c.wallet_id, wallet_ids)
+    joined = sa.select(leg.c.wallet_id, transaction.c.state, transaction.c.updated_at).join(
+        transaction, transaction.c.id == leg.c.transaction_id
+    )
+    has_failed = set(
+        connection.scalars(joined.where(which, transaction.c.state == TransactionState.FAILED).distinct())
+    )
+    found: dict[int, FailuresInARow] = {}
+    if not has_failed:
+        return found
+    ended = joined.where(
+        among(connection, leg.c.wallet_id, has_failed),
+        transaction.c.state.in_((*_LANDED, TransactionState.FAILED)),
+    ).order_by(transaction.c.id)
+    for wallet_id, state, at in connection.execute(ended):
+        before = found.pop(wallet_id, None)
+        if state == TransactionState.FAILED:
+            found[wallet_id] = FailuresInARow(1 + (before.count if before else 0), at)
+    return found
+
+
 def open_transactions(connection: Connection) -> list[OpenTransaction]:
     """All transactions that are not over, oldest first."""
     rows = connection.execute(

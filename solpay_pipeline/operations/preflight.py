@@ -36,7 +36,11 @@ _BLOCK_TIME_TRIES = 8
 
 @asynccontextmanager
 async def open_context(
-    deployment: Deployment, options: Options, run: RunRef, progress: Progress
+    deployment: Deployment,
+    options: Options,
+    run: RunRef,
+    progress: Progress,
+    tally: Tally | None = None,
 ) -> AsyncIterator[OperationContext]:
     """Check everything that could send money the wrong way, then begin.
 
@@ -59,7 +63,7 @@ async def open_context(
             deployment.clock(),
             only_look=options.dry_run,
         )
-        tally = Tally()
+        tally = Tally() if tally is None else tally
         books, new_mover = _effects(deployment, options, run, tally)
         context = OperationContext(
             deployment=deployment,

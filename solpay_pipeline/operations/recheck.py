@@ -23,6 +23,7 @@ async def recheck(context: OperationContext) -> None:
     sweeper = Sweeper.of(context)
     for start in range(0, len(ids), context.options.page_size):
         if context.must_stop():
+            context.tally.left += len(ids) - start
             return
         page = ids[start : start + context.options.page_size]
         rows = context.records.of_payments(page)

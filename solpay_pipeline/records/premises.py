@@ -8,7 +8,7 @@ whole database.
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from solpay_pipeline.base.sql import among
 from solpay_pipeline.lifecycle.premises import Premises
@@ -28,6 +28,19 @@ def unmoved(connection: Connection, tables: PeerTables, wallets: Sequence[Wallet
     read = [Premises.of(wallet) for wallet in wallets]
     now = lock_premises(connection, tables, [one.payment_id for one in read])
     return {one.wallet_id for one in read if now.get(one.payment_id) == one}
+
+
+def locked_payments(connection: Connection, tables: PeerTables, payment_ids: Collection[int]) -> set[int]:
+    """Those of these payments whose row, or whose wallet's, another process holds. None on SQLite."""
+    if connection.dialect.name != "postgresql" or not payment_ids:
+        return set()
+    wanted = (
+        select(tables.payment.c.id)
+        .join(tables.wallet, tables.wallet.c.id == tables.payment.c.one_time_payment_wallet_id)
+        .where(among(connection, tables.payment.c.id, payment_ids))
+    )
+    free = wanted.with_for_update(of=[tables.payment, tables.wallet], skip_locked=True)
+    return set(connection.scalars(wanted)) - set(connection.scalars(free))
 
 
 def require_unmoved(connection: Connection, tables: PeerTables, wallets: Sequence[Wallet]) -> None:

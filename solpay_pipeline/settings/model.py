@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc.options import TIMEOUT_SECONDS
+from solpay_pipeline.chain.rpc.options import LONGEST_WAIT_SECONDS, TIMEOUT_SECONDS
 from solpay_pipeline.chain.sending.signing import KeyPlace
 from solpay_pipeline.events.message import BadSink
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
@@ -113,6 +113,10 @@ class Settings(Table):
 
     rpc_timeout: Annotated[float, Setting(values.SECONDS, Need.WATCH, peer="RPC_TIMEOUT")] = TIMEOUT_SECONDS
     """Seconds that one RPC call may take, at most 300."""
+
+    rpc_longest_wait: Annotated[float, Setting(values.SECONDS, Need.WATCH)] = LONGEST_WAIT_SECONDS
+    """Seconds that an endpoint's Retry-After is obeyed for, at most 300. One that asks for more is in trouble: the run
+    ends and says so."""
 
     rpc_rate_limit: Annotated[float, Setting(values.RATE, Need.WATCH, peer="RPC_RATE_LIMIT")] = 0.0
     """RPC calls a second that this program allows itself; 0 for no limit."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
+from solpay_pipeline.chain.rpc.options import LONGEST_WAIT_SECONDS
 from solpay_pipeline.ledger.spending import SpendingLimits
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.settings.model import Settings
@@ -10,14 +11,15 @@ from solpay_pipeline.settings.table import needed
 from solpay_pipeline.wiring.choices import Judging, judging_of
 
 RETRY_WINDOW_SECONDS = 30.0
-"""How long one RPC call is tried again; what outlasts it is for the op's retry policy."""
+"""How long one RPC call is tried again; what outlasts it is for `operations/persistence.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainAccess:
     """Endpoints of one cluster and the manners to be kept with them.
 
-    `commitment`, `acceptance` and `max_priority_fee` (lamports a transaction) are those of `Deployment`.
+    `commitment`, `acceptance` and `max_priority_fee` (lamports a transaction) are those of `Deployment`; `longest_wait`
+    is what an endpoint may ask us to wait, in seconds.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -29,6 +31,7 @@ class ChainAccess:
     max_priority_fee: int
     spending: SpendingLimits
     judging: Judging
+    longest_wait: float = LONGEST_WAIT_SECONDS
 
     def open_rpc(self, sleep: float) -> Rpc:
         """A client that pauses for `sleep` seconds between blockchain operations; to be used by `async with`."""
@@ -58,4 +61,5 @@ def chain_access(settings: Settings) -> ChainAccess:
         max_priority_fee=settings.max_priority_fee,
         spending=SpendingLimits(settings.max_spent_per_run, settings.max_spent_per_day),
         judging=judging_of(settings),
+        longest_wait=settings.rpc_longest_wait,
     )

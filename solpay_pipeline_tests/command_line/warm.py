@@ -170,9 +170,10 @@ def _serve() -> None:
 
 
 def _hurry() -> None:
+    from solpay_pipeline.operations import persistence
     from solpay_pipeline.wiring import chain
 
-    dg.RetryPolicy.calculate_delay = lambda _self, _attempt: 0.1  # type: ignore[method-assign]
+    persistence.WAITS = (0.1,) * 4  # type: ignore[misc]
     chain.RETRY_WINDOW_SECONDS = 0.5
 
 

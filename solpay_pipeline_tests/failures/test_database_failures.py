@@ -8,10 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from solpay_pipeline.base.database import open_engine
+from solpay_pipeline.base.database_trouble import DatabaseTrouble
 from solpay_pipeline_tests.failures.audit import assert_all_is_well
 from solpay_pipeline_tests.failures.crashes.ground import our_transactions
 from solpay_pipeline_tests.failures.ground import PRICE, Database, landed_for
@@ -106,7 +107,7 @@ def test_f21_whichever_commit_fails_nothing_leaves_that_is_not_written_down(
             with broken_commit(shop, number, how) as commits:
                 try:
                     shop.run("recheck", patience_seconds=2.0)
-                except DBAPIError:
+                except DatabaseTrouble:
                     assert commits.broke
             _assert_written_down(shop)
             shop.run("recheck")

@@ -27,7 +27,7 @@ from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import FollowState, TransactionState
-from solpay_pipeline.ledger.transactions import NewTransaction, OpenTransaction
+from solpay_pipeline.ledger.transactions import FailuresInARow, NewTransaction, OpenTransaction
 from solpay_pipeline.lifecycle.actions import Leg, MoveLamports
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
@@ -290,6 +290,7 @@ class FakeRecords:
     reported_payments: set[int] = field(default_factory=set)
     just_looked_at: set[int] = field(default_factory=set)
     began: datetime | None = None
+    failures: dict[int, FailuresInARow] = field(default_factory=dict)
     unusual: dict[int, dict[Pubkey, int]] = field(default_factory=dict)
     known: dict[Pubkey, tuple[Effect, ...]] = field(default_factory=dict)
     not_final: dict[Pubkey, FollowState] = field(default_factory=dict)
@@ -361,6 +362,9 @@ class FakeRecords:
 
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         return self.busy_ids & set(wallet_ids)
+
+    def failures_in_a_row(self, wallet_ids: Collection[int]) -> Mapping[int, FailuresInARow]:
+        return {one: self.failures[one] for one in wallet_ids if one in self.failures}
 
     def moved_home(self, wallet_ids: Collection[int]) -> Mapping[int, Mapping[Pubkey | None, int]]:
         full: dict[Pubkey | None, int] = {None: 2**63, USDC.address: 2**63}
@@ -566,6 +570,7 @@ class FakeJournal:
     recorded: list[NewTransaction] = field(default_factory=list)
     attempts: list[tuple[list[int], WalletState]] = field(default_factory=list)
     closed: list[Receipt] = field(default_factory=list)
+    held_ids: set[int] = field(default_factory=set)
     held: list[str] = field(default_factory=list)
 
     def affordable(self, costs: Sequence[int]) -> tuple[int, LimitReached | None]:
@@ -581,6 +586,9 @@ class FakeJournal:
         if made.result is Recorded.RECORDED:
             self.recorded += entries
         return made
+
+    def unfit(self, wallets: Sequence[Wallet]) -> set[int]:
+        return {one.id for one in wallets if one.id in self.held_ids}
 
     def close(self, receipts: Sequence[Receipt]) -> None:
         self.closed += receipts

@@ -42,12 +42,12 @@ def test_a_second_look_is_not_counted() -> None:
     assert made.tally.looked_at == 0
 
 
-def test_no_page_is_read_once_the_time_is_over() -> None:
+def test_no_page_is_worked_on_once_the_time_is_over_and_what_waits_is_counted() -> None:
     made = scene(options=Options(max_runtime_seconds=1))
     made.records.rows = [wallet()]
     made.clock.now = 1
     assert list(wallet_pages(made.context, CREATED)) == []
-    assert not made.records.asked
+    assert (made.tally.left, made.tally.looked_at) == (1, 0)
 
 
 def test_a_row_that_cannot_be_read_and_one_without_a_payment_are_set_aside_and_the_others_go_on() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from solpay_pipeline.base.waiting import tell_wait
 from solpay_pipeline.chain.rpc import parsing
 from solpay_pipeline.chain.rpc.allowance import Allowance
 from solpay_pipeline.chain.rpc.errors import (
@@ -57,6 +58,7 @@ class Node:
     clock: Callable[[], float]
     genesis: str | None = None
     rest_until: float = float("-inf")
+    told_until: float = float("-inf")
     failures: int = 0
     last_error: ChainError | None = field(default=None, repr=False)
     history_from: int | None = None
@@ -89,6 +91,12 @@ class Node:
         self.rest_until = max(self.rest_until, now + rest)
         if isinstance(error, RateLimited) and asked is not None:
             self.allowance.refused(self.rest_until)
+
+    def tell_rest(self, now: float) -> None:
+        """Say that this endpoint is waited for, once a rest."""
+        if self.told_until < self.rest_until:
+            self.told_until = self.rest_until
+            tell_wait(self.rest_until - now, str(self.last_error or f"{self.name} is used up for now"))
 
     def answered(self) -> None:
         """Forget earlier failures, but not a rest that another call was asked for."""
@@ -211,6 +219,7 @@ class Failover:
             first = min(self.nodes, key=lambda node: node.rest_until)
             if first.rest_until > deadline:
                 raise error or first.last_error or Unreachable(f"{first.name} is resting")
+            first.tell_rest(now)
             await self._sleep(first.rest_until - now)
 
 

@@ -9,6 +9,10 @@ TIMEOUT_SECONDS = 10.0
 """For one HTTP request, where nothing else is asked for."""
 
 
+LONGEST_WAIT_SECONDS = 120.0
+"""That an endpoint may ask for, where nothing else is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a node answers. The URL is a secret: providers put their key into it."""

@@ -10,7 +10,7 @@ from solpay_pipeline.lifecycle.terms import Wallet
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.outcome import Tally
 from solpay_pipeline.records.changes import ChangedUnderneath
-from solpay_pipeline.records.premises import unmoved
+from solpay_pipeline.records.premises import locked_payments, unmoved
 
 Item = TypeVar("Item")
 
@@ -35,8 +35,18 @@ def write_unmoved(
         # Rows that we hold do not change; only a trigger of the shop's own can keep them as they were.
         with suppress(ChangedUnderneath):
             done += _write(deployment, batch, wallet_of, write)
-    tally.skipped += len(items) - len(done)
+    if len(done) < len(items):
+        tally.skipped += len(items) - len(done)
+        written = {wallet_of(item).id for item in done}
+        tally.locked |= _locked(deployment, [one for one in map(wallet_of, items) if one.id not in written])
     return done
+
+
+def _locked(deployment: Deployment, skipped: Sequence[Wallet]) -> set[int]:
+    """Payments that somebody else holds: they are left undone. What he has changed is as he wants it."""
+    ids = [wallet.payment.id for wallet in skipped if wallet.payment is not None]
+    with deployment.engine.begin() as connection:
+        return locked_payments(connection, deployment.tables, ids)
 
 
 def _write(

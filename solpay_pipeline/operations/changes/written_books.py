@@ -209,7 +209,7 @@ class WrittenBooks:
     def summary(self) -> Summary:
         """See `Books`: from the tables, so that a retried step counts everything once."""
         with reading(self.deployment.engine) as connection:
-            return summarize(connection, self.run)
+            return summarize(connection, self.run, self.tally.finished)
 
     def _change(
         self,

@@ -24,7 +24,7 @@ from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.journal import Recorded, Recording
 from solpay_pipeline.operations.context.outcome import Tally
 from solpay_pipeline.records.changes import ChangedUnderneath, change_wallets, set_wallets
-from solpay_pipeline.records.premises import require_unmoved
+from solpay_pipeline.records.premises import require_unmoved, unmoved
 
 _STATE_OF: Final = {
     Fate.CONFIRMED: TransactionState.CONFIRMED,
@@ -98,6 +98,13 @@ class WrittenJournal:
         except LimitReached as limit:
             return Recording(Recorded.OVER_LIMIT, limit)
         return Recording(Recorded.RECORDED)
+
+    def unfit(self, wallets: Sequence[Wallet]) -> set[int]:
+        """See `Journal`."""
+        ids = {wallet.id for wallet in wallets}
+        with self.deployment.engine.begin() as connection:
+            standing = unmoved(connection, self.deployment.tables, wallets)
+            return ids - standing | transactions.busy_wallets(connection, ids)
 
     def close(self, receipts: Sequence[Receipt]) -> None:
         """See `Journal`.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from solders.pubkey import Pubkey
 
@@ -28,6 +29,9 @@ from solpay_pipeline.operations.context.records import Records
 
 Progress = Callable[[str, int], None]
 """Called with a stage ("read", "moved", ...) and how many wallets it has just done."""
+
+MAX_RUNTIME: Final = "max_runtime"
+"""Why an operation stopped whose time was up."""
 
 NewMover = Callable[["OperationContext", Purpose, WalletState], Mover]
 """Makes a mover for a purpose; wallets take the state while a leg of theirs is on its way."""
@@ -78,7 +82,7 @@ class OperationContext:
         """Whether the time is up; the reason is then in the tally."""
         limit = self.options.max_runtime_seconds
         if limit is not None and self._seconds() >= limit:
-            self.tally.stopped_reason = "max_runtime"
+            self.tally.stopped_reason = MAX_RUNTIME
             return True
         return False
 

@@ -42,6 +42,12 @@ class Journal(Protocol):
     ) -> Recording:
         """Write all of them down, or none; the wallets' rows take `state_in_flight` with it."""
 
+    def unfit(self, wallets: Sequence[Wallet]) -> set[int]:
+        """Those of these wallets, by id, of which nothing can be written down now.
+
+        Their rows are not as they were read, another process holds them, or another leg of theirs is in flight.
+        """
+
     def close(self, receipts: Sequence[Receipt]) -> None:
         """Write what the chain said of transactions, unless another process has."""
 

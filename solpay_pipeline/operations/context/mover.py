@@ -29,6 +29,8 @@ class LegOutcome(StrEnum):
     """Its transaction failed through another wallet, or never landed: plan it again from the chain."""
     SPOILED = "spoiled"
     """Its own instructions made the transaction fail."""
+    UNFIT = "unfit"
+    """Its rows were changed or are held by another process: it is looked at once more, and keeps no other waiting."""
     IN_FLIGHT = "in_flight"
     SKIPPED = "skipped"
     """Another process works on it, or its row is gone."""
@@ -66,7 +68,4 @@ class Mover(Protocol):
         """
 
     async def open_accounts(self, openings: Sequence[Opening]) -> dict[Pubkey, str]:
-        """Open accounts of the receiver; by mint, why one could not be opened in this run.
-
-        Raises `Blocked` where the fee payer cannot pay their rent.
-        """
+        """Open accounts of the receiver; by mint, why one could not be opened in this run."""

@@ -1,17 +1,30 @@
 """What an operation did, in numbers that a run page, a terminal and a machine all show alike."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.lifecycle.findings import HELD, Finding
 
+DONE = "done"
+"""Why an operation stopped that came to its end."""
+
+# Of the payments that other processes hold, so many are named.
+_MOST_NAMED = 20
+
 
 @dataclass(slots=True)
 class Tally:
-    """What an operation counts while it works and no table remembers. One owner, one thread."""
+    """What an operation counts while it works and no table remembers. One owner, one thread.
+
+    `undecided` are transactions of earlier runs of which nobody can tell yet what became of them. Of wallets: `left`
+    were known to wait when the operation stopped, `unpaid` wait for fees that the fee payer has not got (`missing`
+    lamports, as `means` say), `resting` for their pause after failures on chain. `locked` are the payments whose rows
+    another process held, `finished` the signatures of earlier runs' transactions of which this operation has seen the
+    end.
+    """
 
     looked_at: int = 0
     waiting: int = 0
@@ -22,7 +35,21 @@ class Tally:
     skipped: int = 0
     before_our_time: int = 0
     kept_back: int = 0
-    stopped_reason: str = "done"
+    undecided: int = 0
+    left: int = 0
+    unpaid: int = 0
+    missing: int = 0
+    means: str = ""
+    resting: int = 0
+    stopped_reason: str = DONE
+    locked: set[int] = field(default_factory=set)
+    finished: set[str] = field(default_factory=set)
+
+    def begin_again(self) -> None:
+        """For another try of the same operation: what was settled stays counted, since it is settled only once."""
+        fresh = Tally(settled=self.settled, reopened=self.reopened, finished=self.finished)
+        for one in fields(self):
+            setattr(self, one.name, getattr(fresh, one.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +58,12 @@ class Outcome:
 
     Counts of changes, `amounts` (base units by mint, `SOL` for lamports), `rent` and `fees` (lamports) come from the
     ledger and the outbox, so a retried step counts everything once. In a dry run they are what would be done.
+    What settling finished for earlier runs is in this one's sums, since theirs ended without it.
     `kept_back` wallets have money that is not sent, because of what `blocked` says: what an operator must do first.
-    `blocked` is None where all money could be sent.
+    `blocked` is None where all money could be sent. `unseen` are transactions that were written down and not seen at
+    the commitment asked for, of this run or of earlier ones; `left`, `unpaid`, `means`, `resting` and `locked` are as
+    in `Tally`. `failure` is why the operation ended before its end, None where it did not; what it had done by then
+    is counted.
     """
 
     operation: str
@@ -63,6 +94,13 @@ class Outcome:
     rpc_calls: Mapping[str, int]
     stopped_reason: str
     blocked: str | None = None
+    unseen: int = 0
+    left: int = 0
+    locked: tuple[int, ...] = ()
+    failure: str | None = None
+    unpaid: int = 0
+    means: str = ""
+    resting: int = 0
 
     @property
     def set_aside(self) -> tuple[Finding, ...]:
@@ -80,9 +118,37 @@ class Outcome:
         return tuple(one for one in self.findings if not one.is_set_aside and one.code not in HELD)
 
     @property
+    def left_undone(self) -> tuple[str, ...]:
+        """What this operation should have finished and has not, in sentences with numbers."""
+        return tuple(self._left_undone())
+
+    def _left_undone(self) -> Iterator[str]:
+        if self.unseen and not self.dry_run:
+            yield (
+                f"{self.unseen} left undone: transactions that are written down and not seen at the commitment asked "
+                "for; the next run settles them"
+            )
+        if self.unpaid:
+            yield f"{self.unpaid} left undone: {self.means}"
+        if self.resting:
+            yield (
+                f"{self.resting} left undone: their transactions failed on chain again and again, and they rest longer "
+                "each time; name their payments to try at once"
+            )
+        if self.locked:
+            named = ", ".join(map(str, self.locked[:_MOST_NAMED]))
+            more = " and others" if len(self.locked) > _MOST_NAMED else ""
+            yield (
+                f"{len(self.locked)} left undone: another process holds the rows of payment {named}{more}; "
+                "the next run takes them"
+            )
+        if self.stopped_reason != DONE:
+            yield f"{self.left or 'some'} left undone, or more: stopped early by {self.stopped_reason}"
+
+    @property
     def is_clean(self) -> bool:
-        """Nothing was set aside, nothing failed for good, and no money was kept back."""
-        return not self.set_aside and self.blocked is None
+        """Everything was done: nothing was set aside or left undone, nothing failed, and no money was kept back."""
+        return not self.set_aside and not self.left_undone and self.blocked is None and self.failure is None
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON; amounts as decimal strings, since JSON numbers lose digits beyond 2^53."""
@@ -102,6 +168,9 @@ class Outcome:
             "rpc_calls": dict(self.rpc_calls),
             "stopped_reason": self.stopped_reason,
             "blocked": self.blocked,
+            "left_undone": list(self.left_undone),
+            "locked_payments": list(self.locked),
+            "failure": self.failure,
         }
 
     def counts(self) -> dict[str, int]:
@@ -121,6 +190,10 @@ class Outcome:
             "skipped": self.skipped,
             "before_our_time": self.before_our_time,
             "kept_back": self.kept_back,
+            "unseen": self.unseen,
+            "left": self.left,
+            "unpaid": self.unpaid,
+            "resting": self.resting,
             "set_aside_count": len(self.set_aside),
             "transactions": self.transactions,
             "failed_transactions": self.failed_transactions,
@@ -140,6 +213,7 @@ def outcome_of(
     *,
     dry_run: bool,
     blocked: str | None = None,
+    failure: str | None = None,
 ) -> Outcome:
     """Put together what the books remember and what only the operation knows."""
     events = summary.events
@@ -161,6 +235,22 @@ def outcome_of(
         signatures=summary.signatures,
         findings=summary.findings,
         rpc_calls=rpc_calls,
-        **asdict(tally),
+        looked_at=tally.looked_at,
+        waiting=tally.waiting,
+        returned=tally.returned,
+        in_flight=tally.in_flight,
+        settled=tally.settled,
+        reopened=tally.reopened,
+        skipped=tally.skipped,
+        before_our_time=tally.before_our_time,
+        kept_back=tally.kept_back,
+        unseen=summary.transactions.get(TransactionState.RECORDED, 0) + tally.undecided,
+        left=tally.left,
+        unpaid=tally.unpaid,
+        means=tally.means,
+        resting=tally.resting,
+        locked=tuple(sorted(tally.locked)),
+        stopped_reason=tally.stopped_reason,
         blocked=blocked,
+        failure=failure,
     )

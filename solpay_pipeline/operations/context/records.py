@@ -9,7 +9,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import FollowState
-from solpay_pipeline.ledger.transactions import OpenTransaction
+from solpay_pipeline.ledger.transactions import FailuresInARow, OpenTransaction
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.rows import UnreadableRow
@@ -76,6 +76,9 @@ class Records(Protocol):
 
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """Those of these wallets that have a leg in flight."""
+
+    def failures_in_a_row(self, wallet_ids: Collection[int]) -> Mapping[int, FailuresInARow]:
+        """How often transactions of these wallets have failed on chain since one landed; without those of none."""
 
     def moved_home(self, wallet_ids: Collection[int]) -> Mapping[int, Mapping[Pubkey | None, int]]:
         """What our own transactions have sent home of these wallets, base units by mint; without those of none."""

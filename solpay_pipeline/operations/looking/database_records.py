@@ -1,6 +1,6 @@
 """What operations read, out of the database."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
@@ -24,7 +24,7 @@ from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.seen import effects
 from solpay_pipeline.ledger.tables import FollowState
-from solpay_pipeline.ledger.transactions import OpenTransaction
+from solpay_pipeline.ledger.transactions import FailuresInARow, OpenTransaction
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.books import LASTING
@@ -146,6 +146,10 @@ class DatabaseRecords:
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """See `Records`."""
         return self._ledger(transactions.busy_wallets, wallet_ids)
+
+    def failures_in_a_row(self, wallet_ids: Collection[int]) -> Mapping[int, FailuresInARow]:
+        """See `Records`."""
+        return self._ledger(transactions.failures_in_a_row, wallet_ids)
 
     def moved_home(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey | None, int]]:
         """See `Records`."""

@@ -111,3 +111,5 @@ def _pages(
             return
         after = max(keys)
         yield readable(context, page, is_counted=is_counted)
+    # How many more there are is not worth asking for; that there are some is.
+    context.tally.left += len(read(after)) if is_counted else 0

@@ -25,7 +25,8 @@ from solpay_pipeline.operations.changes.planned_books import PlannedBooks
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Opening
 from solpay_pipeline.operations.moving.openings import open_accounts
-from solpay_pipeline.operations.moving.submission import Draft, Submitted, submit
+from solpay_pipeline.operations.moving.pauses import rests_until
+from solpay_pipeline.operations.moving.submission import Draft, Submitted, submit, tell_unpaid
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 
 # Transactions signed with one blockhash: what one status call asks for.
@@ -50,6 +51,8 @@ class SendingMover:
 
     async def move(self, jobs: Sequence[LegJob], *, alone: Collection[int]) -> list[LegResult]:
         """See `Mover`."""
+        jobs, failing = self._without_resting(jobs)
+        alone = {*alone, *failing}
         shape = await self.context.facts.shape()
         # While a node simulates, keys are opened.
         _, (keys, results) = await both(self._calibrate(jobs, shape), self._open_keys(jobs))
@@ -71,14 +74,69 @@ class SendingMover:
             if self.context.must_stop():
                 results += [LegResult(wallet, LegOutcome.AGAIN) for one in drafts for wallet in one.wallets]
                 continue
-            for submitted in await submit(self.context, drafts, self.purpose, self.state_in_flight):
+            for submitted in await self._submit(drafts):
                 results += self._results(submitted)
                 self.context.progress("moved", len(submitted.draft.wallets))
         return results
 
+    async def _submit(self, drafts: Sequence[Draft]) -> list[Submitted]:
+        """Submit; what was more than the fee payer had, again with the rent that the others have brought back."""
+        done: list[Submitted] = []
+        while drafts:
+            tried = await submit(self.context, drafts, self.purpose, self.state_in_flight)
+            done += [one for one in tried if not one.is_unpaid]
+            unpaid = [one for one in tried if one.is_unpaid]
+            has_more = any(one.has_landed and one.draft.rent_back for one in tried)
+            drafts = [half for one in unpaid for half in await self._halves(one.draft)]
+            if not has_more and len(drafts) == len(unpaid):
+                tell_unpaid(self.context, drafts, await self.context.facts.signature_fee())
+                return done + unpaid
+        return done
+
+    async def _halves(self, draft: Draft) -> list[Draft]:
+        """A draft of several wallets as two: where the fee payer cannot pay for all of them, some may go."""
+        middle = len(draft.wallets) // 2
+        if not middle:
+            return [draft]
+        shape = await self.context.facts.shape()
+        of_wallet = {wallet.id: (wallet, key) for wallet, key in zip(draft.wallets, draft.keys, strict=True)}
+        fee_payer = self.context.deployment.fee_payer.pubkey
+        halves = [draft.parcel.legs[:middle], draft.parcel.legs[middle:]]
+        parcels = [
+            parcel
+            for half in halves
+            for parcel in packing.pack(half, fee_payer=fee_payer, shape=shape, compute=self.compute).parcels
+        ]
+        return [
+            Draft(
+                parcel,
+                tuple(of_wallet[leg.wallet_id][0] for leg in parcel.legs),
+                tuple(of_wallet[leg.wallet_id][1] for leg in parcel.legs),
+            )
+            for parcel in parcels
+        ]
+
     async def open_accounts(self, openings: Sequence[Opening]) -> dict[Pubkey, str]:
         """See `Mover`."""
         return await open_accounts(self.context, openings, self.compute)
+
+    def _without_resting(self, jobs: Sequence[LegJob]) -> tuple[list[LegJob], Collection[int]]:
+        """The jobs but for wallets that rest after failures, and the wallets that have failed and do not rest.
+
+        A payment that an operator names is tried at once.
+        """
+        failures = self.context.records.failures_in_a_row([job.wallet.id for job in jobs])
+        if not failures:
+            return list(jobs), ()
+        now, is_named = self.context.deployment.clock(), self.context.options.payment_ids is not None
+        rests = {wallet_id: rests_until(one) for wallet_id, one in failures.items()}
+        resting = {
+            wallet_id
+            for wallet_id, until in rests.items()
+            if not is_named and until is not None and until > now
+        }
+        self.context.tally.resting += len(resting)
+        return [job for job in jobs if job.wallet.id not in resting], failures.keys() - resting
 
     async def _calibrate(self, jobs: Sequence[LegJob], shape: TransactionShape) -> None:
         """Measure the kinds of action that this run has not met yet."""
@@ -130,11 +188,15 @@ class SendingMover:
 
     def _results(self, submitted: Submitted) -> list[LegResult]:
         draft, receipt = submitted.draft, submitted.receipt
+        if submitted.is_unpaid:
+            return [LegResult(wallet, LegOutcome.WAITS) for wallet in draft.wallets]
         if submitted.withheld:
             return [_waits(wallet, submitted.withheld) for wallet in draft.wallets]
         if receipt is None:
-            # One of them was changed or taken by somebody else; the next look shows which.
-            return [LegResult(wallet, LegOutcome.AGAIN) for wallet in draft.wallets]
+            return [
+                LegResult(wallet, LegOutcome.UNFIT if wallet.id in submitted.unfit else LegOutcome.AGAIN)
+                for wallet in draft.wallets
+            ]
         moved = [replace(wallet, state=self.state_in_flight) for wallet in draft.wallets]
         match receipt.fate:
             case Fate.CONFIRMED | Fate.FINALIZED:

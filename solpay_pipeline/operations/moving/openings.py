@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.sending import packing
 from solpay_pipeline.chain.sending.broadcast import Fate
 from solpay_pipeline.chain.sending.compute import ComputeTable
@@ -17,22 +16,26 @@ from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import Opening
 from solpay_pipeline.operations.moving.submission import Draft, Submitted, submit
 
+# Of the fee payer's lamports, what a transaction of many wallets takes at most.
+_RESERVED_SIGNATURES = 12
+
 
 async def open_accounts(
     context: OperationContext, openings: Sequence[Opening], compute: ComputeTable
 ) -> dict[Pubkey, str]:
-    """By mint, why an account could not be opened in this run. Raises `Blocked` where its rent cannot be paid."""
-    rents = [await context.rpc.minimum_balance(one.size) for one in openings]
-    await _pay_rent(context, len(openings), sum(rents))
+    """By mint, why an account could not be opened in this run."""
+    priced = [(one, await context.rpc.minimum_balance(one.size)) for one in openings]
+    affordable, failed = await _within_means(context, priced)
+    if not affordable:
+        return failed
     drafts = plan_openings(
-        openings,
-        rents,
+        list(affordable),
+        list(affordable.values()),
         fee_payer=context.deployment.fee_payer.pubkey,
         receiver=context.deployment.receiver,
         shape=await context.facts.shape(),
         compute=compute,
     )
-    failed: dict[Pubkey, str] = {}
     for submitted in await submit(context, drafts, Purpose.PREPARE_RECEIVER, WalletState.PROCESSING_FUNDS):
         why = _why_not(submitted)
         if why is not None:
@@ -61,20 +64,35 @@ def plan_openings(
     ]
 
 
-async def _pay_rent(context: OperationContext, count: int, rent: int) -> None:
-    facts = context.facts
-    await facts.signature_fee()
-    if facts.fee_payer_lamports - rent < facts.fee_payer_floor:
-        raise Blocked(
-            f"the fee payer {context.deployment.fee_payer.pubkey} has {facts.fee_payer_lamports} lamports; opening "
-            f"{count} token accounts of the receiver takes {rent}: send it SOL and run again"
-        )
-    facts.fee_payer_lamports -= rent
+async def _within_means(
+    context: OperationContext, priced: Sequence[tuple[Opening, int]]
+) -> tuple[dict[Opening, int], dict[Pubkey, str]]:
+    """The openings whose rent can be paid, with it, and by mint why the others cannot.
+
+    What the cheapest transactions need stays: one token's rent keeps no other money from going home.
+    """
+    facts, deployment = context.facts, context.deployment
+    reserve = _RESERVED_SIGNATURES * await facts.signature_fee() + deployment.max_priority_fee
+    affordable: dict[Opening, int] = {}
+    failed: dict[Pubkey, str] = {}
+    for opening, rent in priced:
+        missing = facts.fee_payer_floor + reserve + rent - facts.fee_payer_lamports
+        if missing > 0:
+            failed[opening.mint.address] = (
+                f"opening it costs {rent} lamports; the fee payer {deployment.fee_payer.pubkey} has "
+                f"{facts.fee_payer_lamports}, and {missing} are missing: send it SOL and run again"
+            )
+        else:
+            facts.fee_payer_lamports -= rent
+            affordable[opening] = rent
+    return affordable, failed
 
 
 def _why_not(submitted: Submitted) -> str | None:
     receipt = submitted.receipt
     if receipt is None:
+        if submitted.is_unpaid:
+            return "the fee payer cannot pay its fee now"
         return submitted.withheld or "not recorded"
     if receipt.fate in (Fate.CONFIRMED, Fate.FINALIZED):
         return None

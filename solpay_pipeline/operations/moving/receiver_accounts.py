@@ -34,7 +34,7 @@ class ReceiverAccounts:
     _receiver_minimum: int | None = None
 
     async def route(self, snapshots: Sequence[Snapshot]) -> Route:
-        """A route for all that these wallets hold. Raises `Blocked` where the fee payer cannot open accounts for it."""
+        """A route for all that these wallets hold."""
         held = {
             token.mint.address: token.mint
             for snapshot in snapshots

@@ -14,11 +14,14 @@ from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import Wallet
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Mover
+from solpay_pipeline.operations.context.outcome import DONE
 from solpay_pipeline.operations.looking.pages import without_busy
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
 
 # A wallet with many token accounts needs a transaction for every few of them; a wallet that spoils one, two more.
 _MAX_ROUNDS = 10
+
+_GOES_ALONE = (LegOutcome.SPOILED, LegOutcome.UNFIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,20 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
         results = await planner.mover.move(plan.jobs, alone=alone) if plan.jobs else []
         _write_down(context, results, alone, planner)
         again = [one.wallet for one in results if _is_looked_at_again(one, alone)]
-        alone |= {one.wallet.id for one in results if one.outcome is LegOutcome.SPOILED}
+        alone |= {one.wallet.id for one in results if one.outcome in _GOES_ALONE}
         min_slot = max([min_slot, *(result.slot for result in results)])
         pending = [*plan.again, *_reloaded(context, again)]
-    for wallet in [] if context.tally.stopped_reason != "done" else pending:
+    if context.tally.stopped_reason != DONE:
+        context.tally.left += len(pending)
+        return
+    for wallet in pending:
         words = f"not at rest after {_MAX_ROUNDS} rounds; the next run goes on"
         planner.give_up(wallet, Finding.about(wallet, FindingCode.STILL_MOVING, words))
 
 
 def _is_looked_at_again(result: LegResult, alone: Collection[int]) -> bool:
     """A wallet that spoils a transaction goes alone the next time; one that was alone already is given up."""
-    if result.outcome is LegOutcome.SPOILED:
+    if result.outcome in _GOES_ALONE:
         return result.wallet.id not in alone
     return result.outcome in (LegOutcome.LANDED, LegOutcome.AGAIN)
 
@@ -82,6 +88,8 @@ def _write_down(
 ) -> None:
     context.tally.skipped += sum(one.outcome is LegOutcome.SKIPPED for one in results)
     context.tally.in_flight += sum(one.outcome is LegOutcome.IN_FLIGHT for one in results)
+    held = [one.wallet for one in results if one.outcome is LegOutcome.UNFIT and one.wallet.id in alone]
+    context.tally.locked |= {wallet.payment.id for wallet in held if wallet.payment is not None}
     left = [(one, one.finding) for one in results if one.finding and not _is_looked_at_again(one, alone)]
     for result, finding in left:
         if result.outcome is not LegOutcome.WAITS:

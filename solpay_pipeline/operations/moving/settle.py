@@ -5,10 +5,12 @@ wallet is planned again from the chain. What was applied at `confirmed` stays op
 fork took it back for good, the wallet is opened again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from solpay_pipeline.chain.rpc.answers import SignatureStatus
+from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed
+from solpay_pipeline.chain.sending.expiry import HEIGHT_MARGIN
 from solpay_pipeline.chain.sending.instructions import ForbiddenInstruction, assert_destinations
 from solpay_pipeline.chain.sending.wire import message_of
 from solpay_pipeline.ledger.tables import TransactionState
@@ -39,8 +41,10 @@ async def settle(context: OperationContext) -> None:
         receipt = _success(context, one, status)
         if receipt is not None:
             landed.append(receipt)
-            context.tally.settled += one.state is TransactionState.RECORDED
+        elif one.state is TransactionState.RECORDED:
+            context.tally.undecided += 1
     context.journal.close(landed)
+    _count(context, open_ones, landed)
     await _chase(context, unknown)
 
 
@@ -67,8 +71,41 @@ async def _chase(context: OperationContext, unknown: Sequence[OpenTransaction]) 
         )
         for one in unknown
     ]
-    receipts = await send(context, signed, already_sent=True)
-    context.tally.settled += sum(receipt.fate is not Fate.IN_FLIGHT for receipt in receipts.values())
+    over, alive = await _over_and_alive(context, signed)
+    receipts = await send(context, over, already_sent=True, patience_seconds=0.0)
+    receipts |= await send(context, alive, already_sent=True)
+    _count(context, unknown, receipts.values())
+
+
+async def _over_and_alive(
+    context: OperationContext, signed: Sequence[Signed]
+) -> tuple[list[Signed], list[Signed]]:
+    """Those that can no longer land, and those that may.
+
+    Of the first kind a look shows all that time could show: what no endpoint can testify about now, none can in half a
+    minute.
+    """
+    if not signed:
+        return [], []
+    try:
+        height = await context.rpc.block_height(Commitment.FINALIZED) - HEIGHT_MARGIN
+    except ChainError:
+        return [], list(signed)
+    over = [one for one in signed if height > one.last_valid_block_height]
+    return over, [one for one in signed if height <= one.last_valid_block_height]
+
+
+def _count(
+    context: OperationContext, open_ones: Sequence[OpenTransaction], receipts: Iterable[Receipt]
+) -> None:
+    """What was recorded and is over now is settled; it belongs into this operation's sums."""
+    recorded = {one.signature for one in open_ones if one.state is TransactionState.RECORDED}
+    for receipt in receipts:
+        if receipt.fate is Fate.IN_FLIGHT:
+            context.tally.undecided += 1
+        elif receipt.signature in recorded:
+            context.tally.settled += 1
+            context.tally.finished.add(receipt.signature)
 
 
 def _goes_home(context: OperationContext, one: OpenTransaction) -> bool:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from solders.keypair import Keypair
 from solders.message import MessageV0, MessageV1
 
-from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash
 from solpay_pipeline.chain.rpc.errors import NodeBehind
 from solpay_pipeline.chain.sending import packing
-from solpay_pipeline.chain.sending.broadcast import Receipt, Signed, broadcast
+from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed, broadcast
 from solpay_pipeline.chain.sending.instructions import assert_destinations
 from solpay_pipeline.chain.sending.packing import Parcel
 from solpay_pipeline.chain.sending.signing import sign_for
@@ -23,6 +22,7 @@ from solpay_pipeline.chain.sending.wire import TransactionShape
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.ledger.transactions import NewTransaction
+from solpay_pipeline.lifecycle.actions import CloseAccount
 from solpay_pipeline.lifecycle.terms import Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.journal import Recorded, Recording
@@ -47,32 +47,46 @@ class Draft:
     keys: tuple[Keypair, ...]
     rent_paid: int = 0
 
+    @property
+    def rent_back(self) -> int:
+        """Lamports that come back to the fee payer once it lands."""
+        actions = (action for leg in self.parcel.legs for action in leg.actions)
+        return sum(action.lamports for action in actions if isinstance(action, CloseAccount))
+
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """What became of a draft; `receipt` is None where it was not recorded.
 
-    `withheld` says why where it would have cost more than may be spent; else a row of it has changed.
+    `withheld` says why where it would have cost more than may be spent, `is_unpaid` that the fee payer has not got it
+    now; else the rows of the wallets in `unfit`, by id, have changed or are held by another process.
     """
 
     draft: Draft
     receipt: Receipt | None
     withheld: str = ""
+    is_unpaid: bool = False
+    unfit: frozenset[int] = frozenset()
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether it has done what it should."""
+        return self.receipt is not None and self.receipt.fate in (Fate.CONFIRMED, Fate.FINALIZED)
 
 
 async def submit(
     context: OperationContext, drafts: Sequence[Draft], purpose: Purpose, state_in_flight: WalletState
 ) -> list[Submitted]:
-    """Carry out drafts with one blockhash, as far as what may be spent reaches.
+    """Carry out drafts with one blockhash, as far as what may be spent and what the fee payer has reach.
 
-    Raises `Blocked` where the fee payer cannot pay them, and `ForbiddenInstruction` where a message is not what we
-    build, both before anything is signed. Raises what `sign_for` raises when those that were signed before are sent;
-    they stay in the ledger for the next run.
+    Raises `ForbiddenInstruction` where a message is not what we build, before anything is signed. Raises what
+    `sign_for` raises when those that were signed before are sent; they stay in the ledger for the next run.
     """
-    affordable, done = await _within_limits(context, drafts)
+    allowed, done = await _within_limits(context, drafts)
+    affordable, unpaid = await _within_means(context, allowed)
+    done += unpaid
     if not affordable:
         return done
-    await _check_fee_payer(context, affordable)
     shape, recent = await context.facts.shape(), await context.facts.blockhash()
     making = _Making(context, shape, purpose, state_in_flight, recent)
     unsigned = [making.unsigned(draft) for draft in affordable]
@@ -93,18 +107,27 @@ async def submit(
                 yield Signed(kept.signature, kept.wire, kept.last_valid_block_height, kept.blockhash_slot)
 
     receipts = await send(context, signed(), already_sent=False)
-    return done + [Submitted(draft, receipts[signature]) for signature, draft in recorded.items()]
+    sent = [Submitted(draft, receipts[signature]) for signature, draft in recorded.items()]
+    context.facts.fee_payer_lamports += sum(one.draft.rent_back for one in sent if one.has_landed)
+    return done + sent
 
 
 async def send(
-    context: OperationContext, signed: Iterable[Signed] | AsyncIterable[Signed], *, already_sent: bool
+    context: OperationContext,
+    signed: Iterable[Signed] | AsyncIterable[Signed],
+    *,
+    already_sent: bool,
+    patience_seconds: float | None = None,
 ) -> dict[str, Receipt]:
-    """Send what is in the ledger and write there what became of it."""
+    """Send what is in the ledger and write there what became of it.
+
+    It is waited for as long as the context has patience, where nothing else is said.
+    """
     return await broadcast(
         context.rpc,
         signed,
         commitment=context.deployment.commitment,
-        patience_seconds=context.patience(),
+        patience_seconds=context.patience() if patience_seconds is None else patience_seconds,
         clock=context.clock,
         sleep=context.sleep,
         already_sent=already_sent,
@@ -133,16 +156,33 @@ def _withheld(context: OperationContext, draft: Draft, limit: LimitReached) -> S
     return Submitted(draft, None, str(limit))
 
 
-async def _check_fee_payer(context: OperationContext, drafts: Sequence[Draft]) -> None:
-    price = await context.facts.signature_fee()
-    fees = sum(_fee(draft, price) for draft in drafts)
-    left = context.facts.fee_payer_lamports - fees
-    if left < context.facts.fee_payer_floor:
-        raise Blocked(
-            f"the fee payer {context.deployment.fee_payer.pubkey} has {context.facts.fee_payer_lamports} lamports; "
-            f"{fees} of fees must leave at least {context.facts.fee_payer_floor}: send it SOL and run again"
-        )
-    context.facts.fee_payer_lamports = left
+async def _within_means(
+    context: OperationContext, drafts: Sequence[Draft]
+) -> tuple[list[Draft], list[Submitted]]:
+    """The drafts that the fee payer can pay now, those first that bring it more than they cost, and the others."""
+    facts, price = context.facts, await context.facts.signature_fee()
+    affordable: list[Draft] = []
+    unpaid: list[Submitted] = []
+    for draft in sorted(drafts, key=lambda one: (one.rent_back <= _fee(one, price), _fee(one, price))):
+        fee = _fee(draft, price)
+        if facts.fee_payer_lamports - fee < facts.fee_payer_floor:
+            unpaid.append(Submitted(draft, None, is_unpaid=True))
+        else:
+            facts.fee_payer_lamports -= fee
+            affordable.append(draft)
+    return affordable, unpaid
+
+
+def tell_unpaid(context: OperationContext, drafts: Sequence[Draft], price: int) -> None:
+    """Leave in the tally that these drafts wait, and what is missing; `price` is lamports a signature."""
+    facts, tally = context.facts, context.tally
+    tally.unpaid += sum(len(draft.wallets) for draft in drafts)
+    tally.missing += sum(_fee(draft, price) for draft in drafts)
+    lacking = max(0, facts.fee_payer_floor + tally.missing - facts.fee_payer_lamports)
+    tally.means = (
+        f"the fee payer {context.deployment.fee_payer.pubkey} has {facts.fee_payer_lamports} lamports, and {lacking} "
+        "are missing: send it SOL and run again"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +263,9 @@ async def _record_alone(making: _Making, draft: Draft, entry: NewTransaction) ->
         made = making.record([(draft, entry)])
     if made.limit is not None:
         return _withheld(making.context, draft, made.limit)
-    return entry if made.result is Recorded.RECORDED else Submitted(draft, None)
+    if made.result is Recorded.RECORDED:
+        return entry
+    return Submitted(draft, None, unfit=frozenset(making.context.journal.unfit(draft.wallets)))
 
 
 async def _next_blockhash(context: OperationContext, known: RecentBlockhash) -> RecentBlockhash:

@@ -13,7 +13,6 @@ from solpay_pipeline_tests.shop import Shop, open_shop
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-AT_ONCE = dg.RetryPolicy(max_retries=4, delay=0.1)
 
 Launch = Callable[..., dg.ExecuteInProcessResult]
 
@@ -68,10 +67,10 @@ def run_job(
     )
 
 
-def hurried_location(retries: dg.RetryPolicy = AT_ONCE, **resources: object) -> dg.Definitions:
+def hurried_location(**resources: object) -> dg.Definitions:
     """Our jobs where what is waited half a minute for is waited half a second for; `resources` take the place of ours."""
     return dg.Definitions(
-        jobs=[*operation_jobs(retries).values()],
+        jobs=[*operation_jobs().values()],
         resources={**RESOURCES, "rpc": Lending(_hurried_chain), **resources},
     )
 

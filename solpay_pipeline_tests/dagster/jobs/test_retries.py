@@ -1,4 +1,4 @@
-"""A provider's rate limit is waited out by the op's retry policy, and nothing is done or counted twice."""
+"""Trouble that passes is waited out within the op, told meanwhile, and nothing is done or counted twice."""
 
 import json
 import pickle
@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from solpay_pipeline.defs.failures import RETRIES
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.server.faults import Fault
-from solpay_pipeline_tests.dagster.jobs.conftest import Launch, hurried_location, run_job
-from solpay_pipeline_tests.dagster.jobs.reading import metadata_of, retries_of
+from solpay_pipeline.operations import persistence
+from solpay_pipeline_tests.dagster.jobs.conftest import Launch, hurried_location
+from solpay_pipeline_tests.dagster.jobs.reading import failure_of, metadata_of, retries_of
 from solpay_pipeline_tests.failures.crashes.ground import (
     assert_ledger_complete,
     assert_told_once,
@@ -26,8 +26,20 @@ def location() -> dg.Definitions:
     return hurried_location()
 
 
-RETRY_AFTER = 0.6
-"""Longer than the client waits by itself here."""
+RETRY_AFTER = 1.2
+"""Longer than the client waits by itself here, and long enough to be told."""
+
+TRIES = 3
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistence, "WAITS", (0.05,) * (TRIES - 1))
+
+
+def told(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The lines of a run's log."""
+    return [entry.user_message for entry in instance.all_logs(run_id) if entry.dagster_event is None]
 
 
 def once_money_has_left(shop: Shop, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
@@ -44,7 +56,7 @@ def once_money_has_left(shop: Shop, monkeypatch: pytest.MonkeyPatch, fault: Faul
 
 
 def test_a_rate_limited_sweep_goes_on_where_it_was_and_counts_everything_once(
-    shop: Shop, launch: Launch, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, launch: Launch, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mint = shop.accept_mint()
     customers = [
@@ -60,47 +72,65 @@ def test_a_rate_limited_sweep_goes_on_where_it_was_and_counts_everything_once(
     result = launch("sweep_job")
 
     assert result.success
-    assert retries_of(result, "sweep") == [RETRY_AFTER, RETRY_AFTER]
-    told = metadata_of(result, "sweep")
+    waits = [line for line in told(instance, result.run_id) if "waiting 1 s" in line]
+    assert len(waits) == 2
+    assert all(line.startswith("sweep: ") and "127.0.0.1" in line and "429" in line for line in waits)
+    shown = metadata_of(result, "sweep")
     ours = our_transactions(shop)
-    assert told["swept"] == 8
-    assert told["transactions"] == len(ours) == len(told["signatures"])
-    assert told["fee_lamports"] == sum(record.executed.fee for record in ours)
-    assert told["amounts"] == [{"mint": str(mint), "base_units": "40000000"}]
+    assert shown["swept"] == 8
+    assert shown["transactions"] == len(ours) == len(shown["signatures"])
+    assert shown["fee_lamports"] == sum(record.executed.fee for record in ours)
+    assert shown["amounts"] == [{"mint": str(mint), "base_units": "40000000"}]
     assert shop.received(mint) == 40_000_000
     assert_ledger_complete(shop)
     assert_told_once(shop, customers, "wallet.swept")
 
 
-def test_a_rate_limit_without_end_fails_the_op_after_its_retries_and_stops_the_chain_of_ops(
+def test_a_rate_limit_without_end_fails_the_run_with_the_limit_and_the_endpoint_as_its_headline(
     shop: Shop, launch: Launch
 ) -> None:
     shop.accept_mint()
     shop.node.faults.add(Fault("rate_limit", retry_after=RETRY_AFTER))
     result = launch("maintenance_job")
     assert not result.success
-    assert retries_of(result, "expire") == [RETRY_AFTER] * RETRIES.max_retries
-    assert {event.step_key for event in result.all_events if event.step_key} == {"expire"}
+    words = failure_of(result, "expire")
+    assert words.startswith("RateLimited: http://127.0.0.1:")
+    assert "429" in words
+    assert f"after {TRIES} tries" in words
+    assert retries_of(result, "expire") == []
+
+
+def test_the_operations_after_one_that_waited_in_vain_ask_once_and_wait_no_more(
+    shop: Shop, launch: Launch, instance: dg.DagsterInstance
+) -> None:
+    shop.accept_mint()
+    shop.node.faults.add(Fault("rate_limit", retry_after=RETRY_AFTER))
+    result = launch("maintenance_job")
+    assert [event.step_key for event in result.all_events if event.is_step_failure] == [
+        "expire",
+        "sweep",
+        "reclaim",
+    ]
+    assert len([line for line in told(instance, result.run_id) if "waiting" in line]) == TRIES - 1
 
 
 @pytest.mark.parametrize(
     "fault", [Fault("rate_limit"), Fault("server_error"), Fault("node_behind"), Fault("drop_before")]
 )
-def test_trouble_that_passes_is_retried_by_the_policy_of_the_op(
-    shop: Shop, instance: dg.DagsterInstance, fault: Fault
+def test_trouble_that_passes_is_waited_out(
+    shop: Shop, launch: Launch, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The node mends while the op waits for its first retry."""
+    """The node mends while the op waits for its second try."""
     shop.accept_mint()
+    wait = persistence._wait
 
-    class Mending(dg.RetryPolicy):
-        def calculate_delay(self, attempt_num: int) -> float:
-            shop.node.faults.clear()
-            return 0.05
+    def mending(*asked: Any) -> float:
+        shop.node.faults.clear()
+        return wait(*asked)
 
+    monkeypatch.setattr(persistence, "_wait", mending)
     shop.node.faults.add(fault)
-    result = run_job(hurried_location(Mending(max_retries=4)), instance, "sweep_job")
-    assert result.success
-    assert len(retries_of(result, "sweep")) == 1
+    assert launch("sweep_job").success
 
 
 def test_a_refused_key_is_not_retried(shop: Shop, launch: Launch) -> None:
@@ -109,11 +139,6 @@ def test_a_refused_key_is_not_retried(shop: Shop, launch: Launch) -> None:
     result = launch("sweep_job")
     assert not result.success
     assert retries_of(result, "sweep") == []
-
-
-def test_the_policy_waits_longer_each_time_and_scatters_its_waits() -> None:
-    assert (RETRIES.backoff, RETRIES.jitter) == (dg.Backoff.EXPONENTIAL, dg.Jitter.PLUS_MINUS)
-    assert RETRIES.max_retries >= 3
 
 
 def test_what_an_op_hands_on_is_kept_and_is_plain_json_at_the_edge(shop: Shop, launch: Launch) -> None:

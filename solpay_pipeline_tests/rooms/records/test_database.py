@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, StatementError
 
-from solpay_pipeline.base.database import (
+from solpay_pipeline.base.database import open_engine, reading
+from solpay_pipeline.base.database_trouble import (
     BadDatabaseUrl,
+    DatabaseAway,
+    DatabaseProblem,
+    DatabaseTrouble,
     DatabaseUnreachable,
-    open_engine,
-    reading,
 )
 
 
@@ -36,7 +38,7 @@ def test_an_sqlite_file_is_opened_for_durable_concurrent_use(tmp_path: Path) -> 
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
         }
-    assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000, "synchronous": 2}
+    assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 50, "synchronous": 2}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_answer_is_told_without_the_password() -> None:
-    with pytest.raises(DatabaseUnreachable) as caught:
+    with pytest.raises(DatabaseAway) as caught:
         open_engine("postgresql://shop:s3cret@127.0.0.1:9/shop?sslpassword=0ther")
     complaint = str(caught.value)
     assert "postgresql://127.0.0.1:9/shop" in complaint
@@ -96,7 +98,7 @@ def test_two_writers_that_read_first_take_turns(engine: Engine) -> None:
                 with engine.begin() as connection:
                     seen = connection.scalar(text("SELECT n FROM counter" + lock))
                     connection.execute(text("UPDATE counter SET n = :n"), {"n": seen + 1})
-        except DBAPIError as error:
+        except DatabaseTrouble as error:
             failures.append(error)
 
     threads = [threading.Thread(target=count) for _ in range(2)]
@@ -123,7 +125,7 @@ def test_postgresql_refuses_a_write_while_reading_and_takes_the_next_one(postgre
     engine = open_engine(postgres_url)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
-    with pytest.raises(DBAPIError, match="read-only transaction"), reading(engine) as connection:
+    with pytest.raises(DatabaseProblem, match="read-only transaction"), reading(engine) as connection:
         connection.execute(text("INSERT INTO counter VALUES (1)"))
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO counter VALUES (1)"))
@@ -147,7 +149,7 @@ def _open_and_write(url: str) -> str | None:
             connection.execute(text("CREATE TABLE IF NOT EXISTS guests (n INTEGER)"))
             connection.execute(text("INSERT INTO guests VALUES (1)"))
         engine.dispose()
-    except (DatabaseUnreachable, DBAPIError) as error:
+    except DatabaseTrouble as error:
         return str(error)
     return None
 
