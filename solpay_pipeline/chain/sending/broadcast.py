@@ -11,9 +11,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from solpay_pipeline.chain.rpc.answers import SignatureStatus, failed_instruction
+from solpay_pipeline.chain.rpc.answers import SignatureStatus, Untold, failed_instruction
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.chain.rpc.errors import ChainError, PreflightFailed, RpcRejected
+from solpay_pipeline.chain.rpc.errors import ChainError, PreflightFailed, TransactionRefused
 from solpay_pipeline.chain.sending.expiry import Alive, Claim, Dead, Unknown, verdicts
 from solpay_pipeline.lifecycle.terms import Commitment
 
@@ -29,9 +29,6 @@ SLOWEST_POLL_SECONDS = 2.0
 VERDICT_SECONDS = 2.0
 """Between two checks of the finalized height, once a blockhash has expired."""
 
-REFUSED_AS_SUCH = frozenset({-32602, -32600, -32003, -32006, -32013})
-"""Codes for bytes that are no valid transaction for any node."""
-
 
 class Fate(StrEnum):
     """How a transaction ended, or that it has not."""
@@ -46,7 +43,7 @@ class Fate(StrEnum):
     """Landed with an error and paid its fee, for good."""
 
     REFUSED = "refused"
-    """The first node that got it refused it: it never left."""
+    """The first node that got it found it to fail, or to be no transaction, and said so itself: it never left."""
 
     DEAD = "dead"
     """Did not land and no longer can, by the rule of `expiry.py`."""
@@ -215,9 +212,9 @@ class _Broadcast:
         except PreflightFailed as failure:
             self._preflight_failed(each, failure)
             return
-        except RpcRejected as refusal:
+        except TransactionRefused as refusal:
             each.doubt = str(refusal)
-            if refusal.code in REFUSED_AS_SUCH and not each.may_have_left:
+            if not each.may_have_left:
                 self._settle(each, Fate.REFUSED, err=str(refusal))
                 return
         except ChainError as error:
@@ -257,6 +254,9 @@ class _Broadcast:
                 each.doubt = str(error)
             return
         for each, status in zip(batch, answer.statuses, strict=True):
+            if isinstance(status, Untold):
+                each.doubt = status.why
+                continue
             each.status = status
             if status is not None:
                 await self._seen(each, status)

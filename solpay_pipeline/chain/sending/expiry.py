@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus
+from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, Untold
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.rpc.heights import BLOCKHASH_LIFE, contradiction
@@ -168,6 +168,9 @@ async def _examine(witness: Rpc, claims: Sequence[Claim]) -> Mapping[str, Verdic
     first_available = await witness.first_available_block()
     answer = await witness.statuses([claim.signature for claim in expired], search_history=True)
     for claim, status in zip(expired, answer.statuses, strict=True):
+        if isinstance(status, Untold):
+            found[claim.signature] = Unknown(status.why)
+            continue
         fee = await _fee(witness, claim.signature, status)
         found[claim.signature] = judge(
             Evidence(claim, clocks, status, answer.slot, healthy, first_available, fee)

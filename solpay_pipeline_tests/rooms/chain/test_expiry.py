@@ -242,7 +242,7 @@ async def test_while_the_blockhash_may_live_little_is_asked_and_nobody_dies() ->
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("method", sorted(answers()))
+@pytest.mark.parametrize("method", sorted(answers().keys() - {"getHealth"}))
 @pytest.mark.parametrize(
     "failure",
     [
@@ -261,6 +261,19 @@ async def test_while_the_blockhash_may_live_little_is_asked_and_nobody_dies() ->
 )
 async def test_no_error_in_any_answer_is_evidence_of_death(method: str, failure: Answer) -> None:
     assert isinstance(await verdict_of(answers() | {method: failure}), Unknown)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "failure", [error(-32005, "Node is unhealthy"), error(-32429), verbatim("", status=429), result(None)]
+)
+async def test_a_node_that_is_not_well_is_no_witness(failure: Answer) -> None:
+    assert isinstance(await verdict_of(answers() | {"getHealth": failure}), Unknown)
+
+
+@pytest.mark.anyio
+async def test_a_node_that_does_not_offer_to_tell_its_health_is_a_witness_by_its_numbers() -> None:
+    assert isinstance(await verdict_of(answers() | {"getHealth": error(-32601)}), Dead)
 
 
 @pytest.mark.anyio
