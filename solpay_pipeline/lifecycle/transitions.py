@@ -30,6 +30,7 @@ STUCK = frozenset(
         FindingCode.UNECONOMIC,
         FindingCode.STILL_MOVING,
         FindingCode.SPENDING_LIMIT,
+        FindingCode.UNDECIDED,
         FindingCode.FUNDS_ELSEWHERE,
         *JUDGED,
     }

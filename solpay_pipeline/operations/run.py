@@ -58,6 +58,7 @@ async def _run(deployment: Deployment, options: Options, run: RunRef, progress: 
         calls,
         dry_run=options.dry_run,
         blocked=_blocked(context),
+        remarks=context.facts.remarks,
     )
 
 

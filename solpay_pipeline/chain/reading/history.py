@@ -1,7 +1,7 @@
 """Reads all that came to a wallet and left it, as a statement, from balances before and after each transaction.
 
 Log text is not used: p-token writes none, and a payment through another program counts like any other. A history longer
-than the limit (`HistoryTooLong`) or with a hole (`HistoryIncomplete`) is an error, not a short list.
+than the limit (`HistoryTooLong`) or with a hole (`Unanswered`) is an error, not a short list.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -16,9 +16,8 @@ from solpay_pipeline.chain.reading.addresses import NATIVE_MINTS
 from solpay_pipeline.chain.rpc.answers import SignatureRecord, TokenBalance, TransactionRecord
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import (
-    MalformedAnswer,
     Permanent,
-    Transient,
+    Unanswered,
     UnknownCursor,
     UnsupportedVersion,
 )
@@ -57,11 +56,7 @@ class HistoryTooLong(Permanent):
     """An address has more transactions than may be read: somebody sends it dust, or it is not a one-time wallet."""
 
 
-class HistoryIncomplete(Transient):
-    """A node lists a transaction that it cannot return; what it moved is not known."""
-
-
-UNTOLD: Final = (HistoryTooLong, HistoryIncomplete, UnknownCursor, UnsupportedVersion, MalformedAnswer)
+UNTOLD: Final = (HistoryTooLong, Unanswered, UnknownCursor, UnsupportedVersion)
 """Why one wallet's history cannot be read; they say nothing about any other's."""
 
 
@@ -88,7 +83,7 @@ async def read(
 
     Failed transactions moved nothing and do not count.
 
-    Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included), `HistoryIncomplete`,
+    Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included), `Unanswered`,
     and the RPC's own errors. There is no history of blocks that are only processed: `processed` is read as `confirmed`.
     """
     commitment = Commitment.CONFIRMED if commitment is Commitment.PROCESSED else commitment
@@ -123,7 +118,7 @@ async def _read_listed(
     unread = [one.signature for one in records if one.err is None and one.signature not in known]
     for start in range(0, len(unread), TRANSACTIONS_AT_ONCE):
         batch = unread[start : start + TRANSACTIONS_AT_ONCE]
-        for record in await all_of(_transaction(rpc, each, commitment) for each in batch):
+        for record in await all_of(rpc.listed_transaction(each, commitment=commitment) for each in batch):
             if record.err is None:
                 known[record.signature] = effect_of(record, owner, accounts)
 
@@ -169,7 +164,7 @@ async def read_newest(
             return History(_statement(owner, in_order(effects), accounts, homes), page.first_available_slot)
         if not unread:
             return None
-        record = await _transaction(rpc, unread.pop(0).signature, commitment)
+        record = await rpc.listed_transaction(unread.pop(0).signature, commitment=commitment)
         if record.err is None:
             effects.insert(0, effect_of(record, owner, accounts))
 
@@ -289,10 +284,3 @@ def _reaches(page: Sequence[SignatureRecord], since: datetime | None) -> bool:
 
 def _is_before(record: SignatureRecord, moment: datetime) -> bool:
     return record.block_time is not None and record.block_time <= moment
-
-
-async def _transaction(rpc: Rpc, signature: str, commitment: Commitment) -> TransactionRecord:
-    record = await rpc.transaction(signature, commitment=commitment)
-    if record is None:
-        raise HistoryIncomplete(f"{signature} is listed, but the node does not have it")
-    return record

@@ -18,7 +18,7 @@ from solders.account import Account
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc import parsing
+from solpay_pipeline.chain.rpc import parsing, plausible
 from solpay_pipeline.chain.rpc.answers import (
     AccountsAt,
     HistoryPage,
@@ -28,7 +28,6 @@ from solpay_pipeline.chain.rpc.answers import (
     TransactionRecord,
 )
 from solpay_pipeline.chain.rpc.batching import Batch, Batcher, Reader
-from solpay_pipeline.chain.rpc.controls import questions_about
 from solpay_pipeline.chain.rpc.errors import MalformedAnswer, MethodMissing, NoBlock, NodeBehind, Unreadable
 from solpay_pipeline.chain.rpc.failover import GENESIS, About, Failover
 from solpay_pipeline.chain.rpc.heights import contradiction
@@ -109,7 +108,12 @@ class Rpc:
 
         With it a node in trouble is told from an item that no node can answer about.
         """
-        self.failover.controls.questions = questions_about(account, landed)
+        self.failover.controls.know(account, landed)
+
+    @property
+    def landed(self) -> str | None:
+        """The transaction that the nodes must know, as far as we know one."""
+        return self.failover.controls.landed
 
     async def genesis_hash(self) -> str:
         """The cluster's genesis hash, base58."""
@@ -195,20 +199,28 @@ class Rpc:
         return await self._read(parsing.simulation, "simulateTransaction", _base64(wire), config)
 
     async def minimum_balance(self, size: int) -> int:
-        """Lamports that keep an account of `size` bytes rent-exempt."""
+        """Lamports that keep an account of `size` bytes rent-exempt. One that cannot be is no answer."""
         config = _config(commitment=Commitment.CONFIRMED)
-        return await self._read(parsing.whole, "getMinimumBalanceForRentExemption", size, config)
 
-    async def fee_for_message(self, message: MessageV0, commitment: Commitment) -> int:
-        """Lamports that the cluster takes for this message (getFeeForMessage).
+        def read(result: object) -> int:
+            return plausible.rent(parsing.whole(result), size)
 
-        Raises `NodeBehind` where the node does not know the message's blockhash.
+        return await self._read(read, "getMinimumBalanceForRentExemption", size, config)
+
+    async def signature_fee(self, message: MessageV0, commitment: Commitment) -> int:
+        """Lamports that the cluster takes for this message of one signature (getFeeForMessage).
+
+        One that cannot be is no answer. Raises `NodeBehind` where no node knows the message's blockhash.
         """
         encoded, config = _base64(to_bytes_versioned(message)), _config(commitment=commitment)
-        fee = await self._read(parsing.fee, "getFeeForMessage", encoded, config)
-        if fee is None:
-            raise NodeBehind("getFeeForMessage: the node does not know the blockhash of the message")
-        return fee
+
+        def read(result: object) -> int:
+            fee = parsing.fee(result)
+            if fee is None:
+                raise NodeBehind("getFeeForMessage: the node does not know the blockhash of the message")
+            return plausible.fee(fee)
+
+        return await self._read(read, "getFeeForMessage", encoded, config)
 
     async def recent_priority_fees(self, accounts: Sequence[Pubkey]) -> tuple[int, ...]:
         """Lowest landed priority fee of each recent slot, in micro-lamports a compute unit, oldest slot first.
@@ -252,23 +264,32 @@ class Rpc:
 
         return await self.failover.ask(ask, method, about=About.ITEM)
 
-    async def transaction(
-        self, signature: str, *, commitment: Commitment, is_listed: bool = False
-    ) -> TransactionRecord | None:
-        """A landed transaction of any version, None where the node knows none at `commitment`.
+    async def transaction(self, signature: str, *, commitment: Commitment) -> TransactionRecord | None:
+        """A landed transaction of any version, None where the node knows none at `commitment`."""
 
-        One that `is_listed` is there: an endpoint that does not have it gives way to the next. Raises `Unanswered`.
+        def read(result: object) -> TransactionRecord | None:
+            return None if result is None else parsing.transaction_record(signature, result)
+
+        return await self._transaction(read, signature, commitment)
+
+    async def listed_transaction(self, signature: str, *, commitment: Commitment) -> TransactionRecord:
+        """One that some node lists, so that it is there: an endpoint that does not have it gives way to the next.
+
+        Raises Unanswered where none has it.
         """
+
+        def read(result: object) -> TransactionRecord:
+            if result is None:
+                raise Unreadable(f"{signature} is listed, but the node does not have it")
+            return parsing.transaction_record(signature, result)
+
+        return await self._transaction(read, signature, commitment)
+
+    async def _transaction(self, reader: Callable[[Any], T], signature: str, commitment: Commitment) -> T:
         config = _config(
             commitment=commitment, encoding="json", maxSupportedTransactionVersion=HIGHEST_VERSION
         )
-
-        def read(result: object) -> TransactionRecord | None:
-            if result is None and is_listed:
-                raise Unreadable(f"{signature} is listed, but the node does not have it")
-            return None if result is None else parsing.transaction_record(signature, result)
-
-        return await self._read(read, "getTransaction", signature, config, about=About.ITEM)
+        return await self._read(reader, "getTransaction", signature, config, about=About.ITEM)
 
     async def token_accounts_by_owner(
         self, owner: Pubkey, program: Pubkey, commitment: Commitment

@@ -20,14 +20,22 @@ class Question:
 
 @dataclass(slots=True)
 class Controls:
-    """The question for each method that has one. `passed_at` is when a method's was last answered well."""
+    """The question for each method that has one. `passed_at` is when a method's was last answered well.
+
+    `landed` is a transaction that is final.
+    """
 
     questions: Mapping[str, Question] = field(default_factory=dict)
     passed_at: dict[str, float] = field(default_factory=dict)
+    landed: str | None = None
+
+    def know(self, account: Pubkey, landed: str | None) -> None:
+        """Ask from now on about an account that exists and about a transaction that is final, where there is one."""
+        self.questions = _questions_about(account, landed)
+        self.landed = landed
 
 
-def questions_about(account: Pubkey, landed: str | None) -> dict[str, Question]:
-    """The control questions, of an account that exists and of a transaction that is final, where there is one."""
+def _questions_about(account: Pubkey, landed: str | None) -> dict[str, Question]:
     read = {"encoding": "base64"}
     questions = {
         "getMultipleAccounts": Question("getMultipleAccounts", [[str(account)], read]),

@@ -72,7 +72,8 @@ class Receipt:
 
     `slot` is where it landed. `err` is the TransactionError as JSON text, or a node's words where it refused without
     one; an IN_FLIGHT receipt with `err` has landed with an error that is not final yet. `fee` in lamports is known for
-    FAILED only. `reason` says in words why it is IN_FLIGHT.
+    FAILED only. `reason` says in words why it is IN_FLIGHT; `is_undecidable`: it is over, and no endpoint of today can
+    tell how it ended.
     """
 
     signature: str
@@ -83,6 +84,7 @@ class Receipt:
     failed_instruction: int | None = None
     fee: int | None = None
     reason: str | None = None
+    is_undecidable: bool = False
 
 
 @dataclass(slots=True)
@@ -276,11 +278,11 @@ class _Broadcast:
     async def _failed(self, each: _Open) -> None:
         """A finalized failure is final only if it paid a fee (SIMD-0290)."""
         try:
-            record = await self.rpc.transaction(each.signed.signature, commitment=Commitment.FINALIZED)
+            record = await self.rpc.listed_transaction(each.signed.signature, commitment=Commitment.FINALIZED)
         except ChainError as error:
             each.doubt = str(error)
             return
-        if record is None or record.err is None:
+        if record.err is None:
             return
         if record.fee > 0:
             self._settle(each, Fate.FAILED, logs=record.logs, fee=record.fee)
@@ -320,13 +322,16 @@ class _Broadcast:
             match found[each.signed.signature]:
                 case Dead():
                     self._settle(each, Fate.DEAD)
-                case Unknown(reason):
+                case Unknown(reason, stays_so):
                     each.doubt = f"its blockhash has expired, but it cannot be called dead: {reason}"
+                    if stays_so:
+                        self._settle(each, Fate.IN_FLIGHT, is_undecidable=True)
                 case Alive(None):
                     each.doubt = "it may still land: its blockhash has not expired in a finalized block yet"
-                case Alive():
-                    # The next poll asks the history and finds the status.
-                    pass
+                case Alive(SignatureStatus() as status):
+                    # Whoever knows it: the endpoint that is asked for statuses may have forgotten.
+                    each.status = status
+                    await self._seen(each, status)
 
     def _settle(
         self,
@@ -337,6 +342,7 @@ class _Broadcast:
         logs: tuple[str, ...] = (),
         failed: int | None = None,
         fee: int | None = None,
+        is_undecidable: bool = False,
     ) -> None:
         signature, status = each.signed.signature, each.status
         if status is not None and fate is not Fate.DEAD:
@@ -350,6 +356,7 @@ class _Broadcast:
             failed_instruction=failed,
             fee=fee,
             reason=each.doubt if fate is Fate.IN_FLIGHT else None,
+            is_undecidable=is_undecidable,
         )
         del self.open[signature]
         self.receipts[signature] = receipt

@@ -1,6 +1,6 @@
 """What an operation did, in numbers that a run page, a terminal and a machine all show alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from solpay_pipeline.ledger.outbox import EventKind
@@ -31,7 +31,7 @@ class Outcome:
     Counts of changes, `amounts` (base units by mint, `SOL` for lamports), `rent` and `fees` (lamports) come from the
     ledger and the outbox, so a retried step counts everything once. In a dry run they are what would be done.
     `kept_back` wallets have money that is not sent, because of what `blocked` says: what an operator must do first.
-    `blocked` is None where all money could be sent.
+    `blocked` is None where all money could be sent. `remarks` are what was done without, because no endpoint offers it.
     """
 
     operation: str
@@ -61,6 +61,7 @@ class Outcome:
     rpc_calls: Mapping[str, int]
     stopped_reason: str
     blocked: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def set_aside(self) -> tuple[Finding, ...]:
@@ -100,6 +101,7 @@ class Outcome:
             "rpc_calls": dict(self.rpc_calls),
             "stopped_reason": self.stopped_reason,
             "blocked": self.blocked,
+            "remarks": list(self.remarks),
         }
 
     def counts(self) -> dict[str, int]:
@@ -137,6 +139,7 @@ def outcome_of(
     *,
     dry_run: bool,
     blocked: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> Outcome:
     """Put together what the books remember and what only the operation knows."""
     events = summary.events
@@ -160,4 +163,5 @@ def outcome_of(
         rpc_calls=rpc_calls,
         **asdict(tally),
         blocked=blocked,
+        remarks=tuple(remarks),
     )

@@ -11,6 +11,7 @@ from solpay_pipeline.base.concurrently import all_of
 from solpay_pipeline.chain.reading import history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
+from solpay_pipeline.chain.rpc.errors import MethodMissing, Unanswered
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge
@@ -37,17 +38,29 @@ async def take_snapshots(
         min_context_slot=min_context_slot,
     )
     context.mints.update({address: mint for address, mint in mints.items() if isinstance(mint, Mint)})
-    if context.options.discover_accounts:
-        all_holdings = await all_of(
-            context.chain.discover(one, mints, commitment=commitment) for one in all_holdings
-        )
     context.progress("read", len(owned))
     snapshots = [
         Snapshot(wallet, payment, holdings, mints, commitment)
         for (wallet, payment), holdings in zip(owned, all_holdings, strict=True)
     ]
     remembered = context.records.openings([one.wallet.id for one in snapshots])
-    return await all_of(_with_unusual(context, one, remembered.get(one.wallet.id, {})) for one in snapshots)
+    looked = await all_of(_looked(context, one, remembered.get(one.wallet.id, {})) for one in snapshots)
+    if unreadable := [one for one in looked if isinstance(one, Finding)]:
+        context.books.note(unreadable)
+    return [one for one in looked if isinstance(one, Snapshot)]
+
+
+async def _looked(
+    context: OperationContext, snapshot: Snapshot, remembered: Mapping[Pubkey, int]
+) -> Snapshot | Finding:
+    """The snapshot with all that is looked for; a finding where no endpoint answers about this wallet."""
+    try:
+        if context.options.discover_accounts:
+            snapshot = await _discovered(context, snapshot)
+        return await _with_unusual(context, snapshot, remembered)
+    except (Unanswered, MethodMissing) as error:
+        words = f"its accounts cannot be looked for: {error}; if it stays so, set SOLPAY_RPC_URLS to a node that can"
+        return Finding.about(snapshot.wallet, FindingCode.HISTORY_UNREADABLE, words)
 
 
 async def _with_unusual(
@@ -139,9 +152,9 @@ async def _judge(context: OperationContext, snapshot: Snapshot) -> tuple[Snapsho
     try:
         found = await _evidence(context, snapshot)
         snapshot = await _with_owned(context, snapshot, found.statement)
+        return snapshot, await _judged(context, snapshot, found)
     except history.UNTOLD as error:
         return snapshot, _unreadable(snapshot, str(error))
-    return snapshot, await _judged(context, snapshot, found)
 
 
 async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:

@@ -21,8 +21,8 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "chain/reading/history.py",
-                "(HistoryTooLong, HistoryIncomplete, UnknownCursor, UnsupportedVersion, MalformedAnswer)",
-                "(HistoryTooLong, HistoryIncomplete, UnknownCursor, MalformedAnswer)",
+                "(HistoryTooLong, Unanswered, UnknownCursor, UnsupportedVersion)",
+                "(HistoryTooLong, Unanswered, UnknownCursor)",
             ),
         ),
         (f"{POISON}::test_a_transaction_of_a_version_nobody_knows_yet_stops_nobody_else",),

@@ -258,7 +258,7 @@ async def test_a_listed_transaction_that_one_endpoint_has_forgotten_is_asked_of_
         ScriptedNode(getTransaction=transaction) as second,
         Rpc([first.endpoint(), second.endpoint()]) as rpc,
     ):
-        assert await rpc.transaction("x", commitment=FINALIZED, is_listed=True)
+        assert await rpc.listed_transaction("x", commitment=FINALIZED)
         assert await rpc.transaction("x", commitment=FINALIZED) is None
 
 
