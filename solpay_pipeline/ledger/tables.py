@@ -238,6 +238,15 @@ opening = sa.Table(
     sa.Column("lamports", BaseUnits, nullable=False),
 )
 
+# What finalized transactions did, of wallets that many name; each is read once.
+known_effect = sa.Table(
+    "solpay_known_effect",
+    metadata,
+    sa.Column("address", sa.String(44), primary_key=True),
+    sa.Column("signature", sa.String(88), primary_key=True),
+    sa.Column("content", sa.JSON, nullable=False),
+)
+
 # When a wallet whose payment is over is to be looked at again.
 watch = sa.Table(
     "solpay_watch",

@@ -20,7 +20,11 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """A mint account. `has_transfer_fee`: a transfer may cost its receiver a part of the amount."""
+    """A mint account. `has_transfer_fee`: a transfer may cost its receiver a part of the amount.
+
+    `others_can_take`: its permanent delegate can move or burn what a wallet holds, by a transaction that does not name
+    the wallet.
+    """
 
     address: Pubkey
     program: Pubkey
@@ -28,6 +32,7 @@ class Mint:
     obstacles: frozenset[Obstacle] = frozenset()
     has_transfer_fee: bool = False
     extensions: tuple[str, ...] = ()
+    others_can_take: bool = False
 
 
 @dataclass(frozen=True, slots=True)

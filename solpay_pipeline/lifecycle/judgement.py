@@ -87,11 +87,31 @@ def covers(
     tolerance: Tolerance = EXACT,
 ) -> bool:
     """Tell whether `balances` alone (base units by mint) would pay one of the payment's options."""
-    return any(
-        balances.get(option.mint, 0) >= tolerance.least(price, option.mint)
+    return bool(covered(payment, balances, decimals, tolerance))
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What pays one price: at least `amount` base units of `mint` (None for SOL), there by `until`."""
+
+    mint: Pubkey | None
+    amount: int
+    until: datetime
+
+
+def covered(
+    payment: Payment,
+    balances: Mapping[Pubkey | None, int],
+    decimals: Mapping[Pubkey, int],
+    tolerance: Tolerance = EXACT,
+) -> list[Due]:
+    """The prices that `balances` alone would pay, of every version of the offer."""
+    return [
+        Due(option.mint, least, offer.ends_at)
         for offer in payment.offers
         for option, price in _prices(offer, decimals)
-    )
+        if balances.get(option.mint, 0) >= (least := tolerance.least(price, option.mint))
+    ]
 
 
 def judge(

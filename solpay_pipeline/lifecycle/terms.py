@@ -99,6 +99,11 @@ class Offer:
     since: datetime | None = None
     until: datetime | None = None
 
+    @property
+    def ends_at(self) -> datetime:
+        """Until when it could be paid."""
+        return self.expires_at if self.until is None else min(self.expires_at, self.until + CLOCK_SLACK)
+
     def may_have_stood(self, moment: datetime) -> bool:
         """Tell whether this version may have been the one that a customer saw then."""
         return (self.since is None or self.since <= moment + CLOCK_SLACK) and (

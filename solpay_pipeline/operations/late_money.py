@@ -12,6 +12,7 @@ from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.looking.own_addresses import with_own_address
 from solpay_pipeline.operations.looking.pages import watched_pages, without_busy
 from solpay_pipeline.operations.looking.resolutions import expired_by_others, judge_and_resolve
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
@@ -44,8 +45,11 @@ async def look_for_late_money(context: OperationContext) -> None:
             commitment=context.deployment.acceptance,
             min_context_slot=context.chain_slot,
         )
+        snapshots = with_own_address(context, snapshots)
         await _expired(context, [one for one in snapshots if one.payment.status is PaymentStatus.EXPIRED])
         await _accepted(context, [one for one in snapshots if one.payment.status in ACCEPTED])
+        if context.must_stop():
+            return  # Some were not judged: the next run looks at this page again.
         context.books.remember_watched(snapshots, context.chain_time, daily_for=daily_for)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.reading.history import HistoryUnfinished
 from solpay_pipeline.ledger.tables import Purpose
 from solpay_pipeline.lifecycle.findings import Finding
 from solpay_pipeline.lifecycle.judgement import covers
@@ -105,7 +106,10 @@ class Sweeper:
             tolerance = self.context.options.tolerance
             if is_held_money or covers(snapshot.payment, by_us, snapshot.decimals, tolerance):
                 return True
-        findings = await (went_home if by_us is None else went_elsewhere)(self.context, snapshot)
+        try:
+            findings = await (went_home if by_us is None else went_elsewhere)(self.context, snapshot)
+        except HistoryUnfinished:
+            return False
         if any(one.is_set_aside for one in findings):
             self.give_up(snapshot.wallet, *findings)
             return False

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.base.sql import among
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import PaymentOption, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.tables import PeerTables
 from solpay_pipeline.records.vault import Sealed
 
@@ -97,12 +97,12 @@ def set_wallets(
 
 @dataclass(frozen=True, slots=True)
 class PaidPayment:
-    """A payment as it was read, and what paid it; `paid_token_id` is None where it was no token of the shop."""
+    """A payment as it was read, and what paid it; `option` is None where it was no token of the shop."""
 
     payment_id: int
     from_status: PaymentStatus
     signature: str | None
-    paid_token_id: int | None
+    option: PaymentOption | None
 
 
 def accept_payments(
@@ -118,8 +118,15 @@ def accept_payments(
     The others are changed all the same: the caller keeps or rolls them back.
     """
     payment, token = tables.payment, tables.token
-    # The offer that was paid may name a token whose row the shop has deleted since.
-    still_there = select(token.c.id).where(token.c.id == bindparam("by_token")).scalar_subquery()
+    # The offer that was paid may name a token whose row the shop has deleted since, or given another mint.
+    still_there = (
+        select(token.c.id)
+        .where(
+            token.c.id == bindparam("by_token"),
+            func.coalesce(token.c.mint_address, "") == bindparam("by_mint"),
+        )
+        .scalar_subquery()
+    )
     statement = (
         update(payment)
         .where(payment.c.id == bindparam("read_id"), payment.c.status == bindparam("read_status"))
@@ -135,7 +142,8 @@ def accept_payments(
             "read_id": one.payment_id,
             "read_status": one.from_status.value,
             "by_signature": one.signature,
-            "by_token": one.paid_token_id,
+            "by_token": one.option and one.option.token_id,
+            "by_mint": str((one.option and one.option.mint) or ""),
         }
         for one in paid
     ]

@@ -7,8 +7,10 @@ The project is loaded only when a setting is missing that it may give.
 import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import URL
 
@@ -45,8 +47,10 @@ _MODELS = {
 }
 
 
-def django_defaults(settings_module: str, rows: Sequence[Setting]) -> dict[str, Given]:
-    """What the project gives of some settings, by the names of our variables.
+def django_defaults(
+    settings_module: str, rows: Sequence[Setting], database_url: str | None = None
+) -> dict[str, Given]:
+    """What the project gives of some settings, by the names of our variables; `database_url` where that is given.
 
     Raises `BadSink` where the project cannot be loaded, `Unfit` where what it says cannot be used here.
     """
@@ -54,7 +58,11 @@ def django_defaults(settings_module: str, rows: Sequence[Setting]) -> dict[str, 
 
     django = load_django_settings(settings_module)
     given = dict(_of_the_peer(getattr(django, "SOLANA_PAYMENTS", {}), rows, settings_module))
-    given |= _database(getattr(django, "DATABASES", {}).get("default"))
+    database = getattr(django, "DATABASES", {}).get("default") or {}
+    given |= {} if database_url else _database(database)
+    url = database_url or (given[DATABASE_URL].text if DATABASE_URL in given else "")
+    if url.startswith("sqlite"):
+        _require_universal_times(django, database)
     ours = getattr(django, "SOLPAY", {})
     for key, value in ours.items():
         if f"{PREFIX}{key}" not in {row.name for row in rows}:
@@ -94,8 +102,26 @@ def _table_of(model: str, settings_module: str) -> str:
     return table
 
 
-def _database(default: Mapping[str, Any] | None) -> dict[str, Given]:
-    if not default or not default.get("ENGINE"):
+def _require_universal_times(django: Any, database: Mapping[str, Any]) -> None:
+    """Django writes times into SQLite without their zone: by a local one they would be read hours off."""
+    zone = database.get("TIME_ZONE") if django.USE_TZ else django.TIME_ZONE
+    if zone and not _is_universal(str(zone)):
+        raise Unfit(
+            f"names a project that writes the local times of {zone} into SQLite, which does not keep the zone: set "
+            "USE_TZ = True and no TIME_ZONE in DATABASES, and convert the times that are there; or use PostgreSQL"
+        )
+
+
+def _is_universal(zone: str) -> bool:
+    days = [datetime(2026, month, 1, tzinfo=UTC) for month in range(1, 13)]
+    try:
+        return not any(day.astimezone(ZoneInfo(zone)).utcoffset() for day in days)
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+
+
+def _database(default: Mapping[str, Any]) -> dict[str, Given]:
+    if not default.get("ENGINE"):
         return {}
     driver = _ENGINES.get(default["ENGINE"])
     if driver is None:

@@ -18,7 +18,7 @@ from solpay_pipeline.operations.context.options import WATCH_DAYS
 from solpay_pipeline.records.tables import PAYMENT_TABLE, TOKEN_TABLE
 from solpay_pipeline.settings import secret, values
 from solpay_pipeline.settings.contradictions import contradictions
-from solpay_pipeline.settings.from_django import DJANGO_SETTINGS, django_defaults
+from solpay_pipeline.settings.from_django import DATABASE_URL, DJANGO_SETTINGS, django_defaults
 from solpay_pipeline.settings.kind import Kind, Unfit, list_of, one_of, whole
 from solpay_pipeline.settings.misspelt import misspelt
 from solpay_pipeline.settings.secret import SecretKeypair
@@ -258,7 +258,8 @@ def _from_django(environ: Mapping[str, str], rows: Iterable[Setting]) -> Mapping
     if not module or all(row.is_settled(environ) for row in rows if row.from_django):
         return {}
     try:
-        return django_defaults(values.MODULE.read(module), [row for row in SETTINGS if row.from_django])
+        from_django = [row for row in SETTINGS if row.from_django]
+        return django_defaults(values.MODULE.read(module), from_django, environ.get(DATABASE_URL))
     except Unfit as unfit:
         problem = str(unfit)
     except BadSink as bad:

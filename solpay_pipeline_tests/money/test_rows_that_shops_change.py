@@ -179,3 +179,60 @@ def test_an_edited_address_expires_no_paid_payment_and_once_put_back_it_is_paid(
     shop.change_payment(customer, payment_address=str(customer.address))
     shop.maintain()
     assert (shop.status(customer), shop.state(customer)) == ("confirmed", "sent_funds")
+
+
+@pytest.mark.parametrize("operations", [OPERATIONS, ("expire", "sweep", "reclaim")])
+def test_a_mint_that_is_edited_before_we_ever_saw_the_payment_leaves_its_money_held_and_told(
+    shop, operations
+):
+    mint = shop.accept_mint()
+    customer = shop.new_payment()
+    shop.pay_token(customer, mint)
+    edit_mint(shop, mint)
+    shop.wait(hours=2)
+    shop.finalize_chain()
+    for operation in operations:
+        shop.run(operation)
+    assert shop.status(customer) == "expired"
+    assert shop.state(customer) == "received_funds"
+    [held] = [one.finding for one in shop.findings(customer) if one.finding.code == "unexpected"]
+    assert (held.mint, held.amount) == (mint, 5_000_000)
+    assert shop.tokens_of(customer.address, mint) == 5_000_000
+
+
+def test_an_unpaid_payment_whose_mint_is_edited_before_we_saw_it_gives_its_rent_back(shop):
+    mint = shop.accept_mint()
+    customer = shop.new_payment()
+    edit_mint(shop, mint)
+    shop.wait(hours=2)
+    shop.finalize_chain()
+    shop.maintain()
+    assert shop.status(customer) == "expired"
+    assert shop.seed.lamports(shop.ata(customer.address, mint)) == 0
+
+
+def test_an_address_that_is_edited_after_the_sweep_is_told(shop):
+    customer = shop.new_payment()
+    shop.pay_sol(customer)
+    shop.settle_chain()
+    shop.run("recheck")
+    assert shop.state(customer) == "sent_funds"
+    shop.change_payment(customer, payment_address=str(Keypair().pubkey()))
+    shop.wait(days=1)
+    shop.run("expire")
+    assert shop.codes(customer) == {"key_mismatch"}
+    assert shop.state(customer) == "sent_funds"
+
+
+def test_a_token_id_that_names_another_mint_by_now_is_not_written_as_what_was_paid(shop):
+    mint = shop.accept_mint()
+    customer = shop.new_payment()
+    shop.run("recheck")
+    shop.pay_token(customer, mint)
+    shop.settle_chain()
+    edit_mint(shop, mint)
+    shop.run("recheck")
+    assert shop.status(customer) == "confirmed"
+    assert shop.payment_row(customer).paid_token_id is None
+    [accepted] = [one for one in shop.events(customer) if one.kind == "payment.accepted"]
+    assert accepted.body["mint"] == str(mint)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Engine
 
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAM_ID, associated_token_address
+from solpay_pipeline.chain.reading.crossing import Crossing
 from solpay_pipeline.chain.reading.destinations import Destination
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, Simulation, StatusesAt
@@ -27,6 +28,7 @@ from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.ledger.transactions import NewTransaction, OpenTransaction
 from solpay_pipeline.lifecycle.actions import Leg, MoveLamports
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
 from solpay_pipeline.lifecycle.judgement import Judgement
@@ -154,6 +156,7 @@ class FakeBooks:
     looks: list[int] = field(default_factory=list)
     watched: list[int] = field(default_factory=list)
     openings: dict[tuple[int, Pubkey], int] = field(default_factory=dict)
+    effects: set[tuple[Pubkey, str]] = field(default_factory=set)
     offers: set[int] = field(default_factory=set, compare=False)
     reported: list[PaymentAccepted] = field(default_factory=list)
     has_begun: bool = False
@@ -200,6 +203,9 @@ class FakeBooks:
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         self.openings |= {(wallet_id, account): amount for account, amount in lamports.items()}
 
+    def remember_effects(self, address: Pubkey, effects: Sequence[Effect]) -> None:
+        self.effects |= {(address, one.signature) for one in effects}
+
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         self.watched += [one.wallet.id for one in snapshots]
 
@@ -243,6 +249,7 @@ class FakeRecords:
     reported_payments: set[int] = field(default_factory=set)
     just_looked_at: set[int] = field(default_factory=set)
     unusual: dict[int, dict[Pubkey, int]] = field(default_factory=dict)
+    known: dict[Pubkey, tuple[Effect, ...]] = field(default_factory=dict)
     open: list[OpenTransaction] = field(default_factory=list)
     sealed: dict[int, Sealed] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -285,6 +292,9 @@ class FakeRecords:
 
     def openings(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey, int]]:
         return {one: self.unusual[one] for one in wallet_ids if one in self.unusual}
+
+    def known_effects(self, address: Pubkey) -> dict[str, Effect]:
+        return {one.signature: one for one in self.known.get(address, ())}
 
     def to_watch(
         self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int
@@ -359,6 +369,8 @@ class FakeChain:
     held: dict[Pubkey, Holdings] = field(default_factory=dict)
     entries: dict[Pubkey, tuple[Entry, ...] | Exception] = field(default_factory=dict)
     newest: dict[Pubkey, tuple[Entry, ...]] = field(default_factory=dict)
+    effects: tuple[Effect, ...] = ()
+    crossings: dict[Pubkey, Crossing] = field(default_factory=dict)
     strays: dict[Pubkey, Holdings] = field(default_factory=dict)
     receivers: dict[Pubkey, Destination] = field(default_factory=dict)
     first_slot: int = 0
@@ -412,8 +424,11 @@ class FakeChain:
         homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
+        final: dict[str, Effect],
+        must_stop: Callable[[], bool],
     ) -> History:
         self.asked.append(("history", tuple(token_accounts)))
+        final |= {one.signature: one for one in self.effects}
         entries = self.entries.get(owner, ())
         if isinstance(entries, Exception):
             raise entries
@@ -440,6 +455,20 @@ class FakeChain:
         return History(
             Statement(owner, tuple(replace(one, account=owner) for one in entries)), self.first_slot
         )
+
+    async def crossing(
+        self,
+        address: Pubkey,
+        *,
+        mint: Pubkey | None,
+        amount: int,
+        until: datetime,
+        at_least: int,
+        commitment: Commitment,
+        min_context_slot: int,
+    ) -> Crossing | None:
+        self.asked.append(("crossing", (address, amount, at_least)))
+        return self.crossings.get(address)
 
     async def destinations(
         self, receiver: Pubkey, mints: Iterable[Mint], *, commitment: Commitment

@@ -4,18 +4,25 @@ import asyncio
 from dataclasses import replace
 
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
+from solpay_pipeline.chain.reading.crossing import Crossing
+from solpay_pipeline.chain.reading.history import NEWEST, HistoryTooLong, HistoryUnfinished
+from solpay_pipeline.chain.rpc.answers import SignatureRecord
 from solpay_pipeline.chain.rpc.errors import Unanswered
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import Commitment, Wallet, WalletState
 from solpay_pipeline.operations.context.options import Options
+from solpay_pipeline.operations.looking.long_histories import LONG
 from solpay_pipeline.operations.looking.snapshots import judge_snapshots, take_snapshots
 from solpay_pipeline_tests.operations.ground import (
     BY_SOL,
     BY_USDC,
+    EXPIRED,
     FULL,
     LIVE,
+    NOBODY,
     NOW,
     PRICE,
     SLOT,
@@ -130,3 +137,58 @@ def test_accounts_of_a_mint_that_cannot_be_read_now_are_searched_under_both_prog
         associated_token_address(one.payment.address, USDC.address, program) for program in TOKEN_PROGRAMS
     }
     assert [set(asked) for name, asked in made.chain.asked if name == "history"] == [accounts]
+
+
+def test_wallets_for_which_the_time_is_too_short_are_left_out_and_not_set_aside() -> None:
+    made = scene(options=Options(max_runtime_seconds=1))
+    one = shown(made, wallet(), PRICE)
+    made.chain.entries[one.payment.address] = HistoryUnfinished("over")
+    assert asyncio.run(judge_snapshots(made.context, [one])) == []
+    made.chain.asked.clear()
+    over = replace(made.context, started=made.context.started - 2)
+    assert asyncio.run(judge_snapshots(over, [one])) == []
+    assert not made.chain.asked
+    assert made.tally.stopped_reason == "max_runtime"
+
+
+def effect(signature: str) -> Effect:
+    return Effect(signature, SLOT, NOW, 5_000, NOBODY, ())
+
+
+def test_only_what_a_long_history_did_is_remembered_and_only_what_was_read_now() -> None:
+    made = scene()
+    one = shown(made, wallet(), 1)
+    made.chain.effects = tuple(effect(str(number)) for number in range(NEWEST))
+    judged(made, one)
+    assert not made.books.effects
+    owner = one.payment.address
+    made.records.known[owner] = made.chain.effects
+    made.chain.effects = (effect("another"),)
+    judged(made, one)
+    assert made.books.effects == {(owner, "another")}
+
+
+def crossing(one: Snapshot, balance: int, signature: str = "the last half") -> Crossing:
+    """The price was reached in time, and the newest transfer came later."""
+    in_time = SignatureRecord(signature, 5, EXPIRED, None, Commitment.FINALIZED)
+    newest = SignatureRecord("dust", 9, NOW, None, Commitment.FINALIZED)
+    return Crossing(in_time, balance, newest, 0)
+
+
+def test_a_long_history_is_not_read_where_a_balance_pays_by_itself() -> None:
+    made = scene()
+    one = shown(made, wallet(), PRICE + 7)
+    made.chain.entries[one.payment.address] = HistoryTooLong("10,000 transactions")
+    made.chain.crossings[one.payment.address] = crossing(one, PRICE)
+    result = judged(made, one)
+    assert isinstance(result, Judgement)
+    assert (result.standing, result.signature, result.surplus) == (Standing.PAID, "the last half", {None: 7})
+    assert ("crossing", (one.payment.address, PRICE, LONG)) in made.chain.asked
+
+
+def test_a_long_history_of_a_balance_that_pays_nothing_is_a_finding() -> None:
+    made = scene()
+    one = shown(made, wallet(), PRICE - 1)
+    made.chain.entries[one.payment.address] = HistoryTooLong("10,000 transactions")
+    assert standing(judged(made, one)) is FindingCode.HISTORY_UNREADABLE
+    assert not any(what == "crossing" for what, _ in made.chain.asked)

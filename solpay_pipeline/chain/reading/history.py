@@ -4,7 +4,7 @@ Log text is not used: p-token writes none, and a payment through another program
 than the limit (`HistoryTooLong`) or with a hole (`Unanswered`) is an error, not a short list.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,6 +17,7 @@ from solpay_pipeline.chain.rpc.answers import SignatureRecord, TokenBalance, Tra
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import (
     Permanent,
+    Transient,
     Unanswered,
     UnknownCursor,
     UnsupportedVersion,
@@ -56,7 +57,11 @@ class HistoryTooLong(Permanent):
     """An address has more transactions than may be read: somebody sends it dust, or it is not a one-time wallet."""
 
 
-UNTOLD: Final = (HistoryTooLong, Unanswered, UnknownCursor, UnsupportedVersion)
+class HistoryUnfinished(Transient):
+    """The time of the run was over before all was read; what was read of it is known to the next run."""
+
+
+UNTOLD: Final = (HistoryTooLong, HistoryUnfinished, Unanswered, UnknownCursor, UnsupportedVersion)
 """Why one wallet's history cannot be read; they say nothing about any other's."""
 
 
@@ -71,6 +76,8 @@ async def read(
     since: datetime | None = None,
     max_signatures: int = 5_000,
     min_context_slot: int | None = None,
+    final: dict[str, Effect] | None = None,
+    must_stop: Callable[[], bool] = lambda: False,
 ) -> History:
     """Every change of the wallet's lamports and token balances since `since`, oldest first.
 
@@ -83,44 +90,58 @@ async def read(
 
     Failed transactions moved nothing and do not count.
 
+    `final` are effects of finalized transactions that were read before and are not read again; those that are read now
+    are added to it, also where this raises.
+
     Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included), `Unanswered`,
-    and the RPC's own errors. There is no history of blocks that are only processed: `processed` is read as `confirmed`.
+    `HistoryUnfinished` where it `must_stop`, and the RPC's own errors. There is no history of blocks that are only
+    processed: `processed` is read as `confirmed`.
     """
     commitment = Commitment.CONFIRMED if commitment is Commitment.PROCESSED else commitment
     listed: dict[str, SignatureRecord] = {}
-    read_before: dict[str, Effect] = {}
+    final = {} if final is None else final
+    effects: dict[str, Effect] = {}
     first_slot = 0
     wanted = dict.fromkeys((owner, *token_accounts))
     searched: set[Pubkey] = set()
     while unsearched := [address for address in wanted if address not in searched]:
         for address in unsearched:
-            first = await _list(rpc, address, listed, commitment, since, max_signatures, min_context_slot)
+            first = await list_transactions(
+                rpc, address, listed, commitment, since, max_signatures, min_context_slot
+            )
             first_slot = max(first_slot, first)
         searched.update(unsearched)
         accounts = frozenset(searched - {owner})
-        await _read_listed(rpc, listed.values(), read_before, owner, accounts, commitment)
+        effects |= {each: final[each] for each in listed if each in final}
+        unread = [one for each, one in listed.items() if one.err is None and each not in effects]
+        for start in range(0, len(unread), TRANSACTIONS_AT_ONCE):
+            if must_stop():
+                raise HistoryUnfinished(f"{owner}: {len(unread) - start} transactions are left to be read")
+            batch = unread[start : start + TRANSACTIONS_AT_ONCE]
+            read_now = await _effects(rpc, batch, owner, accounts, commitment)
+            effects |= read_now
+            final |= {one.signature: read_now[one.signature] for one in batch if _is_final(one, read_now)}
         # Listed newest first; that order stands where nothing else tells the order within a slot.
-        effects = in_order(reversed([read_before[each] for each in listed if each in read_before]))
-        statement = _statement(owner, effects, accounts, homes)
+        ordered = in_order(reversed([effects[each] for each in listed if each in effects]))
+        statement = _statement(owner, ordered, accounts, homes)
         wanted |= dict.fromkeys(statement.owned.keys() - without)
     return History(statement, first_slot)
 
 
-async def _read_listed(
+async def _effects(
     rpc: Rpc,
     records: Iterable[SignatureRecord],
-    known: dict[str, Effect],
     owner: Pubkey,
     accounts: frozenset[Pubkey],
     commitment: Commitment,
-) -> None:
-    """Read the transactions that succeeded and are not `known` yet, a few dozen side by side."""
-    unread = [one.signature for one in records if one.err is None and one.signature not in known]
-    for start in range(0, len(unread), TRANSACTIONS_AT_ONCE):
-        batch = unread[start : start + TRANSACTIONS_AT_ONCE]
-        for record in await all_of(rpc.listed_transaction(each, commitment=commitment) for each in batch):
-            if record.err is None:
-                known[record.signature] = effect_of(record, owner, accounts)
+) -> dict[str, Effect]:
+    """What these transactions did, by signature, without those that failed after all."""
+    read_now = await all_of(rpc.listed_transaction(each.signature, commitment=commitment) for each in records)
+    return {one.signature: effect_of(one, owner, accounts) for one in read_now if one.err is None}
+
+
+def _is_final(record: SignatureRecord, effects: Mapping[str, Effect]) -> bool:
+    return record.confirmation is Commitment.FINALIZED and record.signature in effects
 
 
 async def read_newest(
@@ -236,7 +257,7 @@ def _gained(effect: Effect, address: Pubkey, mint: Pubkey | None) -> int:
     )
 
 
-async def _list(
+async def list_transactions(
     rpc: Rpc,
     address: Pubkey,
     listed: dict[str, SignatureRecord],
@@ -245,7 +266,11 @@ async def _list(
     max_signatures: int,
     min_context_slot: int | None,
 ) -> int:
-    """List an address' transactions; returns the oldest slot that all nodes that were asked still have."""
+    """Add an address' transactions to `listed`, newest first; returns the oldest slot that all nodes that were asked
+    still have.
+
+    Raises `HistoryTooLong` where more than `max_signatures` are listed then, `UnknownCursor`, and the RPC's own errors.
+    """
     before: str | None = None
     restarts = first_slot = 0
     while True:

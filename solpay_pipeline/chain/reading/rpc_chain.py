@@ -1,15 +1,17 @@
 """All that is read of the chain about wallets, through one client."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.reading import accounts, history
+from solpay_pipeline.chain.reading.crossing import Crossing, find_crossing
 from solpay_pipeline.chain.reading.destinations import Destination, read_destinations
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, UnreadableMint
 from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import Commitment
@@ -65,6 +67,8 @@ class RpcChain:
         homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
+        final: dict[str, Effect],
+        must_stop: Callable[[], bool],
     ) -> History:
         """See `history.read`."""
         return await history.read(
@@ -75,6 +79,8 @@ class RpcChain:
             homes=homes,
             without=without,
             min_context_slot=min_context_slot,
+            final=final,
+            must_stop=must_stop,
         )
 
     async def newest_history(
@@ -101,6 +107,29 @@ class RpcChain:
             was_opened=was_opened,
             commitment=commitment,
             homes=homes,
+            min_context_slot=min_context_slot,
+        )
+
+    async def crossing(
+        self,
+        address: Pubkey,
+        *,
+        mint: Pubkey | None,
+        amount: int,
+        until: datetime,
+        at_least: int,
+        commitment: Commitment,
+        min_context_slot: int,
+    ) -> Crossing | None:
+        """See `crossing.find_crossing`."""
+        return await find_crossing(
+            self.rpc,
+            address,
+            mint=mint,
+            amount=amount,
+            until=until,
+            at_least=at_least,
+            commitment=commitment,
             min_context_slot=min_context_slot,
         )
 

@@ -77,6 +77,7 @@ def parse_extended_mint(address: Pubkey, account: Account) -> tuple[Mint, MintEx
         obstacles=frozenset(obstacle for obstacle, stands in obstacles.items() if stands),
         has_transfer_fee=extensions.has_transfer_fee,
         extensions=extensions.names,
+        others_can_take=extensions.permanent_delegate is not None,
     )
     return mint, extensions
 

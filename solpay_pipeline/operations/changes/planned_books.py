@@ -12,6 +12,7 @@ from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -76,6 +77,9 @@ class PlannedBooks:
 
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         """Nothing: the next run reads it again."""
+
+    def remember_effects(self, address: Pubkey, effects: Sequence[Effect]) -> None:
+        """Nothing: the next run reads them again."""
 
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         """Nothing: the next run shall look at the same wallets."""

@@ -27,9 +27,11 @@ from solpay_pipeline.ledger import acceptances, findings, looks, offers, opening
 from solpay_pipeline.ledger.acceptances import Source
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.seen import effects as known_effects
 from solpay_pipeline.ledger.summary import Summary, summarize
 from solpay_pipeline.ledger.tables import MovementKind
 from solpay_pipeline.ledger.transactions import LandedMovement
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -158,6 +160,11 @@ class WrittenBooks:
         with self.deployment.engine.begin() as connection:
             openings.remember(connection, wallet_id, lamports)
 
+    def remember_effects(self, address: Pubkey, effects: Sequence[Effect]) -> None:
+        """See `Books`."""
+        with self.deployment.engine.begin() as connection:
+            known_effects.keep(connection, address, effects)
+
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         """See `Books`."""
         over_since = {one.wallet.id: one.payment.expires_at for one in snapshots}
@@ -223,12 +230,7 @@ class WrittenBooks:
     ) -> None:
         now, status = self._now(), PaymentStatus(self.deployment.acceptance)
         paid = [
-            PaidPayment(
-                one.payment.id,
-                one.payment.status,
-                judged.signature,
-                judged.option.token_id if judged.option else None,
-            )
+            PaidPayment(one.payment.id, one.payment.status, judged.signature, judged.option)
             for one, judged in batch
         ]
         if not accept_payments(connection, self.deployment.tables, paid, to_status=status, now=now):

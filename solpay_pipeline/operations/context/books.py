@@ -8,6 +8,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.summary import Summary
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -63,6 +64,9 @@ class Books(Protocol):
 
     def remember_openings(self, wallet_id: int, lamports: Mapping[Pubkey, int]) -> None:
         """Keep what unusual token accounts of a wallet were opened with, in lamports."""
+
+    def remember_effects(self, address: Pubkey, effects: Sequence[Effect]) -> None:
+        """Keep what finalized transactions did that name a wallet."""
 
     def remember_watched(self, snapshots: Sequence[Snapshot], now: datetime, *, daily_for: timedelta) -> None:
         """These wallets, whose payments are over, have been looked at; `now` is by the chain's clock."""

@@ -1,13 +1,15 @@
 """What operations ask of the chain to see what there is. What leaves for the chain goes by the RPC client itself."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.reading.crossing import Crossing
 from solpay_pipeline.chain.reading.destinations import Destination
 from solpay_pipeline.chain.reading.history import History
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, UnreadableMint
 from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import Commitment
@@ -57,8 +59,10 @@ class Chain(Protocol):
         homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
+        final: dict[str, Effect],
+        must_stop: Callable[[], bool],
     ) -> History:
-        """All that ever came to a wallet and left it. Raises `history.UNTOLD` too."""
+        """All that ever came to a wallet and left it; `final` grows. Raises `history.UNTOLD` too."""
 
     async def newest_history(
         self,
@@ -74,6 +78,19 @@ class Chain(Protocol):
         min_context_slot: int,
     ) -> History | None:
         """The newest entries of an address, where they explain its balance; else None. Raises `history.UNTOLD` too."""
+
+    async def crossing(
+        self,
+        address: Pubkey,
+        *,
+        mint: Pubkey | None,
+        amount: int,
+        until: datetime,
+        at_least: int,
+        commitment: Commitment,
+        min_context_slot: int,
+    ) -> Crossing | None:
+        """By which transaction a balance reached an amount in time. Raises `history.UNTOLD` too."""
 
     async def destinations(
         self, receiver: Pubkey, mints: Iterable[Mint], *, commitment: Commitment

@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.transactions import OpenTransaction
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.rows import UnreadableRow
 from solpay_pipeline.records.vault import Sealed
@@ -51,6 +52,9 @@ class Records(Protocol):
 
     def openings(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey, int]]:
         """What unusual token accounts of these wallets were opened with, in lamports, by wallet and account."""
+
+    def known_effects(self, address: Pubkey) -> Mapping[str, Effect]:
+        """What is known already of the transactions that name a wallet, by signature; all of it is final."""
 
     def to_watch(
         self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int

@@ -12,7 +12,9 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.ledger import acceptances, findings, looks, offers, openings, outbox, transactions
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.seen import effects
 from solpay_pipeline.ledger.transactions import OpenTransaction
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.books import LASTING
 from solpay_pipeline.operations.context.options import Options
@@ -83,6 +85,10 @@ class DatabaseRecords:
     def openings(self, wallet_ids: Collection[int]) -> dict[int, dict[Pubkey, int]]:
         """See `Records`."""
         return self._ledger(openings.of_wallets, wallet_ids)
+
+    def known_effects(self, address: Pubkey) -> dict[str, Effect]:
+        """See `Records`."""
+        return self._ledger(effects.of_address, address)
 
     def to_watch(
         self, states: Collection[WalletState], now: datetime, run: RunRef, *, limit: int

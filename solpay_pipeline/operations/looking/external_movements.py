@@ -4,7 +4,7 @@ Beside the peer money is safe by nature, since both send it to one receiver. It 
 presence of a movement: what did not reach the receiver is a finding, with its amount and where it went.
 """
 
-from solpay_pipeline.chain.reading.history import UNTOLD
+from solpay_pipeline.chain.reading.history import UNTOLD, HistoryUnfinished
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.snapshot import Snapshot
@@ -18,9 +18,13 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
 
     `FOREIGN_MOVEMENT` where all of it went to the receiver; `FUNDS_ELSEWHERE`, which sets aside, for each asset of
     which some did not, or where nothing explains that the wallet is empty.
+
+    Raises `HistoryUnfinished` where the run's time is over.
     """
     try:
         statement = (await wallet_history(context, snapshot)).statement
+    except HistoryUnfinished:
+        raise
     except UNTOLD as error:
         words = f"the payment is accepted, but its wallet is empty, and its history cannot be read: {error}"
         return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
@@ -37,9 +41,14 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
 
 
 async def went_elsewhere(context: OperationContext, snapshot: Snapshot) -> list[Finding]:
-    """Report what of a wallet's money went elsewhere before we sent the rest home, by asset."""
+    """Report what of a wallet's money went elsewhere before we sent the rest home, by asset.
+
+    Raises `HistoryUnfinished` where the run's time is over.
+    """
     try:
         statement = (await wallet_history(context, snapshot)).statement
+    except HistoryUnfinished:
+        raise
     except UNTOLD as error:
         words = f"less went home than its payment asked for, and its history cannot be read: {error}"
         return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.reading.history import HistoryUnfinished
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.policy import Policy, Step
@@ -54,10 +55,11 @@ async def judge_and_resolve(
     context.books.note(findings)
     paid = [(one, judgements[one.payment.id]) for one in sorted_out[Step.ACCEPT]]
     accepted = context.books.accept(_credited_once(context, paid))
-    for snapshot in sorted_out[Step.EXPIRE]:
-        if judgements[snapshot.payment.id].received:
-            # It was too little, and somebody has moved it on: an operator decides whose it is now.
-            context.books.note(await went_home(context, snapshot))
+    sorted_out[Step.EXPIRE] = [
+        one
+        for one in sorted_out[Step.EXPIRE]
+        if not judgements[one.payment.id].received or await _is_told(context, one)
+    ]
     _wait(context, sorted_out)
     _leave_to_reclaim(context, sorted_out[Step.RECLAIM])
     as_given = {one.wallet.id: one for one in snapshots}
@@ -66,6 +68,18 @@ async def judge_and_resolve(
         closable=_closable(context, sorted_out),
         released=[as_given[one.wallet.id] for one in sorted_out[Step.RELEASE]],
     )
+
+
+async def _is_told(context: OperationContext, snapshot: Snapshot) -> bool:
+    """Tell where money went that was too little and was moved on; an operator decides whose it is now.
+
+    False where the run's time was too short to find out.
+    """
+    try:
+        context.books.note(await went_home(context, snapshot))
+    except HistoryUnfinished:
+        return False
+    return True
 
 
 def _credited_once(

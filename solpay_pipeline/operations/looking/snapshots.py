@@ -1,9 +1,8 @@
 """What the chain says of some wallets: holdings in batches, and, where it matters, a judgement by history."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
-from functools import partial
 
 from solders.pubkey import Pubkey
 
@@ -19,6 +18,7 @@ from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.statement import EntryClass, Statement
 from solpay_pipeline.lifecycle.terms import Commitment, Wallet
 from solpay_pipeline.operations.context.context import OperationContext
+from solpay_pipeline.operations.looking.long_histories import LONG, paid_by_balance
 
 # Histories are read side by side; the client's own limits still hold.
 _CONCURRENT_HISTORIES = 16
@@ -105,7 +105,7 @@ async def judge_snapshots(
     """Judge payments by the whole history of their wallets, at the commitment that acceptance asks for.
 
     A history that does not add up gives a finding. Wallets that were read at another commitment are read again, so
-    that holdings and history are of the same chain.
+    that holdings and history are of the same chain. Those for which the run's time was too short are left out.
     """
     commitment = context.deployment.acceptance
     if any(one.commitment is not commitment for one in snapshots):
@@ -115,44 +115,76 @@ async def judge_snapshots(
         )
     gate = asyncio.Semaphore(_CONCURRENT_HISTORIES)
 
-    async def one(snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding]:
+    async def one(snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding] | None:
         async with gate:
-            return await _judge(context, snapshot)
+            return None if context.must_stop() else await _judge(context, snapshot)
 
-    return await all_of(one(snapshot) for snapshot in snapshots)
+    judged = await all_of(one(snapshot) for snapshot in snapshots)
+    return [each for each in judged if each is not None]
 
 
 async def wallet_history(context: OperationContext, snapshot: Snapshot) -> History:
     """The whole history of a wallet, its own address and every token account we know of.
 
-    Of an empty wallet its own address is asked first: what came and left again, left by its signature, which names it.
-    A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen. No node is asked
-    that is behind the slot by whose time the run decides.
-
-    Raises the errors of `history.UNTOLD`.
+    No node is asked that is behind the slot by whose time the run decides. Raises the errors of `history.UNTOLD`.
     """
-    commitment = context.deployment.acceptance
-    owner = snapshot.holdings.owner
-    read = partial(
-        context.chain.history,
-        owner,
-        commitment=commitment,
-        homes=context.homes,
-        min_context_slot=context.chain_slot,
-    )
+    return await _read(context, snapshot, _token_accounts(snapshot))
+
+
+async def _telling_history(context: OperationContext, snapshot: Snapshot) -> History:
+    """As much of the history as tells all: of an empty wallet its own address is asked first.
+
+    What came and left again, left by its signature, which names it, or was taken out of an account that others can
+    empty. A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen.
+    """
     if snapshot.holdings.is_empty:
-        its_own = await read(token_accounts=(), without=frozenset(_token_accounts(snapshot)))
+        telling = [one.account for one in snapshot.holdings.tokens if one.mint.others_can_take]
+        silent = frozenset(_token_accounts(snapshot)) - set(telling)
+        its_own = await _read(context, snapshot, telling, without=silent)
         if not its_own.statement.money:
             return its_own
-    return await read(token_accounts=_token_accounts(snapshot))
+    return await wallet_history(context, snapshot)
 
 
-async def _judge(context: OperationContext, snapshot: Snapshot) -> tuple[Snapshot, Judgement | Finding]:
-    """The judgement, and the snapshot with accounts that the history names and no offer did."""
+async def _read(
+    context: OperationContext,
+    snapshot: Snapshot,
+    token_accounts: Sequence[Pubkey],
+    without: Set[Pubkey] = frozenset(),
+) -> History:
+    """A history, of which what a long one did is remembered."""
+    owner = snapshot.holdings.owner
+    known = context.records.known_effects(owner)
+    final = dict(known)
+    try:
+        return await context.chain.history(
+            owner,
+            token_accounts,
+            commitment=context.deployment.acceptance,
+            homes=context.homes,
+            without=without,
+            min_context_slot=context.chain_slot,
+            final=final,
+            must_stop=context.must_stop,
+        )
+    finally:
+        if len(final) > history.NEWEST:
+            context.books.remember_effects(owner, [final[each] for each in final.keys() - known.keys()])
+
+
+async def _judge(
+    context: OperationContext, snapshot: Snapshot
+) -> tuple[Snapshot, Judgement | Finding] | None:
+    """The judgement, and the snapshot with accounts that the history names and no offer did.
+
+    None where the run's time was over before all was read.
+    """
     try:
         found = await _evidence(context, snapshot)
         snapshot = await _with_owned(context, snapshot, found.statement)
         return snapshot, await _judged(context, snapshot, found)
+    except history.HistoryUnfinished:
+        return None
     except history.UNTOLD as error:
         return snapshot, _unreadable(snapshot, str(error))
 
@@ -160,22 +192,42 @@ async def _judge(context: OperationContext, snapshot: Snapshot) -> tuple[Snapsho
 async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:
     """As much of the history as proves what the balances say; where little does not, all of it."""
     found = await _newest_history(context, snapshot)
-    if found is None or found.statement.owned.keys() - set(_token_accounts(snapshot)):
+    if found is None:
+        return await _history_or_balance(context, snapshot)
+    if found.statement.owned.keys() - set(_token_accounts(snapshot)):
         # An account that no offer names may hold what neither balances nor the wallet's own history tell.
-        return await wallet_history(context, snapshot)
+        return await _telling_history(context, snapshot)
     if not found.statement.money or _judgement(context, snapshot, found).is_paid:
         return found
-    return await wallet_history(context, snapshot)
+    return await _telling_history(context, snapshot)
+
+
+async def _history_or_balance(context: OperationContext, snapshot: Snapshot) -> History:
+    """The whole history; where that is long and a balance pays by itself, only how it came about."""
+    found = await paid_by_balance(context, snapshot, at_least=LONG)
+    if found is not None:
+        return found
+    try:
+        return await _telling_history(context, snapshot)
+    except history.HistoryTooLong:
+        found = await paid_by_balance(context, snapshot)
+        if found is None:
+            raise
+        return found
 
 
 async def _with_owned(context: OperationContext, snapshot: Snapshot, statement: Statement) -> Snapshot:
-    """The snapshot with every account of the wallet to which money came, at whatever address; remembered for sweeps."""
+    """The snapshot with every account of the wallet that is open or to which money came, at whatever address.
+
+    They are remembered for sweeps.
+    """
     known = {snapshot.holdings.owner, *_token_accounts(snapshot)}
-    credited = {one.account for one in statement.money if one.entry_class is EntryClass.CAME_IN} - known
-    if not credited:
+    credited = {one.account for one in statement.money if one.entry_class is EntryClass.CAME_IN}
+    unusual = (credited | statement.rents.keys()) - known
+    if not unusual:
         return snapshot
     context.books.remember_openings(
-        snapshot.wallet.id, {account: statement.rents.get(account, 0) for account in credited}
+        snapshot.wallet.id, {account: statement.rents.get(account, 0) for account in unusual}
     )
     return await _discovered(context, snapshot)
 
@@ -210,24 +262,45 @@ async def _newest_history(context: OperationContext, snapshot: Snapshot) -> Hist
     it takes the whole history to explain it.
     """
     holdings = snapshot.holdings
+    if holdings.is_empty:
+        return await _of_nothing(context, snapshot)
     assets: list[tuple[Pubkey, Pubkey | None, int]] = [
         (token.account, token.mint.address, token.amount) for token in holdings.tokens if token.amount
     ]
-    if holdings.lamports or holdings.is_empty:
+    if holdings.lamports:
         assets.append((holdings.owner, None, holdings.lamports))
-    explains_itself = holdings.is_empty or covers(
+    explains_itself = covers(
         snapshot.payment, holdings.balances(), snapshot.decimals, context.options.tolerance
     )
     if len(assets) != 1 or not explains_itself:
         return None
-    ((address, mint, balance),) = assets
+    return await _newest(context, snapshot, *assets[0])
+
+
+async def _of_nothing(context: OperationContext, snapshot: Snapshot) -> History | None:
+    """What explains that nothing is there, at every address whose history can tell that something was."""
+    found = await _newest(context, snapshot, snapshot.holdings.owner, None, 0)
+    if found is None or found.statement.money:
+        return found
+    for token in snapshot.holdings.tokens:
+        if token.mint.others_can_take:
+            found = await _newest(context, snapshot, token.account, token.mint.address, 0)
+            if found is None or found.statement.money:
+                return found
+    return found
+
+
+async def _newest(
+    context: OperationContext, snapshot: Snapshot, address: Pubkey, mint: Pubkey | None, balance: int
+) -> History | None:
+    """The newest entries of one address, where they explain its balance."""
     return await context.chain.newest_history(
-        holdings.owner,
+        snapshot.holdings.owner,
         address,
         mint=mint,
         balance=balance,
         made_at=snapshot.payment.created_at,
-        was_opened=bool(holdings.tokens or holdings.absent),
+        was_opened=bool(snapshot.holdings.tokens) and not snapshot.holdings.absent,
         commitment=context.deployment.acceptance,
         homes=context.homes,
         min_context_slot=context.chain_slot,

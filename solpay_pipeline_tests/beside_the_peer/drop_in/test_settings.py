@@ -175,6 +175,48 @@ def test_what_does_not_fit_is_one_line_that_tells_where_it_stands(change: dict[s
     assert "\n" not in told
 
 
+SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.db"}
+LOCAL = "SOLPAY_DJANGO_SETTINGS: names a project that writes the local times of America/Bogota into SQLite"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"USE_TZ": False, "TIME_ZONE": "America/Bogota"},
+        {"USE_TZ": True, "DATABASES": {"default": SQLITE | {"TIME_ZONE": "America/Bogota"}}},
+    ],
+    ids=["without zones", "by the database's own zone"],
+)
+@pytest.mark.parametrize("is_given", [False, True], ids=["from Django", "given"])
+def test_a_shop_whose_times_in_sqlite_are_local_is_refused(
+    change: dict[str, Any], is_given: bool, tmp_path: Path
+):
+    given = {"SOLPAY_DATABASE_URL": f"sqlite:///{tmp_path / 'shop.db'}"} if is_given else {}
+    told = read(PROJECT | {"DATABASES": {"default": SQLITE}} | change, **given)["bad"]
+    assert told.startswith(LOCAL)
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        {"DATABASES": {"default": SQLITE}, "USE_TZ": False, "TIME_ZONE": "UTC"},
+        {"DATABASES": {"default": SQLITE}, "USE_TZ": True, "TIME_ZONE": "America/Bogota"},
+        {"USE_TZ": False, "TIME_ZONE": "America/Bogota"},
+    ],
+    ids=["universal times", "with zones", "PostgreSQL keeps zones"],
+)
+def test_a_shop_whose_times_are_clear_is_taken(project: dict[str, Any]):
+    assert "bad" not in read(PROJECT | project)
+
+
+def test_an_engine_that_wraps_another_is_taken_where_the_database_is_given(tmp_path: Path):
+    wrapped = {
+        "DATABASES": {"default": {"ENGINE": "django_prometheus.db.backends.postgresql", "NAME": "shop"}}
+    }
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    assert read(PROJECT | wrapped | {"USE_TZ": True}, SOLPAY_DATABASE_URL=url)["database_url"] == url
+
+
 def test_a_project_that_is_not_there_is_told():
     told = read(PROJECT, SOLPAY_DJANGO_SETTINGS="no.such.settings")["bad"]
 

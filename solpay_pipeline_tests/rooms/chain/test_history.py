@@ -17,12 +17,18 @@ from solpay_pipeline.chain.reading.addresses import (
     TOKEN_PROGRAM_ID,
     associated_token_address,
 )
-from solpay_pipeline.chain.reading.history import HistoryTooLong, effect_of, read
+from solpay_pipeline.chain.reading.history import (
+    HistoryTooLong,
+    HistoryUnfinished,
+    effect_of,
+    read,
+)
 from solpay_pipeline.chain.rpc.answers import HistoryPage, SignatureRecord, TokenBalance, TransactionRecord
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import ChainError, NodeBehind, Unanswered, UnknownCursor
 from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveTokens
+from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.localnet.server.faults import Fault
@@ -203,6 +209,20 @@ async def test_a_history_above_the_limit_is_refused_and_not_shortened(ground, no
         ground.pay(owner, 1_000_000)
     with pytest.raises(HistoryTooLong, match=f"{owner}: more than 3"):
         await flows_on(ground, node, owner, max_signatures=3)
+
+
+async def test_a_read_that_must_stop_keeps_what_it_has_read_for_the_next(ground, node):
+    owner = ground.keypair().pubkey()
+    for _ in range(70):
+        ground.pay(owner, 1_000_000)
+    ground.chain.advance(40)
+    known: dict[str, Effect] = {}
+    answers = iter([False, True])
+    with pytest.raises(HistoryUnfinished, match="6 transactions are left"):
+        await flows_on(ground, node, owner, final=known, must_stop=lambda: next(answers))
+    assert len(known) == 64
+    assert len(await flows_on(ground, node, owner, final=known)) == 70
+    assert node.calls["getTransaction"] == 70
 
 
 async def test_a_node_that_fails_is_an_error_and_not_an_empty_history(ground, node):

@@ -1,13 +1,17 @@
 """Changing rows only where they still are as they were read."""
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
+import pytest
 from cryptography.fernet import Fernet
 from solders.keypair import Keypair
+from solders.pubkey import Pubkey
 from sqlalchemy import select
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
+from solpay_pipeline.lifecycle.terms import PaymentOption, PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.changes import (
     PaidPayment,
     accept_payments,
@@ -17,8 +21,9 @@ from solpay_pipeline.records.changes import (
 )
 from solpay_pipeline.records.queries import sealed_keypairs, wallets_of_payments
 from solpay_pipeline.records.vault import WalletVault
-from solpay_pipeline_tests.rooms.records.conftest import NOW, Shop
+from solpay_pipeline_tests.rooms.records.conftest import MINT, NOW, Shop
 
+USDC = Pubkey.from_string(MINT)
 LATER = NOW + timedelta(seconds=1)
 
 
@@ -84,13 +89,35 @@ def test_the_receiver_is_written_only_when_given(shop: Shop) -> None:
         assert connection.scalar(select(receiver)) == "home"
 
 
+def by_sol(shop: Shop) -> PaymentOption:
+    return PaymentOption(shop.sol, None, Decimal("0.1"))
+
+
+def by_usdc(shop: Shop, mint: Pubkey = USDC) -> PaymentOption:
+    return PaymentOption(shop.usdc, mint, Decimal(5))
+
+
+@pytest.mark.parametrize("change", ["deleted", "another mint"])
+def test_a_token_that_the_shop_has_changed_since_is_not_written_as_what_was_paid(
+    shop: Shop, change: str
+) -> None:
+    payment_id = shop.add()
+    paid_by = by_usdc(shop, Pubkey.new_unique())
+    if change == "deleted":
+        paid_by = replace(paid_by, token_id=999, mint=USDC)
+    with shop.engine.begin() as connection:
+        paid = PaidPayment(payment_id, PaymentStatus.INITIATED, "5ig", paid_by)
+        assert accept_payments(connection, shop.tables, [paid], to_status=PaymentStatus.CONFIRMED, now=NOW)
+        assert connection.scalar(select(shop.tables.payment.c.paid_token_id)) is None
+
+
 def test_a_payment_that_someone_accepted_meanwhile_does_not_expire(shop: Shop) -> None:
     paid, unpaid = shop.add(), shop.add()
     with shop.engine.begin() as connection:
         assert accept_payments(
             connection,
             shop.tables,
-            [PaidPayment(paid, PaymentStatus.INITIATED, "5ig", shop.usdc)],
+            [PaidPayment(paid, PaymentStatus.INITIATED, "5ig", by_usdc(shop))],
             to_status=PaymentStatus.CONFIRMED,
             now=NOW,
         )
@@ -121,7 +148,7 @@ def test_a_payment_is_accepted_once(shop: Shop) -> None:
                 accept_payments(
                     connection,
                     shop.tables,
-                    [PaidPayment(payment_id, PaymentStatus.INITIATED, signature, shop.sol)],
+                    [PaidPayment(payment_id, PaymentStatus.INITIATED, signature, by_sol(shop))],
                     to_status=PaymentStatus.FINALIZED,
                     now=NOW,
                 )
@@ -136,7 +163,7 @@ def test_of_many_that_are_accepted_together_one_that_changed_shows(shop: Shop) -
         change_payments(
             connection, shop.tables, [expired], from_status=read, to_status=PaymentStatus.EXPIRED, now=NOW
         )
-    together = [PaidPayment(one, read, f"sig{one}", shop.sol) for one in (first, expired, last)]
+    together = [PaidPayment(one, read, f"sig{one}", by_sol(shop)) for one in (first, expired, last)]
     confirmed = PaymentStatus.CONFIRMED
     with shop.engine.connect() as connection:
         assert not accept_payments(connection, shop.tables, together, to_status=confirmed, now=NOW)

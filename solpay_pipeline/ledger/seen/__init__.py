@@ -1,0 +1,1 @@
+"""What was read of the chain once and is not read again."""
