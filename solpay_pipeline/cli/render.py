@@ -76,6 +76,8 @@ def _show_outcome(outcome: Outcome, console: Console) -> None:
         _print_line(f"{operation}: {words}", console)
     if outcome.blocked is not None:
         _print_line(f"{operation}: {outcome.blocked}", console)
+    for remark in outcome.remarks:
+        _print_line(f"{operation}: {remark}", console)
     headings = {"set aside": outcome.set_aside, "held": outcome.held_findings, "notices": outcome.notices}
     for heading, findings in headings.items():
         for one in findings:

@@ -277,6 +277,16 @@ def landed_movements(connection: Connection, wallet_ids: Iterable[int]) -> dict[
     return found
 
 
+def newest_final(connection: Connection) -> str | None:
+    """The signature of the last transaction of ours that is final: every node that is well knows it."""
+    return connection.scalar(
+        sa.select(transaction.c.signature)
+        .where(transaction.c.state == TransactionState.FINALIZED)
+        .order_by(transaction.c.id.desc())
+        .limit(1)
+    )
+
+
 def newest_landed_movement(connection: Connection) -> LandedMovement | None:
     """The last movement of money by a transaction of ours that landed; rent from closed accounts does not count."""
     row = connection.execute(

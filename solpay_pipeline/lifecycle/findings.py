@@ -27,6 +27,7 @@ class FindingCode(StrEnum):
     TOO_LARGE = "too_large"
     TRANSACTION_FAILED = "transaction_failed"
     HISTORY_UNREADABLE = "history_unreadable"
+    UNDECIDED = "undecided"
     UNDATED = "undated"
     UNECONOMIC = "uneconomic"
     STILL_MOVING = "still_moving"

@@ -42,6 +42,7 @@ STUCK = frozenset(
         FindingCode.UNECONOMIC,
         FindingCode.STILL_MOVING,
         FindingCode.SPENDING_LIMIT,
+        FindingCode.UNDECIDED,
         FindingCode.FUNDS_ELSEWHERE,
         FindingCode.UNASKED,
         *JUDGED,

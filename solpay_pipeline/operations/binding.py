@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.base.errors import Blocked, NeedsOperator
 from solpay_pipeline.chain.reading.addresses import NATIVE_MINTS, TOKEN_PROGRAMS, associated_token_address
+from solpay_pipeline.chain.rpc.answers import Untold, told
 from solpay_pipeline.chain.rpc.failover import GENESIS
 from solpay_pipeline.ledger import installation
 from solpay_pipeline.ledger.audit import WroteAtOnce
@@ -37,7 +38,7 @@ class Served:
     has_tokens: bool = True
 
     @classmethod
-    def of(cls, genesis_hash: str, tokens: Iterable[tuple[Pubkey, Account | None]]) -> Self:
+    def of(cls, genesis_hash: str, tokens: Iterable[tuple[Pubkey, Account | Untold | None]]) -> Self:
         """`tokens` are mints of the shop with their accounts. Wrapped SOL is on every cluster, and proves nothing."""
         accounts = [account for mint, account in tokens if mint not in NATIVE_MINTS]
         return cls(genesis_hash, not accounts or any(account is not None for account in accounts))
@@ -88,7 +89,7 @@ async def served_to(shop: WatchedShop, receiver: Pubkey) -> Served:
         genesis_hash = await rpc.check_cluster(shop.cluster)
         answer = await rpc.accounts([receiver, *mints], commitment=shop.commitment)
     account, *of_mints = answer.accounts
-    check_receiver(receiver, account)
+    check_receiver(receiver, told(account))
     return Served.of(genesis_hash, zip(mints, of_mints, strict=True))
 
 

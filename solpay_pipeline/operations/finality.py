@@ -11,7 +11,7 @@ from typing import TypeGuard
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc.answers import SignatureStatus
+from solpay_pipeline.chain.rpc.answers import SignatureStatus, Untold
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.ledger.followed import Followed
 from solpay_pipeline.ledger.tables import FollowState
@@ -22,7 +22,7 @@ from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.finality import Case, Final, Returned, TakenBack
 from solpay_pipeline.operations.looking.snapshots import judge_snapshots, take_snapshots
 
-_Status = SignatureStatus | None
+_Status = SignatureStatus | Untold | None
 
 
 async def follow_acceptances(context: OperationContext) -> None:
@@ -59,7 +59,7 @@ async def _follow(context: OperationContext, cases: Sequence[Case]) -> None:
     doubtful: list[Case] = []
     for case in cases:
         paid, status = case.followed.paid, statuses.get(case.followed.id)
-        if _is_pending(context, status):
+        if isinstance(status, Untold) or _is_pending(context, status):
             continue
         if status is None or status.err is not None or paid.signature is None:
             doubtful.append(case)
@@ -85,7 +85,7 @@ async def _statuses(context: OperationContext, cases: Sequence[Case]) -> dict[in
     return {number: status for (number, _), status in zip(asked, answer.statuses, strict=True)}
 
 
-def _is_pending(context: OperationContext, status: _Status) -> bool:
+def _is_pending(context: OperationContext, status: SignatureStatus | None) -> bool:
     """Neither as settled as an acceptance asks for, nor failed for good."""
     if status is None:
         return False
@@ -95,7 +95,7 @@ def _is_pending(context: OperationContext, status: _Status) -> bool:
 
 
 def _is_final(status: _Status) -> TypeGuard[SignatureStatus]:
-    return status is not None and status.confirmation is Commitment.FINALIZED
+    return isinstance(status, SignatureStatus) and status.confirmation is Commitment.FINALIZED
 
 
 async def _decide(context: OperationContext, doubtful: Sequence[Case], newest: int) -> None:
@@ -186,7 +186,9 @@ async def _known_to_others(context: OperationContext, cases: Sequence[Case]) -> 
             answers = await _statuses(replace(context, rpc=witness), cases)
         except ChainError:
             continue
-        known.update(number for number, one in answers.items() if one is not None and one.err is None)
+        known.update(
+            number for number, one in answers.items() if isinstance(one, SignatureStatus) and one.err is None
+        )
     return known
 
 

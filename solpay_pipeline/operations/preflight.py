@@ -12,8 +12,10 @@ from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.reading.accounts import usable_mints
 from solpay_pipeline.chain.reading.clock import CLOCK_SYSVAR, first_block_time, time_of_slot
 from solpay_pipeline.chain.reading.rpc_chain import RpcChain
+from solpay_pipeline.chain.rpc.answers import told
 from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.transactions import newest_final
 from solpay_pipeline.lifecycle.terms import PaymentStatus
 from solpay_pipeline.operations.binding import MINTS_AT_FIRST, Served, bound, check_receiver
 from solpay_pipeline.operations.changes.planned_books import PlannedBooks
@@ -54,7 +56,11 @@ async def open_context(
         genesis_hash = await rpc.check_cluster(deployment.cluster)
         keys = [deployment.receiver, deployment.fee_payer.pubkey, CLOCK_SYSVAR, *mints]
         answer = await rpc.accounts(keys, commitment=deployment.commitment)
-        receiver, payer, clock, *of_mints = answer.accounts
+        receiver, payer, clock = map(told, answer.accounts[:3])
+        with reading(deployment.engine) as connection:
+            final = newest_final(connection)
+        rpc.know(deployment.fee_payer.pubkey if receiver is None else deployment.receiver, final)
+        of_mints = answer.accounts[3:]
         check_receiver(deployment.receiver, receiver)
         binding = bound(
             deployment.engine,

@@ -96,6 +96,7 @@ class OperationRun:
             dict(self._calls),
             dry_run=self.options.dry_run,
             blocked=_blocked(context),
+            remarks=context.facts.remarks,
         )
 
     def _so_far(self, failure: str | None = None) -> Outcome:

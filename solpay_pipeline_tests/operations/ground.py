@@ -664,8 +664,8 @@ class ScriptedRpc:
         self.calls["block_height"] += 1
         return SLOT
 
-    async def fee_for_message(self, message: object, commitment: Commitment) -> int:
-        self.calls["fee_for_message"] += 1
+    async def signature_fee(self, message: object, commitment: Commitment) -> int:
+        self.calls["signature_fee"] += 1
         return self.fee
 
     async def minimum_balance(self, size: int) -> int:

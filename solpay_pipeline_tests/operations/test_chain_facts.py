@@ -16,7 +16,7 @@ def test_the_fee_is_asked_once_and_its_blockhash_is_signed_with_once_while_it_is
         assert first.blockhash != second.blockhash
 
     asyncio.run(run())
-    assert (made.rpc.calls["fee_for_message"], made.rpc.calls["latest_blockhash"]) == (1, 2)
+    assert (made.rpc.calls["signature_fee"], made.rpc.calls["latest_blockhash"]) == (1, 2)
     assert facts.fee_payer_floor == made.rpc.floor
 
 

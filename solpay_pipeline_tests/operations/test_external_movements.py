@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.reading.history import HistoryIncomplete
+from solpay_pipeline.chain.rpc.errors import Unanswered
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import Wallet
@@ -50,7 +50,7 @@ def test_money_of_which_not_all_is_known_to_be_at_home_is_an_operators(case: str
     }[case]
     one = shown(made, wallet(), 0, *entries)
     if case == "unreadable":
-        made.chain.entries[one.payment.address] = HistoryIncomplete("a hole")
+        made.chain.entries[one.payment.address] = Unanswered("a hole")
     (finding,) = asyncio.run(went_home(made.context, one))
     assert finding.code is FindingCode.FUNDS_ELSEWHERE
     assert finding.amount == {"elsewhere": PRICE, "in part": PRICE - 1}.get(case, 0)

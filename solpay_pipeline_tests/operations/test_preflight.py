@@ -53,6 +53,9 @@ class Node(ScriptedRpc):
     async def __aexit__(self, *_: object) -> None:
         pass
 
+    def know(self, account: Pubkey, landed: str | None) -> None:
+        self.known = (account, landed)
+
     async def check_cluster(self, expected: str) -> str:
         self.calls[f"check_cluster {expected}"] += 1
         return self.genesis_hash

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.crossing import Crossing
-from solpay_pipeline.chain.reading.history import NEWEST, HistoryIncomplete, HistoryTooLong, HistoryUnfinished
+from solpay_pipeline.chain.reading.history import NEWEST, HistoryTooLong, HistoryUnfinished
 from solpay_pipeline.chain.rpc.answers import SignatureRecord
+from solpay_pipeline.chain.rpc.errors import Unanswered
 from solpay_pipeline.lifecycle.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
@@ -112,7 +113,7 @@ def test_a_history_that_begins_after_the_payment_was_made_cannot_show_it_unpaid_
 def test_a_history_with_a_hole_is_that_wallets_alone() -> None:
     made = scene()
     broken, fine = wallet(1), wallet(2)
-    made.chain.entries[payment_of(broken).address] = HistoryIncomplete("a hole")
+    made.chain.entries[payment_of(broken).address] = Unanswered("a hole")
     second = shown(made, fine, PRICE, came(PRICE))
     results = asyncio.run(judge_snapshots(made.context, [snapshot(broken, holds(broken, 1)), second]))
     assert [standing(result) for _, result in results] == [FindingCode.HISTORY_UNREADABLE, Standing.PAID]

@@ -1,8 +1,8 @@
 """Reads what wallets hold: lamports, token accounts and mints, a hundred accounts a call.
 
 All wallets' accounts are read in one list, so that the number of calls depends on accounts, not on wallets. An account
-that exists and cannot be understood is named in `Holdings.unreadable` and never taken for an empty one. RPC errors are
-passed on: without an answer there is no holding.
+that exists and cannot be understood, or that no endpoint answers about, is named in `Holdings.unreadable` and never
+taken for an empty one. RPC errors are passed on: without an answer there is no holding.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +18,7 @@ from solpay_pipeline.chain.reading.addresses import (
 )
 from solpay_pipeline.chain.reading.extensions import UnreadableAccount
 from solpay_pipeline.chain.reading.token_state import parse_account, parse_mint, parse_token_account
+from solpay_pipeline.chain.rpc.answers import Untold
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle, TokenHolding, UnreadableMint
 from solpay_pipeline.lifecycle.terms import Commitment
@@ -42,7 +43,7 @@ async def read_mints(
     }
 
 
-def usable_mints(accounts: Iterable[tuple[Pubkey, Account | None]]) -> dict[Pubkey, Mint]:
+def usable_mints(accounts: Iterable[tuple[Pubkey, Account | Untold | None]]) -> dict[Pubkey, Mint]:
     """The usable mints among some accounts, each given with its address."""
     read = (_mint_at(address, account) for address, account in accounts)
     return {mint.address: mint for mint in read if isinstance(mint, Mint)}
@@ -134,7 +135,7 @@ async def discover(
 
 async def _read(
     rpc: Rpc, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None
-) -> tuple[dict[Pubkey, Account | None], int]:
+) -> tuple[dict[Pubkey, Account | Untold | None], int]:
     """The accounts by address, each asked for once, and the lowest slot of the answers."""
     unique = list(dict.fromkeys(keys))
     answer = await rpc.accounts(unique, commitment=commitment, min_context_slot=min_context_slot)
@@ -164,9 +165,11 @@ def _is_as_known(mint: Mint | UnreadableMint, known: Mapping[Pubkey, Mint]) -> b
     return isinstance(mint, Mint) and mint.program == known[mint.address].program
 
 
-def _mint_at(address: Pubkey, account: Account | None) -> Mint | UnreadableMint:
+def _mint_at(address: Pubkey, account: Account | Untold | None) -> Mint | UnreadableMint:
     if account is None:
         return UnreadableMint(NO_ACCOUNT)
+    if isinstance(account, Untold):
+        return UnreadableMint(account.why)
     try:
         return parse_mint(address, account)
     except UnreadableAccount as error:
@@ -197,7 +200,7 @@ def _holdings(
     owner: Pubkey,
     wanted: Iterable[Pubkey],
     mints: Mapping[Pubkey, Mint | UnreadableMint],
-    found: Mapping[Pubkey, Account | None],
+    found: Mapping[Pubkey, Account | Untold | None],
     slot: int,
 ) -> Holdings:
     tokens: list[TokenHolding] = []
@@ -206,6 +209,9 @@ def _holdings(
     unreadable: dict[Pubkey, str] = {}
     for address, mint_address in _addresses(owner, wanted, mints).items():
         account = found[address]
+        if isinstance(account, Untold):
+            unreadable[mint_address] = account.why
+            continue
         if account is None or is_bare(account):
             absent.append(address)
             if account is not None and account.lamports:
@@ -217,6 +223,10 @@ def _holdings(
         else:
             unreadable[mint_address] = holding
     system = found[owner]
+    if isinstance(system, Untold):
+        # No mint names it: its own address does.
+        unreadable[owner] = system.why
+        system = None
     return Holdings(
         owner=owner,
         slot=slot,

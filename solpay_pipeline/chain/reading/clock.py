@@ -5,6 +5,7 @@ It is read together with other accounts, at their slot; getBlockTime says the sa
 
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from solders.account import Account
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.chain.rpc.errors import MalformedAnswer
+from solpay_pipeline.chain.rpc.errors import Unanswered
 
 CLOCK_SYSVAR: Final = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")
 SYSVAR_PROGRAM: Final = Pubkey.from_string("Sysvar1111111111111111111111111111111111111")
@@ -37,10 +38,11 @@ def time_of_slot(account: Account | None, slot: int) -> datetime | None:
 async def first_block_time(rpc: Rpc, slots: Sequence[int]) -> datetime:
     """The time of the first of these slots that has one; a slot may be skipped or too new.
 
-    Raises `MalformedAnswer`.
+    Raises `Unanswered` where none has.
     """
     for slot in slots:
-        known = await rpc.block_time(slot)
-        if known is not None:
-            return known
-    raise MalformedAnswer(f"no block time for the slots {min(slots)} to {max(slots)}")
+        with suppress(Unanswered):
+            known = await rpc.block_time(slot)
+            if known is not None:
+                return known
+    raise Unanswered(f"no block time for the slots {min(slots)} to {max(slots)}")

@@ -10,14 +10,10 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.reading.history import (
-    HistoryIncomplete,
-    HistoryTooLong,
-    list_transactions,
-    read_transaction,
-)
+from solpay_pipeline.chain.reading.history import HistoryTooLong, list_transactions
 from solpay_pipeline.chain.rpc.answers import SignatureRecord, TransactionRecord
 from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.rpc.errors import Unanswered
 from solpay_pipeline.lifecycle.terms import Commitment
 
 MOST_LISTED: Final = 50_000
@@ -51,7 +47,7 @@ async def find_crossing(
     """How `address` came to hold `amount` base units of `mint` (None: lamports) by `until`, as block times tell.
 
     None where fewer than `at_least` transactions name the address, or more than `MOST_LISTED`, or where it held less at
-    that time. Raises `HistoryIncomplete`, `UnknownCursor` and the RPC's own errors.
+    that time. Raises `Unanswered`, `UnknownCursor` and the RPC's own errors.
     """
     if at_least > 1:
         page = await rpc.history_page(
@@ -85,7 +81,7 @@ async def _halve(
         return None
 
     async def balance_after(position: int) -> int:
-        read = await read_transaction(rpc, records[position].signature, commitment)
+        read = await rpc.listed_transaction(records[position].signature, commitment=commitment)
         return _balance_after(read, address, mint)
 
     below, reached = -1, len(records) - 1
@@ -104,7 +100,7 @@ async def _halve(
 
 def _balance_after(record: TransactionRecord, address: Pubkey, mint: Pubkey | None) -> int:
     if address not in record.account_keys:
-        raise HistoryIncomplete(f"{record.signature} is listed for {address}, but does not name it")
+        raise Unanswered(f"{record.signature} is listed for {address}, but does not name it")
     index = record.account_keys.index(address)
     if mint is None:
         return record.post_balances[index]

@@ -17,6 +17,7 @@ from solpay_pipeline.chain.reading.addresses import (
 )
 from solpay_pipeline.chain.reading.extensions import BASE_LENGTH, UnreadableAccount, associated_account_length
 from solpay_pipeline.chain.reading.token_state import parse_account, parse_extended_mint
+from solpay_pipeline.chain.rpc.answers import Untold
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.terms import Commitment
@@ -48,11 +49,25 @@ async def read_destinations(
     answer = await rpc.accounts([*atas, *(mint.address for mint in wanted)], commitment=commitment)
     accounts, mint_accounts = answer.accounts[: len(wanted)], answer.accounts[len(wanted) :]
     return {
-        mint.address: _missing(mint, ata, mint_account)
-        if account is None or is_bare(account)
-        else _existing(mint, ata, account, receiver)
+        mint.address: _destination(mint, ata, account, mint_account, receiver)
         for mint, ata, account, mint_account in zip(wanted, atas, accounts, mint_accounts, strict=True)
     }
+
+
+def _destination(
+    mint: Mint,
+    ata: Pubkey,
+    account: Account | Untold | None,
+    mint_account: Account | Untold | None,
+    receiver: Pubkey,
+) -> Destination:
+    if isinstance(account, Untold):
+        return Destination(ata, exists=False, obstacle=account.why)
+    if account is not None and not is_bare(account):
+        return _existing(mint, ata, account, receiver)
+    if isinstance(mint_account, Untold):
+        return Destination(ata, exists=False, obstacle=f"of its mint: {mint_account.why}")
+    return _missing(mint, ata, mint_account)
 
 
 def _existing(mint: Mint, ata: Pubkey, account: Account, receiver: Pubkey) -> Destination:

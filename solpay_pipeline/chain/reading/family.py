@@ -15,6 +15,7 @@ from solpay_pipeline.chain.reading.accounts import holding_or_reason, is_bare, r
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.extensions import UnreadableAccount
 from solpay_pipeline.chain.reading.token_state import TokenAccount, parse_account
+from solpay_pipeline.chain.rpc.answers import Untold, told
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.lifecycle.holdings import (
     Holdings,
@@ -53,7 +54,7 @@ async def find_nested(
     there = {
         address
         for address, account in zip(every, answer.accounts, strict=True)
-        if account is not None and account.lamports
+        if isinstance(account, Untold) or (account is not None and account.lamports)
     }
     return [frozenset(addresses) & there for addresses in derived]
 
@@ -70,14 +71,15 @@ async def look_at(
     """`holdings` and what is at more `addresses` of the wallet's family.
 
     `owned` are token accounts that were ever the wallet's, by address, with their mint: those that are closed tell
-    it no more. What is at an address and belongs to nobody of the family is left out.
+    it no more. What is at an address and belongs to nobody of the family is left out. Raises `Unanswered` where no
+    endpoint answers about one of them.
     """
     known = {one.account for one in holdings.accounts}
     wanted = [address for address in dict.fromkeys(addresses) if address not in known]
     if not wanted:
         return holdings
     answer = await rpc.accounts(wanted, commitment=commitment)
-    found = dict(zip(wanted, answer.accounts, strict=True))
+    found = dict(zip(wanted, map(told, answer.accounts), strict=True))
     family = _Family(holdings, found, {**_derived(holdings.owner, mints), **owned})
     missing = [mint for mint in family.mints() if mint not in mints]
     every = {**mints, **await read_mints(rpc, missing, commitment=commitment)}
@@ -88,7 +90,7 @@ async def look_at(
     opened = {address for address in through if address in known or _is_open(found.get(address))}
     if more is not None:
         opened |= {
-            address for address, account in zip(unread, more.accounts, strict=True) if _is_open(account)
+            address for address, account in zip(unread, more.accounts, strict=True) if _is_open(told(account))
         }
     return family.seen(
         every, [replace(one, opened=frozenset(opened) & frozenset(one.accounts)) for one in nested]

@@ -1,7 +1,7 @@
 """Reads all that came to a wallet and left it, as a statement, from balances before and after each transaction.
 
 Log text is not used: p-token writes none, and a payment through another program counts like any other. A history longer
-than the limit (`HistoryTooLong`) or with a hole (`HistoryIncomplete`) is an error, not a short list.
+than the limit (`HistoryTooLong`) or with a hole (`Unanswered`) is an error, not a short list.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -16,9 +16,9 @@ from solpay_pipeline.chain.reading.addresses import NATIVE_MINTS
 from solpay_pipeline.chain.rpc.answers import SignatureRecord, TokenBalance, TransactionRecord
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import (
-    MalformedAnswer,
     Permanent,
     Transient,
+    Unanswered,
     UnknownCursor,
     UnsupportedVersion,
 )
@@ -57,22 +57,11 @@ class HistoryTooLong(Permanent):
     """An address has more transactions than may be read: somebody sends it dust, or it is not a one-time wallet."""
 
 
-class HistoryIncomplete(Transient):
-    """A node lists a transaction that it cannot return; what it moved is not known."""
-
-
 class HistoryUnfinished(Transient):
     """The time of the run was over before all was read; what was read of it is known to the next run."""
 
 
-UNTOLD: Final = (
-    HistoryTooLong,
-    HistoryIncomplete,
-    HistoryUnfinished,
-    UnknownCursor,
-    UnsupportedVersion,
-    MalformedAnswer,
-)
+UNTOLD: Final = (HistoryTooLong, HistoryUnfinished, Unanswered, UnknownCursor, UnsupportedVersion)
 """Why one wallet's history cannot be read; they say nothing about any other's."""
 
 
@@ -104,7 +93,7 @@ async def read(
     `final` are effects of finalized transactions that were read before and are not read again; those that are read now
     are added to it, also where this raises.
 
-    Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included), `HistoryIncomplete`,
+    Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included), `Unanswered`,
     `HistoryUnfinished` where it `must_stop`, and the RPC's own errors. There is no history of blocks that are only
     processed: `processed` is read as `confirmed`.
     """
@@ -147,7 +136,7 @@ async def _effects(
     commitment: Commitment,
 ) -> dict[str, Effect]:
     """What these transactions did, by signature, without those that failed after all."""
-    read_now = await all_of(read_transaction(rpc, each.signature, commitment) for each in records)
+    read_now = await all_of(rpc.listed_transaction(each.signature, commitment=commitment) for each in records)
     return {one.signature: effect_of(one, owner, accounts) for one in read_now if one.err is None}
 
 
@@ -196,7 +185,7 @@ async def read_newest(
             return History(_statement(owner, in_order(effects), accounts, homes), page.first_available_slot)
         if not unread:
             return None
-        record = await read_transaction(rpc, unread.pop(0).signature, commitment)
+        record = await rpc.listed_transaction(unread.pop(0).signature, commitment=commitment)
         if record.err is None:
             effects.insert(0, effect_of(record, owner, accounts))
 
@@ -320,11 +309,3 @@ def _reaches(page: Sequence[SignatureRecord], since: datetime | None) -> bool:
 
 def _is_before(record: SignatureRecord, moment: datetime) -> bool:
     return record.block_time is not None and record.block_time <= moment
-
-
-async def read_transaction(rpc: Rpc, signature: str, commitment: Commitment) -> TransactionRecord:
-    """A transaction that is listed. Raises `HistoryIncomplete` where the node does not have it."""
-    record = await rpc.transaction(signature, commitment=commitment)
-    if record is None:
-        raise HistoryIncomplete(f"{signature} is listed, but the node does not have it")
-    return record

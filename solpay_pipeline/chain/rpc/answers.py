@@ -8,6 +8,7 @@ from solders.account import Account
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.rpc.errors import Unanswered
 from solpay_pipeline.lifecycle.terms import Commitment
 
 
@@ -27,11 +28,18 @@ class RecentBlockhash:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """In place of one item among many: no endpoint answers about it, for this reason. It may be anything."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountsAt:
     """Accounts in the order asked for, None where there is none. `slot` is the answers' lowest context slot."""
 
     slot: int
-    accounts: tuple[Account | None, ...]
+    accounts: tuple[Account | Untold | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class StatusesAt:
     """Statuses in the order asked for, None where unknown. `slot` is the answers' lowest context slot."""
 
     slot: int
-    statuses: tuple[SignatureStatus | None, ...]
+    statuses: tuple[SignatureStatus | Untold | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,13 @@ class TransactionRecord:
     pre_token_balances: tuple[TokenBalance, ...]
     post_token_balances: tuple[TokenBalance, ...]
     logs: tuple[str, ...]
+
+
+def told(account: Account | Untold | None) -> Account | None:
+    """An account that no work can do without. Raises `Unanswered`."""
+    if isinstance(account, Untold):
+        raise Unanswered(account.why)
+    return account
 
 
 def error_text(raw_err: object) -> str | None:

@@ -1,8 +1,8 @@
 """The Solana JSON-RPC as the pipeline needs it: typed answers, batches of any size, and typed errors only.
 
 A call that fails in passing is made again within the retry window, at the next endpoint where there is one; then its
-error is raised. `send` alone is never repeated here: whether a failed send reached a node is for `sending/broadcast.py`
-to find out.
+error is raised. Reading an answer is part of the call. `send` alone is never repeated here: whether a failed send
+reached a node is for `sending/broadcast.py` to find out.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from solders.account import Account
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.rpc import parsing
+from solpay_pipeline.chain.rpc import parsing, plausible
 from solpay_pipeline.chain.rpc.answers import (
     AccountsAt,
     HistoryPage,
@@ -28,9 +28,10 @@ from solpay_pipeline.chain.rpc.answers import (
     TransactionRecord,
 )
 from solpay_pipeline.chain.rpc.batching import Batch, Batcher, Reader
-from solpay_pipeline.chain.rpc.errors import MalformedAnswer, NodeBehind, RpcRejected
-from solpay_pipeline.chain.rpc.failover import GENESIS, Failover, Node
+from solpay_pipeline.chain.rpc.errors import MalformedAnswer, MethodMissing, NoBlock, NodeBehind, Unreadable
+from solpay_pipeline.chain.rpc.failover import GENESIS, About, Failover
 from solpay_pipeline.chain.rpc.heights import contradiction
+from solpay_pipeline.chain.rpc.node import Node
 from solpay_pipeline.chain.rpc.options import Endpoint, RpcOptions
 from solpay_pipeline.chain.rpc.pace import Limiter
 from solpay_pipeline.chain.rpc.transport import Transport
@@ -52,9 +53,6 @@ FEE_ACCOUNTS = 128
 
 WITNESS_WINDOW_SECONDS = 3.0
 """A witness that has not answered by then is left out: waiting for one keeps all others waiting."""
-
-NO_BLOCK_CODES = frozenset({-32001, -32007, -32009})
-"""The block was cleaned up, or its slot skipped: it has no time."""
 
 
 class Rpc:
@@ -84,8 +82,8 @@ class Rpc:
             clock=clock,
             sleep=sleep,
         )
-        self._accounts = Batcher(ACCOUNTS_PER_CALL)
-        self._statuses = Batcher(STATUSES_PER_CALL)
+        self._accounts = Batcher(ACCOUNTS_PER_CALL, clock)
+        self._statuses = Batcher(STATUSES_PER_CALL, clock)
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,6 +103,18 @@ class Rpc:
         """A client for each endpoint alone: same connections, same pace, a short retry window."""
         return tuple(self._alone(node) for node in self.failover.nodes)
 
+    def know(self, account: Pubkey, landed: str | None) -> None:
+        """What the nodes must be able to answer about: an account, and a transaction that is final for long.
+
+        With it a node in trouble is told from an item that no node can answer about.
+        """
+        self.failover.controls.know(account, landed)
+
+    @property
+    def landed(self) -> str | None:
+        """The transaction that the nodes must know, as far as we know one."""
+        return self.failover.controls.landed
+
     async def genesis_hash(self) -> str:
         """The cluster's genesis hash, base58."""
         return str(await self._read(parsing.hash_value, "getGenesisHash"))
@@ -114,7 +124,7 @@ class Rpc:
 
         A node that answers with the slot instead of the height has failed: MalformedAnswer, after the retry window.
         """
-        return await self.failover.ask(lambda node: _sane_blockhash(node, commitment))
+        return await self.failover.ask(lambda node: _sane_blockhash(node, commitment), "getLatestBlockhash")
 
     async def block_height(self, commitment: Commitment) -> int:
         """Blocks below the newest one at `commitment`: a blockhash's life is counted in these."""
@@ -127,11 +137,9 @@ class Rpc:
     async def block_time(self, slot: int) -> datetime | None:
         """When the block of `slot` was made, None where there is none or the node no longer knows."""
         try:
-            return await self._read(parsing.block_time, "getBlockTime", slot)
-        except RpcRejected as refusal:
-            if refusal.code in NO_BLOCK_CODES:
-                return None
-            raise
+            return await self._read(parsing.block_time, "getBlockTime", slot, about=About.ITEM)
+        except NoBlock:
+            return None
 
     async def accounts(
         self, keys: Sequence[Pubkey], *, commitment: Commitment, min_context_slot: int | None = None
@@ -159,8 +167,8 @@ class Rpc:
 
         Raises:
             PreflightFailed: simulated, failed, and not passed on by this node.
-            Transient: unknown whether it left.
-            Permanent: refused.
+            TransactionRefused: checked by the node, and not passed on.
+            Transient, Permanent: anything else, after which it may have left.
         """
         config = _config(
             encoding="base64",
@@ -169,9 +177,7 @@ class Rpc:
             maxRetries=0,
             minContextSlot=min_context_slot,
         )
-        result = await self._ask("sendTransaction", _base64(wire), config, retry=False)
-        if not isinstance(result, str):
-            raise MalformedAnswer("the answer to sendTransaction is not a signature")
+        await self._read(parsing.signature, "sendTransaction", _base64(wire), config, retry=False)
 
     async def simulate(
         self,
@@ -190,25 +196,31 @@ class Rpc:
             replaceRecentBlockhash=replace_blockhash,
             minContextSlot=min_context_slot,
         )
-        result = await self._ask("simulateTransaction", _base64(wire), config)
-        with parsing.reading("simulateTransaction"):
-            return parsing.simulation(result)
+        return await self._read(parsing.simulation, "simulateTransaction", _base64(wire), config)
 
     async def minimum_balance(self, size: int) -> int:
-        """Lamports that keep an account of `size` bytes rent-exempt."""
+        """Lamports that keep an account of `size` bytes rent-exempt. One that cannot be is no answer."""
         config = _config(commitment=Commitment.CONFIRMED)
-        return await self._read(parsing.whole, "getMinimumBalanceForRentExemption", size, config)
 
-    async def fee_for_message(self, message: MessageV0, commitment: Commitment) -> int:
-        """Lamports that the cluster takes for this message (getFeeForMessage).
+        def read(result: object) -> int:
+            return plausible.rent(parsing.whole(result), size)
 
-        Raises `NodeBehind` where the node does not know the message's blockhash.
+        return await self._read(read, "getMinimumBalanceForRentExemption", size, config)
+
+    async def signature_fee(self, message: MessageV0, commitment: Commitment) -> int:
+        """Lamports that the cluster takes for this message of one signature (getFeeForMessage).
+
+        One that cannot be is no answer. Raises `NodeBehind` where no node knows the message's blockhash.
         """
         encoded, config = _base64(to_bytes_versioned(message)), _config(commitment=commitment)
-        fee = await self._read(parsing.fee, "getFeeForMessage", encoded, config)
-        if fee is None:
-            raise NodeBehind("getFeeForMessage: the node does not know the blockhash of the message")
-        return fee
+
+        def read(result: object) -> int:
+            fee = parsing.fee(result)
+            if fee is None:
+                raise NodeBehind("getFeeForMessage: the node does not know the blockhash of the message")
+            return plausible.fee(fee)
+
+        return await self._read(read, "getFeeForMessage", encoded, config)
 
     async def recent_priority_fees(self, accounts: Sequence[Pubkey]) -> tuple[int, ...]:
         """Lowest landed priority fee of each recent slot, in micro-lamports a compute unit, oldest slot first.
@@ -245,31 +257,48 @@ class Rpc:
             minContextSlot=min_context_slot,
         )
 
-        async def ask(node: Node) -> tuple[int, Any]:
+        async def ask(node: Node) -> HistoryPage:
             first = await _history_from(node)
-            return first, await node.transport.ask(method, [str(address), config])
+            records = await node.transport.read(parsing.signature_records, method, [str(address), config])
+            return HistoryPage(records, first)
 
-        first, result = await self.failover.ask(ask)
-        with parsing.reading(method):
-            return HistoryPage(tuple(map(parsing.signature_record, result)), first)
+        return await self.failover.ask(ask, method, about=About.ITEM)
 
     async def transaction(self, signature: str, *, commitment: Commitment) -> TransactionRecord | None:
         """A landed transaction of any version, None where the node knows none at `commitment`."""
-        method = "getTransaction"
+
+        def read(result: object) -> TransactionRecord | None:
+            return None if result is None else parsing.transaction_record(signature, result)
+
+        return await self._transaction(read, signature, commitment)
+
+    async def listed_transaction(self, signature: str, *, commitment: Commitment) -> TransactionRecord:
+        """One that some node lists, so that it is there: an endpoint that does not have it gives way to the next.
+
+        Raises Unanswered where none has it.
+        """
+
+        def read(result: object) -> TransactionRecord:
+            if result is None:
+                raise Unreadable(f"{signature} is listed, but the node does not have it")
+            return parsing.transaction_record(signature, result)
+
+        return await self._transaction(read, signature, commitment)
+
+    async def _transaction(self, reader: Callable[[Any], T], signature: str, commitment: Commitment) -> T:
         config = _config(
             commitment=commitment, encoding="json", maxSupportedTransactionVersion=HIGHEST_VERSION
         )
-        result = await self._ask(method, signature, config)
-        with parsing.reading(method):
-            return None if result is None else parsing.transaction_record(signature, result)
+        return await self._read(reader, "getTransaction", signature, config, about=About.ITEM)
 
     async def token_accounts_by_owner(
         self, owner: Pubkey, program: Pubkey, commitment: Commitment
     ) -> tuple[tuple[Pubkey, Account], ...]:
         """All token accounts of `owner` under one token program, ATA or not."""
         config = _config(commitment=commitment, encoding="base64")
+        wanted = {"programId": str(program)}
         return await self._read(
-            parsing.keyed_accounts, "getTokenAccountsByOwner", str(owner), {"programId": str(program)}, config
+            parsing.keyed_accounts, "getTokenAccountsByOwner", str(owner), wanted, config, about=About.ITEM
         )
 
     async def balance(self, key: Pubkey, commitment: Commitment) -> int:
@@ -277,7 +306,9 @@ class Rpc:
         return await self._read(parsing.balance, "getBalance", str(key), _config(commitment=commitment))
 
     async def is_healthy(self) -> bool:
-        """Whether the node says that it keeps up with the cluster."""
+        """Whether the node says that it keeps up with the cluster. One that does not offer to say so is believed to:
+        what it says of slots shows where it is.
+        """
 
         async def ask(node: Node) -> bool:
             try:
@@ -285,7 +316,10 @@ class Rpc:
             except NodeBehind:
                 return False
 
-        return await self.failover.ask(ask)
+        try:
+            return await self.failover.ask(ask, "getHealth")
+        except MethodMissing:
+            return True
 
     async def first_available_block(self) -> int:
         """The oldest slot whose block the node still has."""
@@ -306,9 +340,18 @@ class Rpc:
         alone.failover = self.failover.only(node, window_seconds=WITNESS_WINDOW_SECONDS)
         return alone
 
-    async def _read(self, reader: Callable[[Any], T], method: str, *params: object) -> T:
+    async def _read(
+        self,
+        reader: Callable[[Any], T],
+        method: str,
+        *params: object,
+        retry: bool = True,
+        about: About = About.NODE,
+    ) -> T:
         """What `reader` makes of the result. Where it cannot read it, the endpoint has failed."""
-        return await self.failover.ask(lambda node: node.transport.read(reader, method, params))
+        return await self.failover.ask(
+            lambda node: node.transport.read(reader, method, params), method, retry=retry, about=about
+        )
 
     def _batches(
         self, method: str, config: dict[str, object], parse: Callable[[object], T]
@@ -316,16 +359,16 @@ class Rpc:
         """Calls of `method` for some items: the context slot, and what `parse` makes of each item's value."""
 
         async def read(items: Sequence[str]) -> Batch[T]:
-            result = await self._ask(method, list(items), config)
-            with parsing.reading(method):
-                values = parsing.context_values(result, len(items))
-                return parsing.context_slot(result), tuple(map(parse, values))
+            def reader(result: object) -> Batch[T]:
+                # What is around the values can be no single item's fault.
+                with parsing.reading(method, MalformedAnswer):
+                    slot, values = parsing.context_slot(result), parsing.context_values(result, len(items))
+                return slot, tuple(map(parse, values))
+
+            about = About.LONE if len(items) == 1 else About.BATCH
+            return await self._read(reader, method, list(items), config, about=about)
 
         return read
-
-    async def _ask(self, method: str, *params: object, retry: bool = True) -> Any:
-        """The decoded result. Where it cannot be read, the cause is what was asked about rather than the endpoint."""
-        return await self.failover.ask(lambda node: node.transport.ask(method, params), retry=retry)
 
 
 def _node(

@@ -1,7 +1,8 @@
-"""What can go wrong between us and an RPC node: a tree of errors that says whether asking again can help.
+"""What can go wrong between us and an RPC node: a tree of errors that says what an answer is about.
 
-A `Transient` proves nothing, whatever it carries; a `Permanent` will be the same next time. Texts name an endpoint by
-its host only: the key that providers put into the path or the query never gets here.
+A `Transient` is about the node and proves nothing, whatever it carries. A `Permanent` is about an endpoint, our
+question or the chain, and will be the same next time. `Unanswered` is about one item. Texts name an endpoint by its
+host only: the key that providers put into the path or the query never gets here.
 """
 
 from solpay_pipeline.base.errors import NeedsOperator, Passing, SolpayError
@@ -33,7 +34,7 @@ class NodeBehind(Transient):
 
 
 class Unreachable(Transient):
-    """No answer to judge: connection refused or reset, timeout, HTTP 5xx, a proxy's HTML page, an internal error.
+    """No answer to judge: connection refused or reset, timeout, HTTP 5xx, a proxy's HTML page.
 
     For a transaction this is the dangerous one: it may have landed although the call failed
     (S7 in docs/peer.md#what-its-commands-were-seen-to-do).
@@ -45,6 +46,32 @@ class MalformedAnswer(Transient):
 
     Some providers answered getBlockHeight with the slot, 22 million higher: everything looked expired and was
     paid twice (EdgeApp/edge-currency-accountbased#1107).
+    """
+
+
+class Unreadable(MalformedAnswer):
+    """The answer to our own question, in which something is not of the documented shape, or not there at all.
+
+    Where one item was asked about, the cause may be that item rather than the node.
+    """
+
+
+class Refused(Transient):
+    """The node refuses by a code that nobody is known to use for the chain's own word, an internal error for instance.
+
+    It is taken for the node's trouble; where one item was asked about, the cause may be that item. `code` is
+    JSON-RPC's, or else the HTTP status.
+    """
+
+    def __init__(self, message: str, *, code: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.code = code
+
+
+class Unanswered(Transient):
+    """No endpoint answers about one item, a transaction or an address, while they answer about others.
+
+    It says nothing about any other item. A later run may find an endpoint that knows.
     """
 
 
@@ -66,11 +93,14 @@ class WrongCluster(Permanent):
 
 
 class Forbidden(Permanent):
-    """HTTP 401, 402 or 403: wrong key, plan used up, or our address blocked by a public endpoint."""
+    """HTTP 401, 402 or 403: wrong key, a plan used up or without the method, or our address blocked."""
 
 
 class RpcRejected(Permanent):
-    """The node understood the request and refuses it. `code` is JSON-RPC's, or else the HTTP status."""
+    """The node refuses our question as it is: too large, or with a parameter that it does not take.
+
+    `code` is JSON-RPC's, or else the HTTP status.
+    """
 
     def __init__(self, code: int, message: str, method: str) -> None:
         super().__init__(code, message, method)
@@ -94,8 +124,16 @@ class UnknownCursor(RpcRejected):
     """-32020: the node has pruned the signature given as `before` or `until`. Agave before 4.0 gave an empty page."""
 
 
+class NoBlock(RpcRejected):
+    """-32001, -32007, -32009 with Agave's own words: the slot was skipped, or its block is gone."""
+
+
 class MethodMissing(RpcRejected):
     """-32601, HTTP 404, 405 or 410: the provider does not offer the method (Triton turns some off by 410)."""
+
+
+class TransactionRefused(RpcRejected):
+    """-32003, -32006, -32013: the node's own check found that the bytes are no valid transaction for any node."""
 
 
 class PreflightFailed(Permanent):

@@ -1,29 +1,37 @@
 """Which endpoint answers the next call, and when: retries, rests and failover.
 
-An endpoint that fails rests, for as long as it asked or with capped exponential backoff. It rests for all callers: a
-Retry-After given to one call holds for every call. While all endpoints rest callers wait, until their retry window is
-over; then they get the last typed error. An endpoint of another cluster stops everything.
+A call goes to the first endpoint that may be asked. What an answer is about decides what follows. The node: it rests,
+the next endpoint is asked, and while all rest callers wait, until their retry window is over. Our question: each other
+endpoint is asked once. One item: each other endpoint is asked, then a control question, whose answer tells whether the
+item or the node is at fault. The chain: final. An endpoint of another cluster stops everything.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TypeVar
 
-from solpay_pipeline.base.waiting import tell_wait
 from solpay_pipeline.chain.rpc import parsing
-from solpay_pipeline.chain.rpc.allowance import Allowance
+from solpay_pipeline.chain.rpc.controls import Controls
+from solpay_pipeline.chain.rpc.dialects import MEANINGS, Meaning
 from solpay_pipeline.chain.rpc.errors import (
     ChainError,
     Forbidden,
-    RateLimited,
+    MalformedAnswer,
+    MethodMissing,
+    NoBlock,
+    Refused,
+    RpcRejected,
+    TransactionRefused,
     Transient,
-    Unreachable,
+    Unanswered,
+    UnknownCursor,
+    Unreadable,
+    UnsupportedVersion,
     WrongCluster,
 )
-from solpay_pipeline.chain.rpc.pace import Limiter
-from solpay_pipeline.chain.rpc.transport import Transport
+from solpay_pipeline.chain.rpc.node import BACKOFF_SECONDS, Node, backoff
 
 T = TypeVar("T")
 
@@ -37,75 +45,47 @@ GENESIS = {
 LOCALNET = "localnet"
 """Any cluster that is not one of the public ones."""
 
-BACKOFF_SECONDS = 0.25
-BACKOFF_CAP_SECONDS = 8.0
-"""A first failure costs half a slot or so; an outage is asked about every few seconds."""
+ITEM_TRIES = 2
+"""How often each endpoint is asked about an item before the item is suspected."""
 
-FORBIDDEN_REST_SECONDS = 60.0
-"""A refused key stays refused, but a new plan or a lifted block should be noticed within a run."""
+CONTROL_SECONDS = 30.0
+"""For so long one good answer to a control question clears a node of blame."""
 
-LONGEST_REST_SECONDS = 3600.0
-"""A longer Retry-After is taken for a mistake."""
+_NOT_OFFERED = (Forbidden, MethodMissing)
+_SAYS_WHY = (UnsupportedVersion, UnknownCursor, NoBlock)
+"""Refusals about one item that a caller knows what to do with."""
+
+
+class About(Enum):
+    """Whom a question can fail for, besides the node that is asked and our question itself."""
+
+    NODE = auto()
+    """Nobody else."""
+
+    ITEM = auto()
+    """The one item that it is about."""
+
+    BATCH = auto()
+    """One of the items that it is about."""
+
+    LONE = auto()
+    """The one item that is left of a batch; whether its parameters are taken does not depend on it."""
 
 
 @dataclass(slots=True)
-class Node:
-    """One endpoint and how it has behaved. `genesis` is None until its cluster has been checked."""
+class _Asking:
+    """One call under way. `refused` are the endpoints that will not answer it, and why; `trouble` is a node's last."""
 
-    name: str
-    transport: Transport
-    limiter: Limiter
-    clock: Callable[[], float]
-    genesis: str | None = None
-    rest_until: float = float("-inf")
-    told_until: float = float("-inf")
-    failures: int = 0
-    last_error: ChainError | None = field(default=None, repr=False)
-    history_from: int | None = None
-    """The oldest slot whose block this endpoint had when it was first asked."""
-    first_asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
-    allowance: Allowance = field(default_factory=Allowance, repr=False)
-
-    @property
-    def is_resting(self) -> bool:
-        """Whether this endpoint must be left alone for now."""
-        return self.clock() < self.rest_until
-
-    def is_used_up(self) -> bool:
-        """Count a call that is about to be made. True where it would be refused: the endpoint then rests."""
-        until = self.allowance.take(self.clock())
-        if until is not None:
-            self.rest_until = max(self.rest_until, until)
-        return until is not None
-
-    def failed(self, error: ChainError) -> None:
-        """Let the endpoint rest. Of calls that fail together only the first lengthens the backoff."""
-        now = self.clock()
-        asked = error.retry_after if isinstance(error, Transient) else FORBIDDEN_REST_SECONDS
-        if asked is None and self.is_resting:
-            return
-        self.failures += 0 if self.is_resting else 1
-        self.last_error = error
-        # A node that asks for no wait at all still gets the backoff.
-        rest = max(min(asked or 0.0, LONGEST_REST_SECONDS), _backoff(self.failures))
-        self.rest_until = max(self.rest_until, now + rest)
-        if isinstance(error, RateLimited) and asked is not None:
-            self.allowance.refused(self.rest_until)
-
-    def tell_rest(self, now: float) -> None:
-        """Say that this endpoint is waited for, once a rest."""
-        if self.told_until < self.rest_until:
-            self.told_until = self.rest_until
-            tell_wait(self.rest_until - now, str(self.last_error or f"{self.name} is used up for now"))
-
-    def answered(self) -> None:
-        """Forget earlier failures, but not a rest that another call was asked for."""
-        if not self.is_resting:
-            self.failures = 0
+    method: str
+    deadline: float
+    about: About
+    refused: dict[int, ChainError] = field(default_factory=dict)
+    tries: dict[int, int] = field(default_factory=dict)
+    trouble: ChainError | None = None
 
 
 class Failover:
-    """Asks the first of `nodes` that is not resting. `slots` bounds the calls at a time over all of them."""
+    """Asks the first of `nodes` that may be asked. `slots` bounds the calls at a time over all of them."""
 
     def __init__(
         self,
@@ -118,6 +98,7 @@ class Failover:
     ) -> None:
         self.nodes = tuple(nodes)
         self.cluster: str | None = None
+        self.controls = Controls()
         self._slots = slots
         self._window = window_seconds
         self._clock = clock
@@ -133,41 +114,49 @@ class Failover:
             sleep=self._sleep,
         )
         alone.cluster = self.cluster
+        alone.controls = self.controls
         return alone
 
-    async def ask(self, call: Callable[[Node], Awaitable[T]], *, retry: bool = True) -> T:
-        """Have a node make `call`. With `retry` off, a call that may have reached a node is not made again.
+    async def ask(
+        self,
+        call: Callable[[Node], Awaitable[T]],
+        method: str,
+        *,
+        retry: bool = True,
+        about: About = About.NODE,
+    ) -> T:
+        """Have a node make `call`, which is one of `method`. With `retry` off, a call that may have reached a node is
+        not made again.
 
         Raises:
+            Unanswered: no endpoint answers about this item or batch, though they answer about others.
             Transient: still so when the retry window was over.
-            Permanent: at once, but Forbidden only when every endpoint forbids.
+            Permanent: the chain said so, or every endpoint refuses the question.
         """
-        deadline = self._clock() + self._window
-        error: ChainError | None = None
+        asking = _Asking(method, self._clock() + self._window, about)
+        asking.refused = {
+            at: node.lacking[method] for at, node in enumerate(self.nodes) if method in node.lacking
+        }
         while True:
-            node = await self._ready(deadline, error)
+            if len(asking.refused) == len(self.nodes):
+                await self._conclude(asking)
+            at, node = await self._ready(asking)
             queued_since = self._clock()
             async with self._slots:
                 await node.limiter.wait()
                 # Time in our own queue must not use up the window.
-                deadline += self._clock() - queued_since
-                if node.is_resting or node.is_used_up():
+                asking.deadline += self._clock() - queued_since
+                if node.is_resting(method) or node.is_used_up():
                     continue
                 try:
                     await self._admit(node)
                     answer = await call(node)
-                except Transient as failure:
-                    node.failed(failure)
-                    if not retry:
+                except ChainError as failure:
+                    self._failed(asking, at, failure)
+                    if not retry and not isinstance(failure, _NOT_OFFERED):
                         raise
-                    error = failure
-                except Forbidden as failure:
-                    node.failed(failure)
-                    if all(isinstance(each.last_error, Forbidden) and each.is_resting for each in self.nodes):
-                        raise
-                    error = failure
                 else:
-                    node.answered()
+                    node.answered(method)
                     return answer
 
     async def check_cluster(self, expected: str) -> str:
@@ -182,10 +171,12 @@ class Failover:
             node.genesis = None
         first_look = await asyncio.gather(*map(self._look_once, self.nodes), return_exceptions=True)
         for outcome in first_look:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, Transient | Forbidden):
+            if isinstance(outcome, BaseException) and (
+                isinstance(outcome, WrongCluster) or not isinstance(outcome, ChainError)
+            ):
                 raise outcome
         if all(node.genesis is None for node in self.nodes):
-            await self.ask(self._admit)
+            await self.ask(self._admit, "getGenesisHash")
         found = [(node.genesis, node.name) for node in self.nodes if node.genesis is not None]
         # `localnet` fits many clusters; from here on it is this one.
         self.cluster = genesis = found[0][0]
@@ -195,41 +186,111 @@ class Failover:
         return genesis
 
     async def _look_once(self, node: Node) -> None:
-        await self.only(node, window_seconds=0.0).ask(self._admit, retry=False)
+        await self.only(node, window_seconds=0.0).ask(self._admit, "getGenesisHash", retry=False)
 
     async def _admit(self, node: Node) -> None:
         if self.cluster is None or node.genesis is not None:
             return
-        found = str(await node.transport.read(parsing.hash_value, "getGenesisHash"))
+        try:
+            found = str(await node.transport.read(parsing.hash_value, "getGenesisHash"))
+        except (Refused, Unreadable) as trouble:
+            # Whatever the call is about that comes next, this is not its fault.
+            raise MalformedAnswer(str(trouble), retry_after=trouble.retry_after) from None
         if not _fits(self.cluster, found):
             names = {genesis: name for name, genesis in GENESIS.items()}
             raise WrongCluster(self.cluster, names.get(found, found), node.name)
         node.genesis = found
         await node.limiter.wait()
 
-    async def _ready(self, deadline: float, error: ChainError | None) -> Node:
-        """The first endpoint that is not resting, waiting for one while the window lasts."""
+    def _failed(self, asking: _Asking, at: int, failure: ChainError) -> None:
+        """Note whom a failure concerns. Raises it where it is final for all."""
+        node = self.nodes[at]
+        match failure:
+            case Forbidden() | MethodMissing():
+                node.failed(failure, asking.method)
+                asking.refused[at] = failure
+                if isinstance(failure, MethodMissing) and MEANINGS.get(failure.code) is Meaning.NO_METHOD:
+                    node.lacking[failure.method] = failure
+            case TransactionRefused():
+                raise failure
+            case RpcRejected():
+                asking.refused[at] = failure
+            case Refused() | Unreadable() if asking.about is not About.NODE:
+                asking.trouble = failure
+                asking.tries[at] = asking.tries.get(at, 0) + 1
+                is_late = self._clock() + BACKOFF_SECONDS > asking.deadline
+                # Of a batch the halves are asked next, which is another try.
+                if asking.about is About.BATCH or asking.tries[at] >= ITEM_TRIES or is_late:
+                    asking.refused[at] = failure
+            case Transient():
+                node.failed(failure, asking.method)
+                asking.trouble = failure
+            case _:
+                raise failure
+
+    async def _conclude(self, asking: _Asking) -> None:
+        """Raise what follows where every endpoint refuses; return where it is the nodes' fault, and passes."""
+        failures = list(asking.refused.values())
+        telling = next((one for one in failures if not isinstance(one, _NOT_OFFERED)), failures[0])
+        is_final = isinstance(telling, (*_NOT_OFFERED, *_SAYS_WHY)) or asking.about is About.NODE
+        if is_final or (asking.about is not About.ITEM and isinstance(telling, RpcRejected)):
+            raise telling
+        if await self._answers_control(asking.method):
+            raise Unanswered(f"no endpoint answers about it: {telling}")
+        if not isinstance(telling, Transient):
+            raise telling
+        for at, failure in list(asking.refused.items()):
+            if isinstance(failure, Transient):
+                self.nodes[at].failed(failure, asking.method)
+                del asking.refused[at]
+        asking.tries.clear()
+        asking.trouble = telling
+
+    async def _answers_control(self, method: str) -> bool:
+        """Whether a node answers the control question of a method; True for a method that has none."""
+        question = self.controls.questions.get(method)
+        passed_at = self.controls.passed_at.get(method)
+        if question is None or (passed_at is not None and self._clock() - passed_at < CONTROL_SECONDS):
+            return True
+        for node in self.nodes:
+            if node.is_resting(question.method):
+                continue
+            async with self._slots:
+                await node.limiter.wait()
+                try:
+                    answer = await node.transport.ask(question.method, question.params)
+                except ChainError:
+                    continue
+            if answer is not None:
+                self.controls.passed_at[method] = self._clock()
+                return True
+        return False
+
+    async def _ready(self, asking: _Asking) -> tuple[int, Node]:
+        """The first endpoint that may be asked, waiting for one while the window lasts.
+
+        Those that have been asked about an item come after those that have not, and after a moment.
+        """
+        willing = [(at, node) for at, node in enumerate(self.nodes) if at not in asking.refused]
+        willing.sort(key=lambda one: asking.tries.get(one[0], 0))
         while True:
             now = self._clock()
-            if error is not None and now >= deadline:
-                raise error
-            ready = next((node for node in self.nodes if not node.is_resting), None)
+            if asking.trouble is not None and now >= asking.deadline:
+                raise asking.trouble
+            ready = next((one for one in willing if not one[1].is_resting(asking.method)), None)
             if ready is not None:
+                if tries := asking.tries.get(ready[0], 0):
+                    await self._sleep(backoff(tries))
                 return ready
-            first = min(self.nodes, key=lambda node: node.rest_until)
-            if first.rest_until > deadline:
-                raise error or first.last_error or Unreachable(f"{first.name} is resting")
-            first.tell_rest(now)
-            await self._sleep(first.rest_until - now)
+            _, first = min(willing, key=lambda one: one[1].rests_until(asking.method))
+            until = first.rests_until(asking.method)
+            if until > asking.deadline:
+                raise asking.trouble or first.why_resting(asking.method)
+            first.tell_rest(asking.method)
+            await self._sleep(until - now)
 
 
 def _fits(expected: str, found: str) -> bool:
     if expected == LOCALNET:
         return found not in GENESIS.values()
     return found == GENESIS.get(expected, expected)
-
-
-def _backoff(failures: int) -> float:
-    """Seconds of rest after so many failures in a row, jittered so that two clients do not come back together."""
-    full = min(BACKOFF_CAP_SECONDS, BACKOFF_SECONDS * 2.0 ** min(failures - 1, 16))
-    return full * random.uniform(0.5, 1.0)  # noqa: S311  (nothing secret about it)

@@ -1,7 +1,7 @@
 """Results of JSON-RPC calls, decoded but not believed, as the values of `answers.py`.
 
 solders' response classes panic on some results and fail on a TransactionError or an account encoding that they do not
-know. So every result is read here. One that does not have the documented shape is a `MalformedAnswer`, never a guess.
+know. So every result is read here. One that does not have the documented shape is `Unreadable`, never a guess.
 """
 
 import base64
@@ -21,7 +21,7 @@ from solpay_pipeline.chain.rpc.answers import (
     TransactionRecord,
     error_text,
 )
-from solpay_pipeline.chain.rpc.errors import MalformedAnswer
+from solpay_pipeline.chain.rpc.errors import MalformedAnswer, Unreadable
 from solpay_pipeline.lifecycle.terms import Commitment
 
 MOST_UNITS = 2**64 - 1
@@ -35,13 +35,13 @@ LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 
 
 @contextmanager
-def reading(method: str) -> Iterator[None]:
-    """Turn any error while an answer to `method` is read into MalformedAnswer."""
+def reading(method: str, failure: type[MalformedAnswer] = Unreadable) -> Iterator[None]:
+    """Turn any error while an answer to `method` is read into `failure`."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ParseHashError) as error:
         # The answer's content stays out of the text: it may be large, and a stranger wrote it.
-        raise MalformedAnswer(f"the answer to {method} cannot be read ({type(error).__name__})") from None
+        raise failure(f"the answer to {method} cannot be read ({type(error).__name__})") from None
 
 
 def whole(value: object, most: int = MOST_UNITS) -> int:
@@ -130,8 +130,17 @@ def signature_status(value: object) -> SignatureStatus | None:
     )
 
 
-def signature_record(value: object) -> SignatureRecord:
-    """One entry of getSignaturesForAddress."""
+def signature(value: object) -> str:
+    """The answer of sendTransaction."""
+    return _text(value)
+
+
+def signature_records(result: object) -> tuple[SignatureRecord, ...]:
+    """The answer of getSignaturesForAddress, newest first."""
+    return tuple(map(_signature_record, _list(result)))
+
+
+def _signature_record(value: object) -> SignatureRecord:
     named = _optional(value, "confirmationStatus")
     return SignatureRecord(
         signature=_text(_member(value, "signature")),
@@ -194,7 +203,6 @@ def _account(value: object) -> Account:
         base64.b64decode(_text(content), validate=True),
         _key(_member(value, "owner")),
         bool(_member(value, "executable")),
-        whole(_member(value, "rentEpoch")),
     )
 
 

@@ -1,7 +1,6 @@
-"""One endpoint over HTTP. Every answer is judged here before anything above reads it.
+"""One endpoint over HTTP. Every answer is judged and read here before anything above sees it.
 
-What can come back besides a result becomes one of the classes of `errors.py`
-(docs/solana.md#rpc-limits-and-error-codes), with the HTTP status and the Retry-After header taken into account. aiohttp
+What can come back besides a result becomes one of the classes of `errors.py`, by the rules of `refusals.py`. aiohttp
 speaks HTTP: a call through httpx2 takes five times the CPU. aiohttp writes no log of requests, and its exceptions,
 which hold the URL with the key in it, end here.
 """
@@ -14,8 +13,6 @@ import json
 import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -27,15 +24,8 @@ from pydantic_core import from_json
 from yarl import URL
 
 from solpay_pipeline.chain.rpc import parsing
-from solpay_pipeline.chain.rpc.errors import (
-    ChainError,
-    Forbidden,
-    MalformedAnswer,
-    PreflightFailed,
-    RateLimited,
-    Unreachable,
-)
-from solpay_pipeline.chain.rpc.refusals import http_refusal, rpc_refusal
+from solpay_pipeline.chain.rpc.errors import MalformedAnswer, Unreachable
+from solpay_pipeline.chain.rpc.refusals import Reply, Request, refusal
 
 T = TypeVar("T")
 
@@ -43,13 +33,8 @@ KEY_LENGTH = 8
 """A part of a URL's path that is at least this long may be a key: it is removed from what a provider says."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """What came back over HTTP, with all of its body."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes = field(repr=False)
+LARGEST_BODY = 32 * 2**20
+"""Bytes of an answer, unpacked. A page of a history or a hundred token accounts are far below it."""
 
 
 class Transport:
@@ -94,30 +79,30 @@ class Transport:
         """Ask, and return the decoded result of an answer that carries one and our own id.
 
         Raises:
-            ChainError: everything else that can come back, by the rules of docs/solana.md#rpc-limits-and-error-codes.
+            ChainError: everything else that can come back, by the rules of `refusals.py`.
         """
         # Every request has a number of its own, which reveals an answer to another one.
-        request_id = next(self._ids)
-        request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+        request = Request(method, next(self._ids), self.name, self._blot)
+        call = {"jsonrpc": "2.0", "id": request.number, "method": method, "params": params}
         self.calls[method] += 1
-        reply = await self._post(json.dumps(request, separators=(",", ":")).encode(), method)
-        answer = _decoded(reply.content)
-        refusal = self._refusal(reply, answer, request_id, method)
-        if refusal is not None:
-            raise refusal
+        reply = await self._post(json.dumps(call, separators=(",", ":")).encode(), method)
+        refused = refusal(reply, request)
+        if refused is not None:
+            raise refused
+        answer: Any = reply.decoded
         return answer["result"]
 
     async def read(self, reader: Callable[[Any], T], method: str, params: Sequence[object] = ()) -> T:
         """Ask, and have `reader` take the result.
 
         Raises:
-            ChainError: as `ask`; MalformedAnswer where `reader` cannot read the result.
+            ChainError: as `ask`; Unreadable where `reader` cannot read the result.
         """
         result = await self.ask(method, params)
         with parsing.reading(f"{method} by {self.name}"):
             return reader(result)
 
-    async def _post(self, content: bytes, method: str) -> _Reply:
+    async def _post(self, content: bytes, method: str) -> Reply:
         try:
             # One limit for the whole answer: a server that drips bytes would keep within a limit for each read.
             async with (
@@ -126,12 +111,15 @@ class Transport:
                     self._url, data=content, headers=self._headers, proxy=self._proxy, allow_redirects=False
                 ) as response,
             ):
-                return _Reply(response.status, response.headers, await response.read())
+                body = await _body(response)
         except TimeoutError:
             raise Unreachable(f"{self.name} did not answer {method} in {self._deadline:g} s") from None
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
             # `from None`: the cause holds the request, and with it the key.
             raise Unreachable(f"{self.name} broke off {method} ({type(error).__name__})") from None
+        if body is None:
+            raise MalformedAnswer(f"{self.name} answered {method} with more than {LARGEST_BODY} bytes")
+        return Reply(response.status, response.headers, body, _decoded(body))
 
     def _opened(self) -> aiohttp.ClientSession:
         """The connections, which belong to the event loop of the first call."""
@@ -145,32 +133,6 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=None),
             )
         return self._connections
-
-    def _refusal(self, reply: _Reply, answer: object, request_id: int, method: str) -> ChainError | None:
-        """What the response means, None where it is a result: the first row that holds."""
-        body = answer if isinstance(answer, dict) else {}
-        error, answered_id = body.get("error"), body.get("id")
-        said = rpc_refusal(error, method, self.name, reply.headers, self._blot) if error else None
-        by_status = None
-        if reply.status != HTTPStatus.OK:
-            by_status = http_refusal(reply.status, method, self.name, reply.headers)
-        another = MalformedAnswer(f"{self.name} answered {method} with another id")
-        page = Unreachable(f"{self.name} answered {method} with a web page")
-        nonsense = MalformedAnswer(f"{self.name} answered {method} with something that is not JSON-RPC")
-        rows: tuple[tuple[bool, ChainError | None], ...] = (
-            # A body may say more than the status, never less: 429 and 403 stand whatever it calls them.
-            (isinstance(by_status, RateLimited), by_status),
-            (isinstance(by_status, Forbidden) and not isinstance(said, RateLimited), by_status),
-            (by_status is not None, said or by_status),
-            (said is not None and answered_id not in (request_id, None), another),
-            # A failed simulation that may be of another request proves nothing.
-            (isinstance(said, PreflightFailed) and answered_id is None, another),
-            (said is not None, said),
-            (reply.content.lstrip()[:1] == b"<", page),
-            (body.get("jsonrpc") != "2.0" or "result" not in body, nonsense),
-            (type(answered_id) is not int or answered_id != request_id, another),
-        )
-        return next((refusal for holds, refusal in rows if holds), None)
 
     def _blot(self, text: str) -> str:
         for secret in sorted(self._blots, key=len, reverse=True):
@@ -248,6 +210,18 @@ def _key_parts(parts: SplitResult) -> set[str]:
     query = {value for _, value in parse_qsl(parts.query)}
     user = {part for part in (parts.username, parts.password) if part}
     return {part for part in path | query | user | {parts.query} if part}
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes | None:
+    """All of an answer's body, None where it is larger than any honest one."""
+    parts: list[bytes] = []
+    size = 0
+    while part := await response.content.readany():
+        size += len(part)
+        if size > LARGEST_BODY:
+            return None
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _decoded(content: bytes) -> Any:

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from solpay_pipeline.chain.rpc.answers import SignatureStatus, failed_instruction
+from solpay_pipeline.chain.rpc.answers import SignatureStatus, Untold, failed_instruction
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.chain.rpc.errors import ChainError, PreflightFailed, RpcRejected
+from solpay_pipeline.chain.rpc.errors import ChainError, PreflightFailed, TransactionRefused
 from solpay_pipeline.chain.sending.expiry import Alive, Claim, Dead, Unknown, verdicts
 from solpay_pipeline.lifecycle.terms import Commitment
 
@@ -29,9 +29,6 @@ SLOWEST_POLL_SECONDS = 2.0
 VERDICT_SECONDS = 2.0
 """Between two checks of the finalized height, once a blockhash has expired."""
 
-REFUSED_AS_SUCH = frozenset({-32602, -32600, -32003, -32006, -32013})
-"""Codes for bytes that are no valid transaction for any node."""
-
 
 class Fate(StrEnum):
     """How a transaction ended, or that it has not."""
@@ -46,7 +43,7 @@ class Fate(StrEnum):
     """Landed with an error and paid its fee, for good."""
 
     REFUSED = "refused"
-    """The first node that got it refused it: it never left."""
+    """The first node that got it found it to fail, or to be no transaction, and said so itself: it never left."""
 
     DEAD = "dead"
     """Did not land and no longer can, by the rule of `expiry.py`."""
@@ -75,7 +72,8 @@ class Receipt:
 
     `slot` is where it landed. `err` is the TransactionError as JSON text, or a node's words where it refused without
     one; an IN_FLIGHT receipt with `err` has landed with an error that is not final yet. `fee` in lamports is known for
-    FAILED only. `reason` says in words why it is IN_FLIGHT.
+    FAILED only. `reason` says in words why it is IN_FLIGHT; `is_undecidable`: it is over, and no endpoint of today can
+    tell how it ended.
     """
 
     signature: str
@@ -86,6 +84,7 @@ class Receipt:
     failed_instruction: int | None = None
     fee: int | None = None
     reason: str | None = None
+    is_undecidable: bool = False
 
 
 @dataclass(slots=True)
@@ -215,9 +214,9 @@ class _Broadcast:
         except PreflightFailed as failure:
             self._preflight_failed(each, failure)
             return
-        except RpcRejected as refusal:
+        except TransactionRefused as refusal:
             each.doubt = str(refusal)
-            if refusal.code in REFUSED_AS_SUCH and not each.may_have_left:
+            if not each.may_have_left:
                 self._settle(each, Fate.REFUSED, err=str(refusal))
                 return
         except ChainError as error:
@@ -257,6 +256,9 @@ class _Broadcast:
                 each.doubt = str(error)
             return
         for each, status in zip(batch, answer.statuses, strict=True):
+            if isinstance(status, Untold):
+                each.doubt = status.why
+                continue
             each.status = status
             if status is not None:
                 await self._seen(each, status)
@@ -276,11 +278,11 @@ class _Broadcast:
     async def _failed(self, each: _Open) -> None:
         """A finalized failure is final only if it paid a fee (SIMD-0290)."""
         try:
-            record = await self.rpc.transaction(each.signed.signature, commitment=Commitment.FINALIZED)
+            record = await self.rpc.listed_transaction(each.signed.signature, commitment=Commitment.FINALIZED)
         except ChainError as error:
             each.doubt = str(error)
             return
-        if record is None or record.err is None:
+        if record.err is None:
             return
         if record.fee > 0:
             self._settle(each, Fate.FAILED, logs=record.logs, fee=record.fee)
@@ -320,13 +322,16 @@ class _Broadcast:
             match found[each.signed.signature]:
                 case Dead():
                     self._settle(each, Fate.DEAD)
-                case Unknown(reason):
+                case Unknown(reason, stays_so):
                     each.doubt = f"its blockhash has expired, but it cannot be called dead: {reason}"
+                    if stays_so:
+                        self._settle(each, Fate.IN_FLIGHT, is_undecidable=True)
                 case Alive(None):
                     each.doubt = "it may still land: its blockhash has not expired in a finalized block yet"
-                case Alive():
-                    # The next poll asks the history and finds the status.
-                    pass
+                case Alive(SignatureStatus() as status):
+                    # Whoever knows it: the endpoint that is asked for statuses may have forgotten.
+                    each.status = status
+                    await self._seen(each, status)
 
     def _settle(
         self,
@@ -337,6 +342,7 @@ class _Broadcast:
         logs: tuple[str, ...] = (),
         failed: int | None = None,
         fee: int | None = None,
+        is_undecidable: bool = False,
     ) -> None:
         signature, status = each.signed.signature, each.status
         if status is not None and fate is not Fate.DEAD:
@@ -350,6 +356,7 @@ class _Broadcast:
             failed_instruction=failed,
             fee=fee,
             reason=each.doubt if fate is Fate.IN_FLIGHT else None,
+            is_undecidable=is_undecidable,
         )
         del self.open[signature]
         self.receipts[signature] = receipt

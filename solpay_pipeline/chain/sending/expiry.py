@@ -2,17 +2,18 @@
 
 Dead needs all of it (docs/solana.md#when-a-signature-is-dead): a finalized block height past the last valid one,
 from a node whose numbers make sense; then, asked afterwards and of a state no older, no status in the history of
-a node that is healthy and keeps that history; and a second provider that says the same where one is configured.
-An error is never evidence of absence.
+a node that is healthy and keeps that history; and no other provider that says it landed or may land. One such witness
+is enough for what we send: sweeps and closings plan from balances that are read again. An error is never evidence of
+absence, and a node whose history is too short is no witness.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus
+from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, Untold
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.chain.rpc.errors import ChainError
+from solpay_pipeline.chain.rpc.errors import ChainError, MethodMissing
 from solpay_pipeline.chain.rpc.heights import BLOCKHASH_LIFE, contradiction
 from solpay_pipeline.lifecycle.terms import Commitment
 
@@ -22,9 +23,6 @@ HEIGHT_MARGIN = 4
 GROWTH_MARGIN = 2 * BLOCKHASH_LIFE
 """How many more blocks than slots may seem to have passed since the send: the blockhash was up to its own life older
 than the send, and the height's slot is read a moment later. Beyond this the number is not a block height."""
-
-WITNESSES_NEEDED = 2
-"""Providers that must agree, where so many are configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,10 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nothing can be concluded; `reason` says why, in words."""
+    """Nothing can be concluded; `reason` says why, in words. `stays_so`: asking the same providers again is no use."""
 
     reason: str
+    stays_so: bool = False
 
 
 Verdict = Dead | Alive | Unknown
@@ -78,7 +77,9 @@ class Clocks:
 class Evidence:
     """All that one node says about one signature. The status was asked after the clocks; None is a null answer.
 
-    `fee` is the fee paid by the transaction of a finalized status with an error, None where not known.
+    `first_available_slot` is None where the node does not tell it. `knows_older`: it knows the status of a transaction
+    that landed before the send. `fee` is the fee paid by the transaction of a finalized status with an error, None
+    where not known.
     """
 
     claim: Claim
@@ -86,8 +87,9 @@ class Evidence:
     status: SignatureStatus | None
     status_slot: int
     healthy: bool
-    first_available_slot: int
+    first_available_slot: int | None
     fee: int | None = None
+    knows_older: bool = False
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -103,9 +105,17 @@ def judge(evidence: Evidence) -> Verdict:
         return Unknown("the node says it is not healthy")
     if evidence.status_slot < clocks.slot:
         return Unknown("the status is of an older slot than the block height")
-    if evidence.first_available_slot > (claim.sent_slot or 0):
-        return Unknown("the node's history does not go back to the slot of the send")
+    if not _reaches_the_send(evidence):
+        since = "the first block" if claim.sent_slot is None else f"slot {claim.sent_slot}"
+        return Unknown(f"no history that is known to go back to {since}, before it was sent", stays_so=True)
     return Dead(clocks.height)
+
+
+def _reaches_the_send(evidence: Evidence) -> bool:
+    """By the number that the node tells; of one that tells none, by an example."""
+    if evidence.first_available_slot is None:
+        return evidence.knows_older
+    return evidence.first_available_slot <= (evidence.claim.sent_slot or 0)
 
 
 def implausible(claim: Claim, clocks: Clocks) -> str | None:
@@ -124,16 +134,18 @@ def implausible(claim: Claim, clocks: Clocks) -> str | None:
 
 
 def agreed(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict out of all providers': one that says alive decides; dead needs two where two are configured. Pure."""
+    """One verdict out of all providers': one that says alive decides, then one that can testify to the death. Pure."""
     landed = next((each for each in verdicts if isinstance(each, Alive) and each.status is not None), None)
     alive = landed or next((each for each in verdicts if isinstance(each, Alive)), None)
     if alive is not None:
         return alive
     dead = [each for each in verdicts if isinstance(each, Dead)]
-    if dead and len(dead) >= min(WITNESSES_NEEDED, len(verdicts)):
+    if dead:
         return min(dead, key=lambda each: each.finalized_height)
-    reasons = [each.reason for each in verdicts if isinstance(each, Unknown)]
-    return Unknown("; ".join(dict.fromkeys(reasons)) or "no provider was asked")
+    unknown = [each for each in verdicts if isinstance(each, Unknown)]
+    reasons = "; ".join(dict.fromkeys(each.reason for each in unknown))
+    stays_so = bool(unknown) and all(each.stays_so for each in unknown)
+    return Unknown(reasons or "no provider was asked", stays_so)
 
 
 async def verdicts(rpc: Rpc, claims: Sequence[Claim]) -> dict[str, Verdict]:
@@ -165,14 +177,37 @@ async def _examine(witness: Rpc, claims: Sequence[Claim]) -> Mapping[str, Verdic
     slot = await witness.slot(Commitment.FINALIZED)
     clocks = Clocks(blockhash.last_valid_block_height, height, slot, witness.is_mainnet)
     healthy = await witness.is_healthy()
-    first_available = await witness.first_available_block()
-    answer = await witness.statuses([claim.signature for claim in expired], search_history=True)
-    for claim, status in zip(expired, answer.statuses, strict=True):
+    first_available = await _first_available(witness)
+    example = witness.landed if first_available is None else None
+    asked = [claim.signature for claim in expired] + ([] if example is None else [example])
+    answer = await witness.statuses(asked, search_history=True)
+    known = None if example is None else answer.statuses[-1]
+    for claim, status in zip(expired, answer.statuses, strict=False):
+        if isinstance(status, Untold):
+            found[claim.signature] = Unknown(status.why)
+            continue
         fee = await _fee(witness, claim.signature, status)
         found[claim.signature] = judge(
-            Evidence(claim, clocks, status, answer.slot, healthy, first_available, fee)
+            Evidence(
+                claim,
+                clocks,
+                status,
+                answer.slot,
+                healthy,
+                first_available,
+                fee,
+                knows_older=isinstance(known, SignatureStatus) and known.slot <= (claim.sent_slot or 0),
+            )
         )
     return found
+
+
+async def _first_available(witness: Rpc) -> int | None:
+    """None where the node does not offer to tell it."""
+    try:
+        return await witness.first_available_block()
+    except MethodMissing:
+        return None
 
 
 async def _fee(witness: Rpc, signature: str, status: SignatureStatus | None) -> int | None:

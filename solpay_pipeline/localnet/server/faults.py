@@ -6,7 +6,7 @@ after it took effect, repeat it, garble its answer, or change how a transaction 
 
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -75,10 +75,13 @@ _TRANSACTION_KINDS = frozenset({"swallow", "land_failed", "land_late", "status_l
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. `methods` None: all. `times` None: without end; it counts down with each hit."""
+    """One fault. `methods` None: all. `items` None: all; else it hits only requests with one of these texts, addresses
+    or signatures, among their parameters. `times` None: without end; it counts down with each hit.
+    """
 
     kind: FaultKind
     methods: frozenset[str] | set[str] | None = None
+    items: frozenset[str] | set[str] | None = None
     probability: float = 1.0
     times: int | None = None
     retry_after: float | None = None
@@ -106,11 +109,18 @@ class Fault:
         if self.seconds < 0 or self.spread < 0 or self.window_seconds <= 0 or self.requests < 0:
             raise ValueError("seconds, spread and requests are not below 0, window_seconds is above 0")
 
+    def concerns(self, method: str, items: Collection[str]) -> bool:
+        """Whether it is meant for a call of this method with these texts among its parameters."""
+        is_meant = self.methods is None or method in self.methods
+        return is_meant and (self.items is None or not self.items.isdisjoint(items))
+
     @classmethod
     def from_json(cls, members: dict[str, Any]) -> "Fault":
         """A fault from an admin call or a file; TypeError or ValueError where a member is unknown or wrong."""
-        methods = members.get("methods")
-        return cls(**{**members, "methods": None if methods is None else frozenset(methods)})
+        named = {
+            name: frozenset(members[name]) for name in ("methods", "items") if members.get(name) is not None
+        }
+        return cls(**{**members, **named})
 
 
 def faults_from_json(listed: object) -> list[Fault]:
@@ -162,9 +172,14 @@ class Faults:
         """Switches all off."""
         self.replace([])
 
-    def strike(self, methods: Iterable[str], connection: int = 0) -> list[Fault]:
+    @property
+    def name_items(self) -> bool:
+        """Whether one that is switched on hits only some items."""
+        return any(fault.items is not None for fault in self._active)
+
+    def strike(self, methods: Iterable[str], connection: int = 0, items: Collection[str] = ()) -> list[Fault]:
         """Draws the faults that hit one HTTP request with these methods. `connection`: how many connections were open
-        when the request's own was made, itself included.
+        when the request's own was made, itself included. `items`: the texts among its parameters.
         """
         if not self._active:
             return []
@@ -177,6 +192,8 @@ class Faults:
                 if fault.times == 0 or not called:
                     continue
                 if fault.methods is not None and fault.methods.isdisjoint(called):
+                    continue
+                if fault.items is not None and fault.items.isdisjoint(items):
                     continue
                 if fault.probability < 1 and self._random.random() >= fault.probability:
                     continue

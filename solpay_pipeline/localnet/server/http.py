@@ -45,7 +45,7 @@ async def _respond(node: Node, scope: dict[str, Any], raw: bytes, send: Any) -> 
     body = parsed(raw)
     methods = node.methods_of(body)
     node.count(methods)
-    hits = node.strike(methods, scope[PLACE])
+    hits = node.strike(methods, scope[PLACE], body)
     if hits:
         await _respond_badly(node, scope, body, hits, send)
     else:

@@ -72,9 +72,10 @@ class Node:
         self.requests += bool(counted)
         self.calls.update(counted)
 
-    def strike(self, methods: list[str], connection: int = 0) -> list[Fault]:
+    def strike(self, methods: list[str], connection: int = 0, body: object = None) -> list[Fault]:
         """The faults that hit a request with these methods; localnet's own are never hit."""
-        return self.faults.strike((method for method in methods if method not in ADMIN_METHODS), connection)
+        hittable = (method for method in methods if method not in ADMIN_METHODS)
+        return self.faults.strike(hittable, connection, texts_in(body) if self.faults.name_items else ())
 
     def answer(self, raw: bytes, hits: list[Fault]) -> bytes:
         """The JSON answer to a request body."""
@@ -96,7 +97,7 @@ class Node:
             return failure(_plain(identity), RpcError(INVALID_REQUEST, "Invalid request"))
         method = member["method"]
         identity = _plain(member.get("id"))
-        mine = [fault for fault in hits if fault.methods is None or method in fault.methods]
+        mine = [fault for fault in hits if fault.concerns(method, texts_in(member))]
         try:
             _check_version(member)
             for fault in mine:
@@ -129,6 +130,18 @@ class Node:
             elif fault.kind == "duplicate_rows" and method == "getSignaturesForAddress":
                 result = [row for row in result for _ in range(2)]
         return result
+
+
+def texts_in(body: object) -> set[str]:
+    """All texts in a request body but the names of members: addresses, signatures, methods."""
+    match body:
+        case str():
+            return {body}
+        case dict():
+            return set().union(*map(texts_in, body.values()))
+        case list():
+            return set().union(*map(texts_in, body))
+    return set()
 
 
 def parsed(raw: bytes | str) -> object:

@@ -110,8 +110,9 @@ class WrittenJournal:
         """See `Journal`.
 
         One that was applied at `confirmed` and turns out dead or failed was taken back by a fork: its wallets are
-        opened again in the same database transaction.
+        opened again in the same database transaction. What no endpoint can decide becomes a finding.
         """
+        self._note_undecidable([receipt for receipt in receipts if receipt.is_undecidable])
         closing = [(receipt, _STATE_OF[receipt.fate]) for receipt in receipts if receipt.fate in _STATE_OF]
         if not closing:
             return
@@ -132,6 +133,17 @@ class WrittenJournal:
                         slot=slot,
                         now=self.deployment.clock(),
                     )
+
+    def _note_undecidable(self, receipts: Sequence[Receipt]) -> None:
+        if not receipts:
+            return
+        with self.deployment.engine.begin() as connection:
+            undecided = [
+                Finding(FindingCode.UNDECIDED, wallet_id, None, _undecidable(receipt))
+                for receipt in receipts
+                for wallet_id in transactions.wallets_of(connection, receipt.signature)
+            ]
+            findings.note(connection, undecided, self.run, self.deployment.clock())
 
     def hold_again(self, signatures: Sequence[str]) -> None:
         """See `Journal`."""
@@ -185,3 +197,8 @@ class WrittenJournal:
         forks = [Finding(FindingCode.FORK, wallet_id, None, words) for wallet_id in wallet_ids]
         findings.note(connection, forks, self.run, now)
         self.tally.reopened += len(wallet_ids)
+
+
+def _undecidable(receipt: Receipt) -> str:
+    words = "add an endpoint to SOLPAY_RPC_URLS whose history goes back so far"
+    return f"nobody can tell how transaction {receipt.signature} ended: {receipt.reason}; {words}"

@@ -3,7 +3,7 @@ reach.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,8 @@ from solpay_pipeline.base.concurrently import both
 from solpay_pipeline.chain.reading.clock import first_block_time
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.chain.rpc.errors import ChainError
+from solpay_pipeline.chain.rpc.errors import ChainError, WrongCluster
+from solpay_pipeline.chain.rpc.plausible import BASE_FEE
 from solpay_pipeline.chain.sending.compute import priority_price
 from solpay_pipeline.chain.sending.wire import TransactionShape
 from solpay_pipeline.operations.context.deployment import Deployment
@@ -34,7 +35,8 @@ class ChainFacts:
     """Answers that hold for one run. `fee_payer_lamports` is what the fee payer has left by our own reckoning.
 
     `fee_payer_floor`, in lamports, is the least that an account may keep; it is read along with the price. `clock` is
-    in seconds, `rents` are what token accounts were opened with, where their lamports alone did not tell.
+    in seconds, `rents` are what token accounts were opened with, where their lamports alone did not tell. `remarks` are
+    what was done without, because no endpoint offers it: a line each.
     """
 
     rpc: Rpc
@@ -42,6 +44,7 @@ class ChainFacts:
     fee_payer_lamports: int
     fee_payer_floor: int = 0
     rents: dict[Pubkey, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     clock: Callable[[], float] = loop_seconds
     _shape: TransactionShape | None = None
     _signature_fee: int | None = None
@@ -50,19 +53,30 @@ class ChainFacts:
     _asking_history: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def signature_fee(self) -> int:
-        """Lamports that the cluster takes for one signature, read once a run (getFeeForMessage)."""
+        """Lamports that the cluster takes for one signature, read once a run (getFeeForMessage).
+
+        Never less than the base fee, so that the limits of spending hold whatever a node says; the base fee where none
+        says.
+        """
         if self._signature_fee is None:
-            payer, commitment = self.deployment.fee_payer.pubkey, self.deployment.commitment
+            payer = self.deployment.fee_payer.pubkey
             nothing = transfer(TransferParams(from_pubkey=payer, to_pubkey=payer, lamports=0))
             asked_at = self.clock()
-            recent = await self.rpc.latest_blockhash(commitment)
+            recent = await self.rpc.latest_blockhash(self.deployment.commitment)
             message = MessageV0.try_compile(payer, [nothing], [], recent.blockhash)
-            fee, self.fee_payer_floor = await both(
-                self.rpc.fee_for_message(message, commitment), self.rpc.minimum_balance(0)
-            )
-            self._signature_fee = fee
+            fee, self.fee_payer_floor = await both(self._fee_of(message), self.rpc.minimum_balance(0))
+            self._signature_fee = max(fee, BASE_FEE)
             self._unused_blockhash = recent, asked_at
         return self._signature_fee
+
+    async def _fee_of(self, message: MessageV0) -> int:
+        try:
+            return await self.rpc.signature_fee(message, self.deployment.commitment)
+        except WrongCluster:
+            raise
+        except ChainError as error:
+            self._remark(f"a signature is taken to cost {BASE_FEE} lamports, as ever: {error}")
+            return BASE_FEE
 
     async def ask_fee_early(self) -> None:
         """Ask while something else is read; where the node does not say, the next who needs the fee asks again."""
@@ -76,9 +90,22 @@ class ChainFacts:
             price = 0
             if deployment.max_priority_fee:
                 written = [deployment.fee_payer.pubkey, deployment.receiver]
-                price = await priority_price(self.rpc, written)
+                price = await self._price(written)
             self._shape = TransactionShape(deployment.transaction_version, price, deployment.max_priority_fee)
         return self._shape
+
+    async def _price(self, written: Sequence[Pubkey]) -> int:
+        try:
+            return await priority_price(self.rpc, written)
+        except WrongCluster:
+            raise
+        except ChainError as error:
+            self._remark(f"nothing is paid for priority, since nobody says what others pay: {error}")
+            return 0
+
+    def _remark(self, line: str) -> None:
+        if line not in self.remarks:
+            self.remarks.append(line)
 
     async def blockhash(self) -> RecentBlockhash:
         """One to sign with: that which the fee was asked with, once and while it is fresh, else the newest."""

@@ -1,6 +1,6 @@
 """What an operation did, in numbers that a run page, a terminal and a machine all show alike."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from solpay_pipeline.ledger.outbox import EventKind
@@ -63,7 +63,7 @@ class Outcome:
     `blocked` is None where all money could be sent. `unseen` are transactions that were written down and not seen at
     the commitment asked for, of this run or of earlier ones; `left`, `unpaid`, `means`, `resting` and `locked` are as
     in `Tally`. `failure` is why the operation ended before its end, None where it did not; what it had done by then
-    is counted.
+    is counted. `remarks` are what was done without, because no endpoint offers it.
     """
 
     operation: str
@@ -101,6 +101,7 @@ class Outcome:
     unpaid: int = 0
     means: str = ""
     resting: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def set_aside(self) -> tuple[Finding, ...]:
@@ -171,6 +172,7 @@ class Outcome:
             "left_undone": list(self.left_undone),
             "locked_payments": list(self.locked),
             "failure": self.failure,
+            "remarks": list(self.remarks),
         }
 
     def counts(self) -> dict[str, int]:
@@ -214,6 +216,7 @@ def outcome_of(
     dry_run: bool,
     blocked: str | None = None,
     failure: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> Outcome:
     """Put together what the books remember and what only the operation knows."""
     events = summary.events
@@ -253,4 +256,5 @@ def outcome_of(
         stopped_reason=tally.stopped_reason,
         blocked=blocked,
         failure=failure,
+        remarks=tuple(remarks),
     )

@@ -10,6 +10,7 @@ from solpay_pipeline.base.concurrently import all_of
 from solpay_pipeline.chain.reading import history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
+from solpay_pipeline.chain.rpc.errors import MethodMissing, Unanswered
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge, remade_mints
@@ -44,10 +45,6 @@ async def take_snapshots(
         named, context.mints, commitment=commitment, min_context_slot=min_context_slot
     )
     _remember_mints(context, mints)
-    if context.options.discover_accounts:
-        all_holdings = await all_of(
-            context.chain.discover(one, mints, commitment=commitment) for one in all_holdings
-        )
     context.progress("read", len(owned))
     snapshots = [
         Snapshot(wallet, payment, holdings, mints, commitment)
@@ -57,10 +54,13 @@ async def take_snapshots(
     nothing: list[frozenset[Pubkey]] = [frozenset()] * len(owned)
     nested = await context.chain.nested(named, mints, commitment=commitment) if is_rare else nothing
     remembered = context.records.openings([one.wallet.id for one in snapshots])
-    return await all_of(
-        _with_unusual(context, one, remembered.get(one.wallet.id, {}), found)
+    looked = await all_of(
+        _looked(context, one, remembered.get(one.wallet.id, {}), found)
         for one, found in zip(snapshots, nested, strict=True)
     )
+    if unreadable := [one for one in looked if isinstance(one, Finding)]:
+        context.books.note(unreadable)
+    return [one for one in looked if isinstance(one, Snapshot)]
 
 
 def _remember_mints(context: OperationContext, mints: Mapping[Pubkey, Mint | UnreadableMint]) -> None:
@@ -82,6 +82,27 @@ def _remember_decimals(context: OperationContext, snapshots: Sequence[Snapshot])
 def _lacks_decimals(payment: Payment, read: Collection[Pubkey]) -> bool:
     options = [one for one in payment.options if one.mint is not None]
     return any(one.mint in read for one in options) and all(one.seen_decimals is None for one in options)
+
+
+async def _looked(
+    context: OperationContext,
+    snapshot: Snapshot,
+    remembered: Mapping[Pubkey, int],
+    nested: Collection[Pubkey],
+) -> Snapshot | Finding:
+    """The snapshot with all that is looked for; a finding where no endpoint answers about this wallet."""
+    try:
+        if context.options.discover_accounts:
+            snapshot = await _discovered(context, snapshot)
+        return await _with_unusual(context, snapshot, remembered, nested)
+    except (Unanswered, MethodMissing) as error:
+        words = f"its accounts cannot be looked for: {error}; if it stays so, set SOLPAY_RPC_URLS to a node that can"
+        return Finding.about(snapshot.wallet, FindingCode.HISTORY_UNREADABLE, words)
+
+
+async def _discovered(context: OperationContext, snapshot: Snapshot) -> Snapshot:
+    holdings = await context.chain.discover(snapshot.holdings, snapshot.mints, commitment=snapshot.commitment)
+    return replace(snapshot, holdings=holdings)
 
 
 async def _with_unusual(
@@ -245,11 +266,11 @@ async def _judge(
     try:
         found = await _evidence(context, snapshot)
         snapshot = await _with_owned(context, snapshot, found.statement)
+        return snapshot, await _judged(context, snapshot, found)
     except history.HistoryUnfinished:
         return None
     except history.UNTOLD as error:
         return snapshot, _unreadable(snapshot, str(error))
-    return snapshot, await _judged(context, snapshot, found)
 
 
 async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:

@@ -7,7 +7,7 @@ fork took it back for good, the wallet is opened again.
 
 from collections.abc import Iterable, Sequence
 
-from solpay_pipeline.chain.rpc.answers import SignatureStatus
+from solpay_pipeline.chain.rpc.answers import SignatureStatus, Untold
 from solpay_pipeline.chain.rpc.errors import ChainError
 from solpay_pipeline.chain.sending.broadcast import Fate, Receipt, Signed
 from solpay_pipeline.chain.sending.expiry import HEIGHT_MARGIN
@@ -35,7 +35,7 @@ async def settle(context: OperationContext) -> None:
     unknown = []
     landed: list[Receipt] = []
     for one, status in zip(open_ones, answer.statuses, strict=True):
-        if status is None or status.err is not None:
+        if status is None or isinstance(status, Untold) or status.err is not None:
             unknown.append(one)
             continue
         receipt = _success(context, one, status)

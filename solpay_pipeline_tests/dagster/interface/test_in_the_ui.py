@@ -103,7 +103,7 @@ def test_a_sensor_and_a_schedule_that_are_switched_on_bring_new_payments_home(
 
 def test_a_run_that_failed_goes_on_from_its_failure(shop: Shop, served: Webserver) -> None:
     customer = sweepable(shop)
-    refusal = Fault("rpc_error", methods={"getFeeForMessage", "sendTransaction"}, code=-32602, message="no")
+    refusal = Fault("rpc_error", methods={"getLatestBlockhash"}, code=-32602, message="no")
     broken = shop.node.faults.add(refusal)
     first = served.launch("maintenance_job")
     assert served.end_of(first) == "FAILURE"

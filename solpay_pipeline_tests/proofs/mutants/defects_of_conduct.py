@@ -21,8 +21,8 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "chain/reading/history.py",
-                "    UnsupportedVersion,\n    MalformedAnswer,\n)",
-                "    MalformedAnswer,\n)",
+                "(HistoryTooLong, HistoryUnfinished, Unanswered, UnknownCursor, UnsupportedVersion)",
+                "(HistoryTooLong, HistoryUnfinished, Unanswered, UnknownCursor)",
             ),
         ),
         (f"{POISON}::test_a_transaction_of_a_version_nobody_knows_yet_stops_nobody_else",),

@@ -126,8 +126,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "chain/rpc/client.py",
-                "import MalformedAnswer, NodeBehind, RpcRejected\n",
-                "import MalformedAnswer, NodeBehind, RpcRejected, Transient\n",
+                "import MalformedAnswer, MethodMissing, NoBlock, NodeBehind, Unreadable\n",
+                "import MalformedAnswer, MethodMissing, NoBlock, NodeBehind, Transient, Unreadable\n",
             ),
             Edit(
                 "chain/rpc/client.py",
@@ -207,8 +207,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/moving/settle.py",
-                "        if status is None or status.err is not None:\n",
-                "        if status is None:\n",
+                "        if status is None or isinstance(status, Untold) or status.err is not None:\n",
+                "        if status is None or isinstance(status, Untold):\n",
             ),
         ),
         (f"{SWEEPING}::test_s16_a_failure_that_the_next_run_finds_final_is_not_called_sent_either",),

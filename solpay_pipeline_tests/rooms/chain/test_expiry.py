@@ -101,10 +101,10 @@ def test_what_has_landed_is_alive_whatever_the_clocks_say(evidence: Evidence) ->
 
 
 @given(opinions)
-def test_death_is_agreed_on_by_two_and_denied_by_none(each: list[Verdict]) -> None:
+def test_death_is_testified_by_one_and_denied_by_none(each: list[Verdict]) -> None:
     verdict = agreed(each)
     if isinstance(verdict, Dead):
-        assert sum(isinstance(one, Dead) for one in each) >= min(2, len(each))
+        assert any(isinstance(one, Dead) for one in each)
         assert not any(isinstance(one, Alive) for one in each)
     if any(isinstance(one, Alive) and one.status for one in each):
         assert isinstance(verdict, Alive)
@@ -202,7 +202,9 @@ def answers(
     }
 
 
-async def verdict_of(*scripts: dict[str, Answer], cluster: str | None = None) -> Verdict:
+async def verdict_of(
+    *scripts: dict[str, Answer], cluster: str | None = None, landed: str | None = None
+) -> Verdict:
     """What nodes that answer so lead to."""
     options = RpcOptions(retry_window_seconds=0.0, timeout=2.0)
     nodes = [ScriptedNode(**script) for script in scripts]
@@ -211,10 +213,14 @@ async def verdict_of(*scripts: dict[str, Answer], cluster: str | None = None) ->
     async with Rpc([node.endpoint() for node in nodes], options) as rpc:
         if cluster:
             await rpc.check_cluster(cluster)
+        rpc.know(Pubkey.default(), landed)
         found = await verdicts(rpc, [Claim(SIGNATURE, LAST_VALID, SENT_SLOT)])
     for node in nodes:
         await node.__aexit__()
     return found[SIGNATURE]
+
+
+FORGETFUL = {"getFirstAvailableBlock": result(SENT_SLOT + 1)}
 
 
 def status(confirmation: str = "finalized", err: object = None) -> dict[str, Any]:
@@ -227,13 +233,44 @@ async def test_one_honest_node_is_enough_where_one_is_configured() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_second_provider_must_say_the_same() -> None:
+async def test_a_second_provider_that_can_testify_must_not_say_otherwise() -> None:
     assert await verdict_of(answers(), answers(height=LAST_VALID + 49)) == Dead(LAST_VALID + 49)
-    assert isinstance(await verdict_of(answers(), answers() | {"getHealth": error(-32005)}), Unknown)
+    assert await verdict_of(answers() | FORGETFUL, answers()) == Dead(LAST_VALID + 50)
+    assert isinstance(await verdict_of(answers() | FORGETFUL, answers() | FORGETFUL), Unknown)
     assert isinstance(await verdict_of(answers(), answers(height=LAST_VALID)), Alive)
     landed = await verdict_of(answers(), answers(status=status()))
     assert isinstance(landed, Alive)
     assert landed.status is not None
+
+
+@pytest.mark.anyio
+async def test_what_can_never_be_decided_so_is_told_from_what_may_be_asked_again() -> None:
+    forgotten = await verdict_of(answers() | FORGETFUL)
+    assert isinstance(forgotten, Unknown)
+    assert forgotten.stays_so
+    assert f"slot {SENT_SLOT}" in forgotten.reason
+    busy = await verdict_of(answers() | FORGETFUL, answers() | {"getSlot": error(-32005)})
+    assert isinstance(busy, Unknown)
+    assert not busy.stays_so
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("example", "expected"),
+    [(status() | {"slot": SENT_SLOT}, Dead), (status() | {"slot": SENT_SLOT + 1}, Unknown), (None, Unknown)],
+    ids=["older", "younger", "not known"],
+)
+async def test_a_node_that_does_not_tell_how_far_it_goes_back_testifies_by_an_older_transaction_of_ours(
+    example: object, expected: type[Verdict]
+) -> None:
+    def statuses(request: dict[str, Any]) -> Reply:
+        known = {"old": example}
+        found = [known.get(signature) for signature in request["params"][0]]
+        return result({"context": {"slot": LAST_VALID + 100}, "value": found})(request)
+
+    script = answers() | {"getFirstAvailableBlock": error(-32601), "getSignatureStatuses": statuses}
+    assert isinstance(await verdict_of(script, landed="old"), expected)
+    assert isinstance(await verdict_of(script), Unknown)
 
 
 @pytest.mark.anyio
@@ -242,7 +279,7 @@ async def test_while_the_blockhash_may_live_little_is_asked_and_nobody_dies() ->
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("method", sorted(answers()))
+@pytest.mark.parametrize("method", sorted(answers().keys() - {"getHealth"}))
 @pytest.mark.parametrize(
     "failure",
     [
@@ -261,6 +298,19 @@ async def test_while_the_blockhash_may_live_little_is_asked_and_nobody_dies() ->
 )
 async def test_no_error_in_any_answer_is_evidence_of_death(method: str, failure: Answer) -> None:
     assert isinstance(await verdict_of(answers() | {method: failure}), Unknown)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "failure", [error(-32005, "Node is unhealthy"), error(-32429), verbatim("", status=429), result(None)]
+)
+async def test_a_node_that_is_not_well_is_no_witness(failure: Answer) -> None:
+    assert isinstance(await verdict_of(answers() | {"getHealth": failure}), Unknown)
+
+
+@pytest.mark.anyio
+async def test_a_node_that_does_not_offer_to_tell_its_health_is_a_witness_by_its_numbers() -> None:
+    assert isinstance(await verdict_of(answers() | {"getHealth": error(-32601)}), Dead)
 
 
 @pytest.mark.anyio

@@ -18,7 +18,6 @@ from solpay_pipeline.chain.reading.addresses import (
     associated_token_address,
 )
 from solpay_pipeline.chain.reading.history import (
-    HistoryIncomplete,
     HistoryTooLong,
     HistoryUnfinished,
     effect_of,
@@ -26,7 +25,7 @@ from solpay_pipeline.chain.reading.history import (
 )
 from solpay_pipeline.chain.rpc.answers import HistoryPage, SignatureRecord, TokenBalance, TransactionRecord
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
-from solpay_pipeline.chain.rpc.errors import ChainError, NodeBehind, UnknownCursor
+from solpay_pipeline.chain.rpc.errors import ChainError, NodeBehind, Unanswered, UnknownCursor
 from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveTokens
 from solpay_pipeline.lifecycle.effects import Effect
@@ -286,9 +285,9 @@ class Pages:
         start = 0 if before is None else known.index(before) + 1
         return HistoryPage(tuple(self.records[start : start + limit]), 0)
 
-    async def transaction(self, signature, *, commitment):
+    async def listed_transaction(self, signature, *, commitment):
         if signature == self.lose:
-            return None
+            raise Unanswered(f"nobody has {signature}")
         return TransactionRecord(
             signature,
             int(signature[1:]),
@@ -320,7 +319,7 @@ async def test_a_cursor_that_stays_unknown_is_an_error():
 
 async def test_a_listed_transaction_that_is_not_given_is_a_hole():
     pages = Pages(5, lose="s3")
-    with pytest.raises(HistoryIncomplete, match="s3"):
+    with pytest.raises(Unanswered, match="s3"):
         await read(pages, pages.owner, [], commitment=Commitment.FINALIZED)
 
 

@@ -11,7 +11,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
-from solpay_pipeline.chain.rpc.errors import MalformedAnswer, NodeBehind
+from solpay_pipeline.chain.rpc.errors import NodeBehind, Unanswered
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.server.node import Node
@@ -190,8 +190,8 @@ async def test_addresses_from_lookup_tables_are_counted_in() -> None:
         "text",
     ],
 )
-async def test_a_transaction_that_does_not_add_up_is_malformed(answer: object) -> None:
+async def test_a_transaction_that_does_not_add_up_is_that_transactions_trouble(answer: object) -> None:
     options = RpcOptions(retry_window_seconds=0.0)
     async with ScriptedNode(getTransaction=result(answer)) as node, Rpc([node.endpoint()], options) as rpc:
-        with pytest.raises(MalformedAnswer):
+        with pytest.raises(Unanswered):
             await rpc.transaction("x", commitment=FINALIZED)

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.rpc import transport
 from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import (
     ChainError,
@@ -20,9 +21,12 @@ from solpay_pipeline.chain.rpc.errors import (
     NodeBehind,
     PreflightFailed,
     RateLimited,
+    Refused,
     RpcRejected,
+    Unanswered,
     UnknownCursor,
     Unreachable,
+    Unreadable,
     UnsupportedVersion,
     WrongCluster,
 )
@@ -52,7 +56,7 @@ HOSTILE: list[tuple[str, Answer, type[ChainError]]] = [
     ("block not available", error(-32004), NodeBehind),
     ("status not available", error(-32014), NodeBehind),
     ("minimum context slot", error(-32016, data={"contextSlot": 3}), NodeBehind),
-    ("internal error", error(-32603), Unreachable),
+    ("internal error", error(-32603), Refused),
     ("proxy's page, 502", verbatim(HTML, status=502), Unreachable),
     ("proxy's page, 200", verbatim(HTML), Unreachable),
     ("service unavailable with a code", error(-32005, "Node is unhealthy", status=503), NodeBehind),
@@ -68,15 +72,23 @@ HOSTILE: list[tuple[str, Answer, type[ChainError]]] = [
     ("method gone", verbatim("", status=410), MethodMissing),
     ("wrong parameters", error(-32602), RpcRejected),
     ("wrong parameters, 400", error(-32602, status=400), RpcRejected),
-    ("unknown code", error(-31999), RpcRejected),
-    ("no code", error(None), RpcRejected),
-    ("error is a text", verbatim('{"jsonrpc":"2.0","id":1,"error":"what?"}'), RpcRejected),
+    ("unknown code", error(-31999), Refused),
+    ("unknown code and words of a limit", error(-31999, "too many requests"), RateLimited),
+    ("wrong parameters, in words of a limit", error(-32602, "Too many requests"), RpcRejected),
+    ("QuickNode's limit", error(-32007, "15/second request limit reached"), RateLimited),
+    ("an unknown refusal, 503", error(-32001, "no", status=503), Unreachable),
+    ("wrong parameters, 504", error(-32602, status=504), Unreachable),
+    ("no method, 408", error(-32601, status=408), Unreachable),
+    ("wrong parameters, 425", error(-32602, status=425), Unreachable),
+    ("too large, 413", verbatim(HTML, status=413), RpcRejected),
+    ("no code", error(None), Refused),
+    ("error is a text", verbatim('{"jsonrpc":"2.0","id":1,"error":"what?"}'), Refused),
     (
         "error for another request",
         verbatim('{"jsonrpc":"2.0","id":77,"error":{"code":-32601}}'),
         MalformedAnswer,
     ),
-    ("redirection", verbatim("", status=302, headers={"Location": "http://127.0.0.1:1/"}), RpcRejected),
+    ("redirection", verbatim("", status=302, headers={"Location": "http://127.0.0.1:1/"}), Refused),
     ("truncated", verbatim('{"jsonrpc":"2.0","id":1,"resu'), MalformedAnswer),
     ("empty", verbatim(""), MalformedAnswer),
     ("a list", verbatim("[]"), MalformedAnswer),
@@ -86,12 +98,12 @@ HOSTILE: list[tuple[str, Answer, type[ChainError]]] = [
     ("text id", verbatim('{"jsonrpc":"2.0","id":"1","result":5}'), MalformedAnswer),
     ("no id", verbatim('{"jsonrpc":"2.0","result":5}'), MalformedAnswer),
     ("neither result nor error", verbatim('{"jsonrpc":"2.0","id":1}'), MalformedAnswer),
-    ("result null", result(None), MalformedAnswer),
-    ("result a text", result("12"), MalformedAnswer),
-    ("result negative", result(-1), MalformedAnswer),
-    ("result a fraction", result(1.5), MalformedAnswer),
-    ("result too large", result(2**70), MalformedAnswer),
-    ("result an object", result({"value": 5}), MalformedAnswer),
+    ("result null", result(None), Unreadable),
+    ("result a text", result("12"), Unreadable),
+    ("result negative", result(-1), Unreadable),
+    ("result a fraction", result(1.5), Unreadable),
+    ("result too large", result(2**70), Unreadable),
+    ("result an object", result({"value": 5}), Unreadable),
 ]
 
 
@@ -121,7 +133,7 @@ async def test_a_port_where_nobody_listens_is_unreachable() -> None:
             await rpc.slot(Commitment.FINALIZED)
 
 
-@pytest.mark.parametrize("answer", [{"value": []}, {"context": {"slot": 1}, "value": 5}, [], None, "x"])
+@pytest.mark.parametrize("answer", [{"value": [5]}, {"context": {"slot": 1}, "value": [{}]}, [], None, "x"])
 async def test_a_result_that_makes_solders_fail_or_panic_is_malformed(answer: object) -> None:
     methods = ("getLatestBlockhash", "getBalance", "getTokenAccountsByOwner", "getRecentPrioritizationFees")
     key = Pubkey.default()
@@ -132,10 +144,11 @@ async def test_a_result_that_makes_solders_fail_or_panic_is_malformed(answer: ob
         for call in (
             rpc.latest_blockhash(Commitment.CONFIRMED),
             rpc.balance(key, Commitment.CONFIRMED),
-            rpc.token_accounts_by_owner(key, key, Commitment.CONFIRMED),
         ):
             with pytest.raises(MalformedAnswer):
                 await call
+        with pytest.raises(Unanswered):
+            await rpc.token_accounts_by_owner(key, key, Commitment.CONFIRMED)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +230,37 @@ async def test_no_log_line_error_or_traceback_shows_the_key_of_an_endpoint(
     ) or f"http://{node.host}/… said" in "".join(said)
 
 
+async def test_no_character_that_a_terminal_obeys_is_in_an_error() -> None:
+    escape = error(-32602, "bad \x1b[2J\x1b]0;owned\x07 param\u202eeter\r\nagain\x00")
+    logs = {"err": "AccountNotFound", "logs": ["Program log: \x1b[31mred\x9b2J"]}
+    async with (
+        ScriptedNode(getSlot=escape, sendTransaction=error(-32002, "no", logs)) as node,
+        Rpc([node.endpoint()], ONCE) as rpc,
+    ):
+        with pytest.raises(RpcRejected) as raised:
+            await rpc.slot(Commitment.FINALIZED)
+        with pytest.raises(PreflightFailed) as failed:
+            await rpc.send(b"wire", preflight_commitment=Commitment.CONFIRMED)
+    assert str(raised.value).isprintable()
+    assert "bad [2J ]0;owned param eter again" in str(raised.value)
+    assert failed.value.logs == ("Program log: [31mred 2J",)
+
+
+async def test_a_body_without_end_is_the_nodes_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LARGEST_BODY", 10_000)
+    endless = verbatim(" " * 10_000 + '{"jsonrpc":"2.0","id":1,"result":5}')
+    async with (
+        ScriptedNode(getBlockHeight=endless) as first,
+        ScriptedNode(getBlockHeight=result(7)) as second,
+        Rpc([first.endpoint(), second.endpoint()]) as rpc,
+    ):
+        assert await rpc.block_height(Commitment.FINALIZED) == 7
+        assert rpc.calls["getBlockHeight"] == 2
+
+
 def test_an_error_survives_pickling() -> None:
     errors = [
+        Refused("odd", code=-31999, retry_after=1.0),
         RateLimited("slow", retry_after=3.0),
         WrongCluster("devnet", "testnet", "https://host/…"),
         RpcRejected(-32602, "no", "getSlot"),
