@@ -52,7 +52,7 @@ from solpay_pipeline.records.changes import (
     change_payments,
     set_wallets,
 )
-from solpay_pipeline.records.premises import locked_payments, unmoved
+from solpay_pipeline.records.premises import held_payments, unmoved
 from solpay_pipeline.records.queries import payment_ids_with_status
 
 Item = TypeVar("Item")
@@ -210,9 +210,8 @@ class WrittenBooks:
 
     def _note_locked(self, skipped: Sequence[Wallet]) -> None:
         """What somebody else has changed is as he wants it; what he holds is left undone."""
-        ids = [wallet.payment.id for wallet in skipped if wallet.payment is not None]
-        with self.deployment.engine.begin() as connection:
-            self.tally.locked |= locked_payments(connection, self.deployment.tables, ids)
+        with reading(self.deployment.engine) as connection:
+            self.tally.locked |= held_payments(connection, self.deployment.tables, skipped)
 
     def _write(
         self,
