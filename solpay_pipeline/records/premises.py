@@ -8,7 +8,7 @@ whole database.
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from solpay_pipeline.base.sql import among
 from solpay_pipeline.lifecycle.premises import Premises
@@ -30,17 +30,18 @@ def unmoved(connection: Connection, tables: PeerTables, wallets: Sequence[Wallet
     return {one.wallet_id for one in read if now.get(one.payment_id) == one}
 
 
-def locked_payments(connection: Connection, tables: PeerTables, payment_ids: Collection[int]) -> set[int]:
-    """Those of these payments whose row, or whose wallet's, another process holds. None on SQLite."""
-    if connection.dialect.name != "postgresql" or not payment_ids:
+def held_payments(connection: Connection, tables: PeerTables, wallets: Sequence[Wallet]) -> set[int]:
+    """The payments of those of these wallets, none of them `unmoved`, whose rows are as they were read all the same.
+
+    Another process holds one of them then. On SQLite nobody can hold some rows alone.
+    """
+    if connection.dialect.name != "postgresql" or not wallets:
         return set()
-    wanted = (
-        select(tables.payment.c.id)
-        .join(tables.wallet, tables.wallet.c.id == tables.payment.c.one_time_payment_wallet_id)
-        .where(among(connection, tables.payment.c.id, payment_ids))
-    )
-    free = wanted.with_for_update(of=[tables.payment, tables.wallet], skip_locked=True)
-    return set(connection.scalars(wanted)) - set(connection.scalars(free))
+    read = {one.payment_id: one for one in map(Premises.of, wallets)}
+    query = wallets_and_payments(tables).where(among(connection, tables.payment.c.id, read))
+    found = [one for one in read_wallets(connection, tables, query) if isinstance(one, Wallet)]
+    now = [Premises.of(one) for one in found if one.payment is not None]
+    return {one.payment_id for one in now if one == read[one.payment_id]}
 
 
 def require_unmoved(connection: Connection, tables: PeerTables, wallets: Sequence[Wallet]) -> None:

@@ -640,6 +640,8 @@ class ScriptedRpc:
     sent: list[bytes] = field(default_factory=list)
     blockhashes: int = 0
     stuck: bool = False
+    is_mainnet: bool = False
+    first_block: int = 1
     priority_fees: tuple[int, ...] = ()
     block_times: dict[int, datetime] = field(default_factory=dict)
     lands: bool = True
@@ -659,6 +661,15 @@ class ScriptedRpc:
         self.blockhashes += 0 if self.stuck and self.blockhashes else 1
         number = self.blockhashes.to_bytes(32, "big")
         return RecentBlockhash(Hash(number), last_valid_block_height=SLOT + 150, slot=SLOT, block_height=SLOT)
+
+    async def slot(self, commitment: Commitment) -> int:
+        return SLOT
+
+    async def is_healthy(self) -> bool:
+        return True
+
+    async def first_available_block(self) -> int:
+        return self.first_block
 
     async def block_height(self, commitment: Commitment) -> int:
         self.calls["block_height"] += 1

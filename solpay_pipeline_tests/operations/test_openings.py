@@ -3,10 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-import pytest
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.reading.addresses import associated_token_address
 from solpay_pipeline.chain.sending.compute import ComputeTable
 from solpay_pipeline.operations.context.journal import Recorded, Recording
@@ -56,12 +54,29 @@ def test_an_opening_that_is_not_seen_to_land_says_why_by_mint() -> None:
     assert "in_flight" in failed[USDC.address]
 
 
-def test_rent_that_the_fee_payer_cannot_pay_stops_the_run() -> None:
+def test_rent_that_the_fee_payer_cannot_pay_is_told_with_the_sum_that_is_missing_and_stops_nothing_else() -> (
+    None
+):
     made = scene()
-    made.context.facts.fee_payer_lamports = RENT
-    with pytest.raises(Blocked, match=f"takes {RENT}"):
-        asyncio.run(open_accounts(made.context, [own_account(made)], ComputeTable()))
+    made.context.facts.fee_payer_lamports = made.rpc.floor + RENT
+    failed = asyncio.run(open_accounts(made.context, [own_account(made)], ComputeTable()))
+    reserve = 12 * SIGNATURE_FEE
+    assert f"costs {RENT} lamports" in failed[USDC.address]
+    assert f"and {reserve} are missing: send it SOL" in failed[USDC.address]
     assert not made.journal.attempts
+    assert made.context.facts.fee_payer_lamports == made.rpc.floor + RENT
+
+
+def test_of_two_accounts_the_one_that_can_be_paid_is_opened() -> None:
+    made = scene()
+    made.context.facts.fee_payer_lamports = made.rpc.floor + 2 * RENT
+    other = replace(USDC, address=Pubkey.new_unique())
+    second = Opening(
+        other, associated_token_address(made.deployment.receiver, other.address, other.program), 165
+    )
+    failed = asyncio.run(open_accounts(made.context, [own_account(made), second], ComputeTable()))
+    assert list(failed) == [other.address]
+    assert len(made.journal.recorded) == 1
 
 
 def test_openings_are_planned_without_asking_anybody() -> None:

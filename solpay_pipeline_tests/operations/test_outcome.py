@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
@@ -55,6 +57,37 @@ def test_what_was_set_aside_makes_an_outcome_unclean_and_what_is_held_or_reporte
     shown = made.as_json()
     assert [len(shown[name]) for name in ("set_aside", "held", "notices")] == [1, 1, 1]  # type: ignore[arg-type]
     assert made.counts()["set_aside_count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("tally", "number"),
+    [
+        (Tally(undecided=3), "3"),
+        (Tally(stopped_reason="max_runtime", left=5), "5"),
+        (Tally(unpaid=2, means="the fee payer has 7 lamports"), "2"),
+        (Tally(resting=4), "4"),
+        (Tally(locked={101}), "payment 101"),
+    ],
+)
+def test_what_was_left_undone_makes_an_outcome_unclean_and_is_told_with_its_number(
+    tally: Tally, number: str
+) -> None:
+    made = outcome(tally=tally)
+    [words] = made.left_undone
+    assert "left undone" in words
+    assert number in words
+    assert not made.is_clean
+    assert made.as_json()["left_undone"] == [words]
+
+
+def test_a_plan_of_a_dry_run_leaves_nothing_undone() -> None:
+    assert outcome(tally=Tally(undecided=3), is_dry=True).is_clean
+
+
+def test_another_try_counts_anew_but_for_what_was_settled() -> None:
+    tally = Tally(looked_at=9, left=2, settled=1, finished={"a"})
+    tally.begin_again()
+    assert tally == Tally(settled=1, finished={"a"})
 
 
 def test_the_tally_is_in_the_counts() -> None:

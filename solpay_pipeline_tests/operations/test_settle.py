@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from solpay_pipeline.chain.rpc.answers import SignatureStatus
 from solpay_pipeline.chain.sending.broadcast import Fate
 from solpay_pipeline.ledger.tables import TransactionState
@@ -45,6 +47,40 @@ def test_bytes_that_nobody_would_sign_today_are_looked_for_and_not_sent_again() 
     asyncio.run(settle(made.context))
     assert not made.rpc.sent
     assert made.rpc.calls["statuses"] > 1
+
+
+def test_what_can_no_longer_land_and_nobody_can_testify_about_is_looked_at_once_and_counted() -> None:
+    made = scene(options=Options(patience_seconds=30))
+    made.rpc.lands, made.rpc.first_block = False, SLOT + 1
+    made.records.open = [open_transaction("over", last_valid_block_height=SLOT - 10)]
+    asyncio.run(settle(made.context))
+    assert made.clock.slept == []
+    assert (made.tally.undecided, made.tally.settled) == (1, 0)
+
+
+def test_what_may_still_land_is_waited_for_and_then_counted_as_undecided() -> None:
+    made = scene(options=Options(patience_seconds=3))
+    made.rpc.lands = False
+    made.records.open = [open_transaction("alive")]
+    asyncio.run(settle(made.context))
+    assert sum(made.clock.slept) == pytest.approx(3)
+    assert made.tally.undecided == 1
+
+
+def test_what_waits_to_be_final_is_neither_undecided_nor_this_operations_doing() -> None:
+    made = scene()
+    made.records.open = [open_transaction("confirmed", state=TransactionState.CONFIRMED)]
+    made.rpc.landed = {"confirmed": SignatureStatus(SLOT, Commitment.CONFIRMED)}
+    asyncio.run(settle(made.context))
+    assert (made.tally.undecided, made.tally.settled, made.tally.finished) == (0, 0, set())
+
+
+def test_what_was_recorded_by_an_earlier_run_and_is_over_belongs_to_the_sums_of_this_one() -> None:
+    made = scene()
+    made.records.open = [open_transaction("landed")]
+    made.rpc.landed = {"landed": SignatureStatus(SLOT, Commitment.CONFIRMED)}
+    asyncio.run(settle(made.context))
+    assert (made.tally.settled, made.tally.finished) == (1, {"landed"})
 
 
 def test_an_empty_ledger_asks_nothing() -> None:

@@ -6,11 +6,12 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from solpay_pipeline.base.database import reading
 from solpay_pipeline.lifecycle.terms import Wallet
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.outcome import Tally
 from solpay_pipeline.records.changes import ChangedUnderneath
-from solpay_pipeline.records.premises import locked_payments, unmoved
+from solpay_pipeline.records.premises import held_payments, unmoved
 
 Item = TypeVar("Item")
 
@@ -38,15 +39,14 @@ def write_unmoved(
     if len(done) < len(items):
         tally.skipped += len(items) - len(done)
         written = {wallet_of(item).id for item in done}
-        tally.locked |= _locked(deployment, [one for one in map(wallet_of, items) if one.id not in written])
+        tally.locked |= _held(deployment, [one for one in map(wallet_of, items) if one.id not in written])
     return done
 
 
-def _locked(deployment: Deployment, skipped: Sequence[Wallet]) -> set[int]:
+def _held(deployment: Deployment, skipped: Sequence[Wallet]) -> set[int]:
     """Payments that somebody else holds: they are left undone. What he has changed is as he wants it."""
-    ids = [wallet.payment.id for wallet in skipped if wallet.payment is not None]
-    with deployment.engine.begin() as connection:
-        return locked_payments(connection, deployment.tables, ids)
+    with reading(deployment.engine) as connection:
+        return held_payments(connection, deployment.tables, skipped)
 
 
 def _write(
