@@ -12,7 +12,7 @@ from rich.console import Console
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.settings.model import BadSetting, Settings
 from solpay_pipeline.wiring.choices import DeliverChoices, Judging, OperationChoices
-from solpay_pipeline.wiring.environment import signing_settings, timetable
+from solpay_pipeline.wiring.environment import timetable
 
 if TYPE_CHECKING:
     from solpay_pipeline.in_process import Finished
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 
 
-def settings_or_exit(read: Callable[[], Settings] = signing_settings) -> Settings:
+def settings_or_exit(read: Callable[[], Settings]) -> Settings:
     """The settings of the environment, as `read` reads them; exits where some are missing or bad."""
     try:
         timetable()

@@ -37,9 +37,11 @@ def _fee_payer(
 ) -> Iterator[BadSetting]:
     """One key pays: in memory, or where the signer says."""
     if place is None:
-        if address is not None or token is not None:
-            name = "SOLPAY_FEE_PAYER_ADDRESS" if address is not None else "SOLPAY_FEE_PAYER_SIGNER_TOKEN"
-            yield BadSetting(name, f"is given, but {_SIGNER} is not")
+        if token is not None:
+            yield BadSetting("SOLPAY_FEE_PAYER_SIGNER_TOKEN", f"is given, but {_SIGNER} is not")
+        if keypair is not None and address not in (None, keypair.pubkey):
+            problem = f"is not the address of SOLPAY_FEE_PAYER_KEYPAIR, which is {keypair.pubkey}"
+            yield BadSetting("SOLPAY_FEE_PAYER_ADDRESS", problem)
         return
     if keypair is not None:
         yield BadSetting("SOLPAY_FEE_PAYER_KEYPAIR", f"is given beside {_SIGNER}; one key pays")

@@ -44,6 +44,7 @@ __all__ = [
     "Settings",
     "Timetable",
     "bad_settings",
+    "need_of",
     "needed",
     "read_timetable",
 ]
@@ -132,6 +133,10 @@ class Settings(Table):
     watch_days: Annotated[int, Setting(whole("days", 0, 3_650), Need.WATCH)] = WATCH_DAYS
     """Days after expiry for which wallets are still looked at, unless a run says otherwise."""
 
+    fee_payer_address: Annotated[Pubkey | None, Setting(values.ADDRESS, Need.WATCH, unless=_KEYPAIR)] = None
+    """The fee payer's address. Needed beside `SOLPAY_FEE_PAYER_SIGNER`, which must sign as it; a process without keys
+    knows the fee payer by it, or else by the last transaction that the ledger has."""
+
     transaction_version: Annotated[int, Setting(one_of({"0": 0, "1": 1}), Need.OPERATE)] = 0
     """The version of the transactions that are sent, `0` or `1`. Both are always read."""
 
@@ -159,9 +164,6 @@ class Settings(Table):
     fee_payer_signer: Annotated[KeyPlace | None, Setting(values.KEY_PLACE, Need.SIGN, unless=_KEYPAIR)] = None
     """Where that key lives if not with us: `vault:https://host:8200/key` (HashiCorp Vault's transit engine),
     `aws-kms:KEY` (id, ARN or alias), `gcp-kms:projects/…/cryptoKeyVersions/1`. Needs the extra `kms`."""
-
-    fee_payer_address: Annotated[Pubkey | None, Setting(values.ADDRESS, Need.SIGN, unless=_KEYPAIR)] = None
-    """The address of the key behind `SOLPAY_FEE_PAYER_SIGNER`, which it must sign as."""
 
     fee_payer_signer_token: Annotated[SecretStr | None, Setting(secret.TOKEN, Need.SIGN, unless=_KEYPAIR)] = (
         None
@@ -225,6 +227,22 @@ SETTINGS: tuple[Setting, ...] = (*Settings.rows(), *Timetable.rows())
 def read_timetable(environ: Mapping[str, str]) -> Timetable:
     """The timetable of an environment. Raises `BadSettings`."""
     return Timetable.model_validate(_good(*_read(environ, Timetable.rows())))
+
+
+def need_of(environ: Mapping[str, str]) -> Need:
+    """What a process may do by what its environment holds: `SIGN` with any key, itself or by Django, else `OPERATE`.
+
+    One key is enough: who gave one meant to sign, and is told of the others that are missing.
+    """
+    keys = [row for row in SETTINGS if row.need is Need.SIGN]
+    if any(environ.get(row.name, "").strip() for row in keys):
+        return Need.SIGN
+    try:
+        given = _from_django(environ, keys)
+    except BadSetting:
+        # Whoever reads the settings next says what is wrong.
+        return Need.OPERATE
+    return Need.SIGN if any(row.name in given and given[row.name].text for row in keys) else Need.OPERATE
 
 
 def bad_settings(environ: Mapping[str, str], need: Need = Need.SIGN) -> tuple[BadSetting, ...]:

@@ -105,8 +105,6 @@ def test_a_shell_without_any_setting_gets_a_line_for_each() -> None:
         "SOLPAY_RPC_URLS",
         "SOLPAY_CLUSTER",
         "SOLPAY_RECEIVER_ADDRESS",
-        "SOLPAY_FEE_PAYER_KEYPAIR",
-        "SOLPAY_WALLET_KEYS",
     ]
 
 

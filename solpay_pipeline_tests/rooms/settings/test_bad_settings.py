@@ -99,7 +99,7 @@ BAD = [
     ("SOLPAY_FEE_PAYER_SIGNER", "aws-kms:", "does not begin with"),
     ("SOLPAY_FEE_PAYER_SIGNER", "gcp-kms:a key", "names a key with a blank in it"),
     ("SOLPAY_FEE_PAYER_ADDRESS", "nobody", "'nobody' is not a base58 Solana address (32 bytes)"),
-    ("SOLPAY_FEE_PAYER_ADDRESS", str(RECEIVER), "is given, but SOLPAY_FEE_PAYER_SIGNER is not"),
+    ("SOLPAY_FEE_PAYER_ADDRESS", str(RECEIVER), "is not the address of SOLPAY_FEE_PAYER_KEYPAIR"),
     ("SOLPAY_FEE_PAYER_SIGNER_TOKEN", "two words", "is no token: one word of printable characters"),
     ("SOLPAY_FEE_PAYER_SIGNER_TOKEN", "hvs.word", "is given, but SOLPAY_FEE_PAYER_SIGNER is not"),
     ("SOLPAY_RECEIVER_DELAY", "a day", "'a day' is not a whole number of hours from 0 to 8760"),
