@@ -12,6 +12,7 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain.rpc.options import TIMEOUT_SECONDS
 from solpay_pipeline.chain.sending.signing import KeyPlace
 from solpay_pipeline.events.message import BadSink
+from solpay_pipeline.events.sinks.callables import HANDLER_SECONDS
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.operations.context.options import WATCH_DAYS
@@ -85,7 +86,11 @@ class Settings(Table):
     """How often an event is tried at one place before it is given up. Ten tries take three days."""
 
     event_handlers: Annotated[tuple[str, ...], Setting(list_of(values.HANDLER))] = ()
-    """Python callables that get every event, as `package.module:function`, comma separated."""
+    """Python callables that get every event, as `package.module:function`, comma separated. Each runs in a process of
+    its own, without our secrets in its environment."""
+
+    event_handler_timeout: Annotated[int, Setting(whole("seconds", 1, 600))] = HANDLER_SECONDS
+    """Seconds that a handler, or Django's receivers together, may take for one event."""
 
     django_settings: Annotated[str | None, Setting(values.MODULE, from_django=False)] = None
     """The merchant's Django settings module; with it the peer's own signals are sent, and what is not set here is

@@ -37,6 +37,7 @@ BAD = {
     "SOLPAY_WEBHOOK_ALLOW_PRIVATE": "perhaps",
     "SOLPAY_EVENT_TRIES": "0",
     "SOLPAY_EVENT_HANDLERS": "shop.events.on_event",
+    "SOLPAY_EVENT_HANDLER_TIMEOUT": "never",
     "SOLPAY_DJANGO_SETTINGS": "shop/settings.py",
     "SOLPAY_MAINTENANCE_CRON": "every day",
     "SOLPAY_MAINTENANCE_TIMEZONE": "Europe",

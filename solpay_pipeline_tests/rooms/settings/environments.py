@@ -42,6 +42,7 @@ COMPLETE = {
     "SOLPAY_WEBHOOK_ALLOW_PRIVATE": "true",
     "SOLPAY_EVENT_TRIES": "7",
     "SOLPAY_EVENT_HANDLERS": "shop.events:on_event, shop.audit:write",
+    "SOLPAY_EVENT_HANDLER_TIMEOUT": "12",
     "SOLPAY_DJANGO_SETTINGS": "shop.settings",
 }
 
