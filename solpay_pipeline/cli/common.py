@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from solpay_pipeline.base.startup import importing
+from solpay_pipeline.base.text import harmless
 from solpay_pipeline.settings.model import BadSetting, Settings
 from solpay_pipeline.wiring.choices import DeliverChoices, Judging, OperationChoices
 from solpay_pipeline.wiring.environment import timetable
@@ -51,7 +52,7 @@ def open_ledger(settings: Settings) -> Iterator["Database"]:
 
 def refuse(reason: str) -> NoReturn:
     """Exit with one line, no stack trace."""
-    typer.echo(reason, err=True)
+    typer.echo(harmless(reason, keep="\n"), err=True)
     raise typer.Exit(BAD_USAGE)
 
 
@@ -75,7 +76,8 @@ def run_job(
             show_progress=sys.stderr.isatty() and not as_json,
         )
     except CommandFailed as failed:
-        Console(stderr=True).print(str(failed), markup=False, highlight=False, soft_wrap=True)
+        words = harmless(str(failed), keep="\n")
+        Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(NOT_ALL_DONE) from None
     if as_json:
         typer.echo(json.dumps(finished.as_json(), indent=2))

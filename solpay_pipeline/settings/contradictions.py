@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.sending.signing import VAULT, KeyPlace
+from solpay_pipeline.settings.headers import SecretHeaders
 from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline.settings.table import BadSetting
 
@@ -30,6 +31,11 @@ def _webhook(url: SecretStr | None, secrets: tuple[SecretStr, ...]) -> Iterator[
 def _tables(payments: str, tokens: str) -> Iterator[BadSetting]:
     if payments == tokens:
         yield BadSetting("SOLPAY_TOKEN_TABLE", "is the same table as SOLPAY_PAYMENT_TABLE")
+
+
+def _headers(urls: tuple[SecretStr, ...], headers: SecretHeaders | None) -> Iterator[BadSetting]:
+    if headers is not None:
+        yield from headers.misfits(urls)
 
 
 def _fee_payer(
@@ -57,5 +63,6 @@ def _fee_payer(
 _RULES: tuple[tuple[tuple[str, ...], Callable[..., Iterator[BadSetting]]], ...] = (
     (("webhook_url", "webhook_secrets"), _webhook),
     (("payment_table", "token_table"), _tables),
+    (("rpc_urls", "rpc_headers"), _headers),
     (("fee_payer", "fee_payer_signer", "fee_payer_address", "fee_payer_signer_token"), _fee_payer),
 )

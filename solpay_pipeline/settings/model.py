@@ -20,6 +20,7 @@ from solpay_pipeline.records.tables import PAYMENT_TABLE, TOKEN_TABLE
 from solpay_pipeline.settings import secret, values
 from solpay_pipeline.settings.contradictions import contradictions
 from solpay_pipeline.settings.from_django import DJANGO_SETTINGS, django_defaults
+from solpay_pipeline.settings.headers import HEADERS, SecretHeaders
 from solpay_pipeline.settings.kind import Kind, Unfit, list_of, one_of, whole
 from solpay_pipeline.settings.misspelt import misspelt
 from solpay_pipeline.settings.secret import SecretKeypair
@@ -82,6 +83,10 @@ class Settings(Table):
     """`true` where the webhook is in a private network; else only public addresses, and this very machine, are
     posted to."""
 
+    webhook_proxy: Annotated[SecretStr | None, Setting(secret.URL)] = None
+    """The HTTP proxy on the way to the webhook. It looks the host up itself, and has to refuse private addresses.
+    Without it no proxy is used, whatever HTTPS_PROXY says."""
+
     event_tries: Annotated[int, Setting(whole("tries", 1, 1_000))] = 10
     """How often an event is tried at one place before it is given up. Ten tries take three days."""
 
@@ -123,10 +128,11 @@ class Settings(Table):
     rpc_rate_limit: Annotated[float, Setting(values.RATE, Need.WATCH, peer="RPC_RATE_LIMIT")] = 0.0
     """RPC calls a second that this program allows itself; 0 for no limit."""
 
-    rpc_headers: Annotated[
-        tuple[tuple[str, SecretStr], ...], Setting(values.HEADERS, Need.WATCH, peer="RPC_EXTRA_HEADERS")
-    ] = ()
-    """HTTP headers of every RPC call: a JSON object, or `name=value,name=value`."""
+    rpc_headers: Annotated[SecretHeaders | None, Setting(HEADERS, Need.WATCH, peer="RPC_EXTRA_HEADERS")] = (
+        None
+    )
+    """HTTP headers of RPC calls: `name=value,name=value` or a JSON object where all endpoints are of one host; else
+    a JSON object by host, `{"rpc.example.com": {"x-api-key": "…"}}`."""
 
     rpc_proxy: Annotated[SecretStr | None, Setting(secret.URL, Need.WATCH, peer="RPC_PROXY")] = None
     """The HTTP proxy on the way to the RPC endpoints; where there is none, HTTPS_PROXY and NO_PROXY are obeyed."""

@@ -46,6 +46,7 @@ def open_sinks(settings: Settings) -> Iterator[list[Sink]]:
                     settings.webhook_url,
                     settings.webhook_secrets,
                     allow_private=settings.webhook_allow_private,
+                    proxy=settings.webhook_proxy,
                 )
             )
             stack.callback(sinks[-1].close)
@@ -61,9 +62,15 @@ def open_sinks(settings: Settings) -> Iterator[list[Sink]]:
 def look_at_sinks(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Of each place its name, what fits, and what does not (empty where all does). Nothing is sent anywhere."""
     if settings.webhook_url is not None:
-        sink = WebhookSink(settings.webhook_url, (), allow_private=settings.webhook_allow_private)
+        sink = WebhookSink(
+            settings.webhook_url,
+            (),
+            allow_private=settings.webhook_allow_private,
+            proxy=settings.webhook_proxy,
+        )
+        way = "has the address" if settings.webhook_proxy is None else "is looked up by the proxy:"
         try:
-            yield sink.name, f"its host has the address {', '.join(sink.look_up())}", ""
+            yield sink.name, f"its host {way} {', '.join(sink.look_up())}", ""
         except Undelivered as undelivered:
             yield sink.name, "", str(undelivered)
         finally:

@@ -35,6 +35,7 @@ BAD = {
     "SOLPAY_WEBHOOK_URL": "ftp://hooks.test",
     "SOLPAY_WEBHOOK_SECRET": "whsec_!!!",
     "SOLPAY_WEBHOOK_ALLOW_PRIVATE": "perhaps",
+    "SOLPAY_WEBHOOK_PROXY": "proxy.test",
     "SOLPAY_EVENT_TRIES": "0",
     "SOLPAY_EVENT_HANDLERS": "shop.events.on_event",
     "SOLPAY_EVENT_HANDLER_TIMEOUT": "never",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from solpay_pipeline.base.text import harmless
 from solpay_pipeline.chain.rpc.answers import error_text
 from solpay_pipeline.chain.rpc.errors import (
     ChainError,
@@ -50,7 +51,7 @@ def rpc_refusal(
     """What the `error` of a JSON-RPC answer means. `blot` removes secrets from the provider's words."""
     fields = error if isinstance(error, dict) else {"message": error}
     code = _code(fields.get("code"))
-    message = blot(" ".join(str(fields.get("message", "")).split()))[:MESSAGE_LENGTH]
+    message = harmless(blot(" ".join(str(fields.get("message", "")).split())))[:MESSAGE_LENGTH]
     said = f"{endpoint} refused {method}: {message} (code {code})"
     if code in RATE_LIMIT_CODES or PLAINLY_A_RATE.search(message):
         return RateLimited(said, retry_after=retry_after(headers))
@@ -108,6 +109,6 @@ def _preflight(simulation: object) -> PreflightFailed | None:
     return PreflightFailed(
         err,
         simulation["err"],
-        tuple(str(line) for line in logs) if isinstance(logs, list) else (),
+        tuple(harmless(str(line)) for line in logs) if isinstance(logs, list) else (),
         units if isinstance(units, int) else None,
     )
