@@ -11,9 +11,10 @@ from rich.console import Console
 
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.base.streams import is_terminal, say
+from solpay_pipeline.base.text import harmless
 from solpay_pipeline.settings.model import BadSetting, Settings
 from solpay_pipeline.wiring.choices import DeliverChoices, Judging, OperationChoices
-from solpay_pipeline.wiring.environment import signing_settings, timetable
+from solpay_pipeline.wiring.environment import timetable
 
 if TYPE_CHECKING:
     from solpay_pipeline.in_process import Finished
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DONE, NOT_ALL_DONE, BAD_USAGE = 0, 1, 2
 
 
-def settings_or_exit(read: Callable[[], Settings] = signing_settings) -> Settings:
+def settings_or_exit(read: Callable[[], Settings]) -> Settings:
     """The settings of the environment, as `read` reads them; exits where some are missing or bad."""
     try:
         timetable()
@@ -53,7 +54,7 @@ def open_ledger(settings: Settings) -> Iterator["Database"]:
 
 def refuse(reason: str) -> NoReturn:
     """Exit with one line, no stack trace."""
-    typer.echo(reason, err=True)
+    typer.echo(harmless(reason, keep="\n"), err=True)
     raise typer.Exit(BAD_USAGE)
 
 
@@ -80,7 +81,7 @@ def run_job(
     elif not as_json:
         _show(finished, Console())
     for failure in finished.failures:
-        say(failure)
+        say(harmless(failure, keep="\n"))
     raise typer.Exit(DONE if finished.is_clean else NOT_ALL_DONE)
 
 

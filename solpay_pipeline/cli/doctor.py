@@ -15,6 +15,7 @@ from solpay_pipeline.base.database import reading
 from solpay_pipeline.base.database_trouble import DatabaseTrouble
 from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.chain.rpc.errors import ChainError
+from solpay_pipeline.chain.sending.keyless import NOBODY
 from solpay_pipeline.chain.sending.signing import SignerRefused
 from solpay_pipeline.ledger import audit, installation
 from solpay_pipeline.ledger.installation import AnotherCluster
@@ -27,7 +28,7 @@ from solpay_pipeline.operations.run import silent
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
-from solpay_pipeline.settings.model import SETTINGS, Settings, bad_settings, read_timetable
+from solpay_pipeline.settings.model import SETTINGS, Need, Settings, bad_settings, need_of, read_timetable
 from solpay_pipeline.wiring.deployment import deployment_of
 from solpay_pipeline.wiring.sinks import look_at_sinks
 
@@ -60,11 +61,12 @@ class Check:
 
 def examine(environ: Mapping[str, str], receiver_export: Path | None = None) -> list[Check]:
     """Check settings first; the rest only where they are good. An export of the receivers is compared where given."""
-    bad = bad_settings(environ)
+    need = need_of(environ)
+    bad = bad_settings(environ, need)
     if bad:
         return [Check(one.name, False, one.problem, is_setting=True) for one in bad]
-    settings = Settings.from_environment(environ)
-    checks = [_settings(settings.shown() | read_timetable(environ).shown())]
+    settings = Settings.from_environment(environ, need)
+    checks = [_settings(settings.shown() | read_timetable(environ).shown()), _role(need)]
     try:
         deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
     except DatabaseTrouble as problem:
@@ -75,7 +77,7 @@ def examine(environ: Mapping[str, str], receiver_export: Path | None = None) -> 
         checks += _ledger(deployment)
         if receiver_export is not None:
             checks.append(_export(deployment, receiver_export))
-        checks += _keys(deployment)
+        checks += _keys(deployment) if deployment.has_keys else []
         checks += asyncio.run(_chain(deployment))
     deployment.engine.dispose()
     if settings.fee_payer_signer is not None:
@@ -90,6 +92,15 @@ def _settings(shown: Mapping[str, str]) -> Check:
     """What is set otherwise than by default, a line each."""
     given = [f"{name} {shown[name]}" for name, default in _DEFAULTS.items() if shown[name] != default]
     return Check("settings", True, "\n      ".join([f"{len(shown)} are good, of which are set:", *given]))
+
+
+def _role(need: Need) -> Check:
+    """What a process with this environment may do; docs/security.md#roles."""
+    words = {
+        Need.SIGN: "signs: the keys are in this environment, and money moves",
+        Need.OPERATE: "holds no key: payments are judged, credited and expired, nothing moves",
+    }
+    return Check("role", True, words[need])
 
 
 def _tables(deployment: Deployment) -> Iterator[Check]:
@@ -200,7 +211,7 @@ async def _chain(deployment: Deployment) -> list[Check]:
             deployment, Options(dry_run=True), RunRef("doctor", "doctor"), silent
         ) as context:
             seconds = time.monotonic() - started
-            lamports = context.facts.fee_payer_lamports
+            payer = context.deployment.fee_payer.pubkey
             return [
                 Check(
                     "chain",
@@ -213,12 +224,16 @@ async def _chain(deployment: Deployment) -> list[Check]:
                     context.binding.obstacle
                     or f"{deployment.receiver} {'exists' if context.receiver_exists else 'is unused'}",
                 ),
-                Check(
-                    "fee payer",
-                    lamports >= _LOW_LAMPORTS,
-                    f"{deployment.fee_payer.pubkey} has {lamports} lamports"
-                    + ("" if lamports >= _LOW_LAMPORTS else f": send it SOL, {_LOW_LAMPORTS} at least"),
-                ),
+                _fee_payer(payer, context.facts.fee_payer_lamports),
             ]
     except (ChainError, Blocked, AnotherCluster) as error:
         return [Check("chain", False, str(error))]
+
+
+def _fee_payer(address: Pubkey, lamports: int) -> Check:
+    name = "fee payer"
+    if address == NOBODY:
+        return Check(name, True, "not known here, and nothing is signed here; SOLPAY_FEE_PAYER_ADDRESS tells")
+    if lamports < _LOW_LAMPORTS:
+        return Check(name, False, f"{address} has {lamports} lamports: send it SOL, {_LOW_LAMPORTS} at least")
+    return Check(name, True, f"{address} has {lamports} lamports")

@@ -9,6 +9,7 @@ import typer
 from solpay_pipeline.cli.common import DONE, NOT_ALL_DONE, open_ledger, refuse, run_job, settings_or_exit
 from solpay_pipeline.ledger.event_log import EventRecord, EventState
 from solpay_pipeline.wiring.choices import DeliverChoices, judging_of
+from solpay_pipeline.wiring.environment import database_settings
 
 events_app = typer.Typer(
     help="Events on their way to the webhook, the handlers and Django.", no_args_is_help=True
@@ -26,7 +27,7 @@ def deliver(
     as_json: AsJson = False,
 ) -> None:
     """Deliver what is due, as the last step of every operation does."""
-    settings = settings_or_exit()
+    settings = settings_or_exit(database_settings)
     choices = DeliverChoices() if max_runtime is None else DeliverChoices(max_runtime_seconds=max_runtime)
     run_job("deliver_events", choices, settings, judging_of(settings), as_json=as_json)
 
@@ -45,7 +46,7 @@ def list_events(
     from solpay_pipeline.ledger.event_log import records
 
     states = state or ([EventState.WAITING, EventState.DEAD] if payment_id is None else list(EventState))
-    with open_ledger(settings_or_exit()) as database, reading(database.engine) as connection:
+    with open_ledger(settings_or_exit(database_settings)) as database, reading(database.engine) as connection:
         found = records(connection, states=states, payment_id=payment_id, limit=limit)
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found], indent=2))
@@ -61,7 +62,7 @@ def show_event(event_id: Annotated[str, typer.Argument(help="evt_...")]) -> None
     from solpay_pipeline.base.database import reading
     from solpay_pipeline.ledger.event_log import records
 
-    with open_ledger(settings_or_exit()) as database, reading(database.engine) as connection:
+    with open_ledger(settings_or_exit(database_settings)) as database, reading(database.engine) as connection:
         found = records(connection, event_ids=[event_id])
     if not found:
         typer.echo(f"no event {event_id}", err=True)
@@ -74,7 +75,7 @@ def retry(event_ids: EventIds = []) -> None:  # noqa: B006 - typer copies it
     """Make what waits or was given up due now, with all tries before it; without ids: everything."""
     from solpay_pipeline.ledger import event_log
 
-    with open_ledger(settings_or_exit()) as database, database.engine.begin() as connection:
+    with open_ledger(settings_or_exit(database_settings)) as database, database.engine.begin() as connection:
         count = event_log.retry(connection, event_ids or None, datetime.now(UTC))
     typer.echo(f"{count} due now; `solpay events deliver` delivers")
     raise typer.Exit(NOT_ALL_DONE if event_ids and not count else DONE)
@@ -92,7 +93,7 @@ def replay(
     from solpay_pipeline.ledger import event_log
     from solpay_pipeline.wiring.sinks import sink_names
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(database_settings)
     with open_ledger(settings) as database:
         names = sink_names(settings)
         unknown = sorted(set(sink or []) - set(names))

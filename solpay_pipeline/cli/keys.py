@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from solpay_pipeline.cli.common import DONE, NOT_ALL_DONE, refuse, settings_or_exit
+from solpay_pipeline.wiring.environment import signing_settings
 
 
 def rotate_keys(
@@ -17,7 +18,7 @@ def rotate_keys(
     from solpay_pipeline.operations.rotate import rotate_keys as rotate
     from solpay_pipeline.wiring.deployment import deployment_of
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(signing_settings)
     if not settings.wallet_keys:
         refuse("SOLPAY_WALLET_KEYS: is empty: keypairs are stored unencrypted, there is no key to change")
     try:

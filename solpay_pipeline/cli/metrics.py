@@ -8,6 +8,7 @@ import typer
 
 from solpay_pipeline.cli.common import NOT_ALL_DONE, refuse, settings_or_exit
 from solpay_pipeline.settings.model import Settings
+from solpay_pipeline.wiring.environment import acting_settings
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,7 +24,7 @@ def metrics(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Print the shop's health for Prometheus: payments, wallets, findings, what is in flight, the fee payer."""
-    settings = settings_or_exit()
+    settings = settings_or_exit(acting_settings)
     if port is not None:
         _serve(settings, host, port)
         return

@@ -9,6 +9,7 @@ from solpay_pipeline.cli.common import refuse, run_job, settings_or_exit
 from solpay_pipeline.cli.options import as_command, judging_options_of
 from solpay_pipeline.operations.context.options import BadOption
 from solpay_pipeline.wiring.choices import CHOICES, judging_of
+from solpay_pipeline.wiring.environment import acting_settings
 
 _WORDS = {
     "expire": "Expire unpaid payments after a look at the chain, and close their wallets.",
@@ -26,7 +27,7 @@ def add_operations(app: typer.Typer) -> None:
 
 
 def _run(command: str, given: dict[str, Any]) -> None:
-    settings = settings_or_exit()
+    settings = settings_or_exit(acting_settings)
     choices = CHOICES[command](**_fields_of(CHOICES[command], given))
     shell = judging_options_of(command)
     try:

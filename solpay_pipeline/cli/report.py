@@ -12,6 +12,7 @@ from rich.table import Table
 
 from solpay_pipeline.cli.common import NOT_ALL_DONE, refuse, settings_or_exit
 from solpay_pipeline.settings.model import Settings
+from solpay_pipeline.wiring.environment import chain_settings
 
 if TYPE_CHECKING:
     from solpay_pipeline.reports.report import Report
@@ -43,7 +44,7 @@ def report(
     ] = "settlements",
 ) -> None:
     """Tell what some days came to: settlements per mint, open payments, wallets, costs. Reads only."""
-    settings = settings_or_exit()
+    settings = settings_or_exit(chain_settings)
     from solpay_pipeline.base.database_trouble import DatabaseTrouble
     from solpay_pipeline.chain.rpc.errors import ChainError
     from solpay_pipeline.reports.extra import ReportsNotInstalled, needing_reports
@@ -94,17 +95,14 @@ def _read(settings: Settings, window: "Window") -> "Report":
     from solpay_pipeline.reports.decimals import decimals_of
     from solpay_pipeline.reports.report import build_report
     from solpay_pipeline.reports.settlements import known_mints
-    from solpay_pipeline.wiring.deployment import deployment_of
+    from solpay_pipeline.wiring.deployment import shop_of
 
-    deployment = deployment_of(settings)
-    try:
-        with reading(deployment.engine) as connection:
-            mints = known_mints(connection, deployment.tables)
-        decimals = asyncio.run(decimals_of(deployment, mints))
-        with reading(deployment.engine) as connection:
-            return build_report(connection, deployment.tables, window, decimals, datetime.now(UTC))
-    finally:
-        deployment.engine.dispose()
+    with shop_of(settings) as shop:
+        with reading(shop.engine) as connection:
+            mints = known_mints(connection, shop.tables)
+        decimals = asyncio.run(decimals_of(shop, mints))
+        with reading(shop.engine) as connection:
+            return build_report(connection, shop.tables, window, decimals, datetime.now(UTC))
 
 
 def _csv(report: "Report", name: str) -> str:

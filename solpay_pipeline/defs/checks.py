@@ -64,7 +64,7 @@ async def books_balance(deployment: Deployment, client: Rpc, day: str) -> Audit:
     """The ledger against the chain."""
     with reading(deployment.engine) as connection:
         entries = audits.booked(connection, window_of(day))
-    return await audits.books_balance(client, entries, str(deployment.fee_payer.pubkey))
+    return await audits.books_balance(client, entries)
 
 
 @_check(

@@ -39,11 +39,11 @@ class SolanaRpcResource(dg.ConfigurableResource[None]):
 
 
 class WalletVaultResource(dg.ConfigurableResource[None]):
-    """Keys, and the address that money goes to."""
+    """Keys, where this process has them, and the address that money goes to."""
 
     def lend(self) -> Wallets:
         """Raises `BadSetting`."""
-        return wallets_of(environment.signing_settings())
+        return wallets_of(environment.acting_settings())
 
 
 class EventSinkResource(dg.ConfigurableResource[None]):

@@ -72,16 +72,18 @@ def add_missing(connection: Connection, sink: str, event_rows: sa.Select[tuple[i
 
 def claim(connection: Connection, sink: str, *, now: datetime, lease: timedelta, limit: int) -> list[Claimed]:
     """Claim up to `limit` due events for a sink, at most one of each payment, oldest first."""
+    # PostgreSQL may run a subquery once for each row, and its limit with it; a CTE that locks is run once.
     heads = (
         _heads(sink, now)
         .order_by(delivery.c.event_row)
         .limit(limit)
         .with_for_update(skip_locked=True, of=delivery)
+        .cte("heads")
     )
     token = uuid.uuid4().hex
     connection.execute(
         sa.update(delivery)
-        .where(delivery.c.id.in_(heads), delivery.c.ended_at.is_(None), _is_free(now))
+        .where(delivery.c.id.in_(sa.select(heads.c.id)), delivery.c.ended_at.is_(None), _is_free(now))
         .values(claim=token, claimed_until=now + lease)
     )
     rows = connection.execute(

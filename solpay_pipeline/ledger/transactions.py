@@ -311,6 +311,13 @@ def newest_landed_movement(connection: Connection) -> LandedMovement | None:
     )
 
 
+def newest_wire(connection: Connection) -> bytes | None:
+    """The bytes of the transaction that was signed last, whatever became of it."""
+    newest = sa.select(transaction.c.wire).order_by(transaction.c.id.desc()).limit(1)
+    wire: bytes | None = connection.scalar(newest)
+    return wire
+
+
 def moved_home(
     connection: Connection, wallet_ids: Collection[int], *, states: Collection[TransactionState] = _LANDED
 ) -> dict[int, dict[Pubkey | None, int]]:

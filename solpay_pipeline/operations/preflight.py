@@ -28,8 +28,10 @@ from solpay_pipeline.operations.context.context import NewMover, OperationContex
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.context.outcome import Tally
+from solpay_pipeline.operations.fee_payer import with_known_fee_payer
 from solpay_pipeline.operations.looking.database_records import DatabaseRecords
 from solpay_pipeline.operations.moving.execution import PlanningMover, SendingMover
+from solpay_pipeline.operations.moving.keyless import KeylessMover
 from solpay_pipeline.records.queries import token_mints, wallet_addresses_exist
 
 # A slot may be skipped or too young to have a time; the one before is at most half a second older.
@@ -51,7 +53,7 @@ async def open_context(
     Raises `Blocked` and `AnotherCluster` for what an operator must mend, `WrongCluster` and the transient errors of the
     chain.
     """
-    mints = _check_records(deployment)
+    deployment, mints = _check_records(deployment)
     async with deployment.open_rpc(options.sleep) as rpc:
         genesis_hash = await rpc.check_cluster(deployment.cluster)
         keys = [deployment.receiver, deployment.fee_payer.pubkey, CLOCK_SYSVAR, *mints]
@@ -103,12 +105,11 @@ def _effects(deployment: Deployment, options: Options, run: RunRef, tally: Tally
     if options.dry_run:
         planned = PlannedBooks(PaymentStatus(deployment.acceptance))
         return planned, partial(PlanningMover, planned)
-    return WrittenBooks(deployment, run, tally), SendingMover
+    return WrittenBooks(deployment, run, tally), SendingMover if deployment.has_keys else KeylessMover
 
 
-def _check_records(deployment: Deployment) -> list[Pubkey]:
-    """The mints of the shop's tokens, once all that is written is known to fit."""
-    receiver, fee_payer = str(deployment.receiver), str(deployment.fee_payer.pubkey)
+def _check_records(deployment: Deployment) -> tuple[Deployment, list[Pubkey]]:
+    """The deployment with its fee payer as known, and the mints of the shop's tokens, once all that is written fits."""
     with reading(deployment.engine) as connection:
         present = set(inspect(connection).get_table_names())
         missing = [table.name for table in deployment.tables.all if table.name not in present]
@@ -118,6 +119,8 @@ def _check_records(deployment: Deployment) -> list[Pubkey]:
                 "or set SOLPAY_PAYMENT_TABLE and SOLPAY_TOKEN_TABLE"
             )
         migrate.require_current(connection)
+        deployment = with_known_fee_payer(deployment, connection)
+        receiver, fee_payer = str(deployment.receiver), str(deployment.fee_payer.pubkey)
         ours = wallet_addresses_exist(connection, deployment.tables, [receiver, fee_payer])
         for address, what, remedy in (
             (fee_payer, "fee payer", "SOLPAY_FEE_PAYER_KEYPAIR to a key of its own"),
@@ -125,4 +128,4 @@ def _check_records(deployment: Deployment) -> list[Pubkey]:
         ):
             if address in ours:
                 raise Blocked(f"the {what} {address} is one of the shop's own one-time wallets; set {remedy}")
-        return token_mints(connection, deployment.tables, limit=MINTS_AT_FIRST)
+        return deployment, token_mints(connection, deployment.tables, limit=MINTS_AT_FIRST)

@@ -17,6 +17,7 @@ from solpay_pipeline.operations.context.outcome import Outcome, Tally, outcome_o
 from solpay_pipeline.operations.expire import expire
 from solpay_pipeline.operations.external_acceptances import report_external_acceptances
 from solpay_pipeline.operations.finality import follow_acceptances
+from solpay_pipeline.operations.moving.keyless import NO_KEY
 from solpay_pipeline.operations.moving.settle import count_in_flight, settle
 from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.recheck import recheck
@@ -115,4 +116,7 @@ class OperationRun:
 
 def _blocked(context: OperationContext) -> str | None:
     wallets = context.tally.kept_back
-    return f"the money of {wallets} wallets is not sent: {context.binding.obstacle}" if wallets else None
+    reasons = [NO_KEY] if context.is_keyless else []
+    if context.binding.obstacle is not None:
+        reasons.append(context.binding.obstacle)
+    return f"the money of {wallets} wallets is not sent: {'; '.join(reasons)}" if wallets else None

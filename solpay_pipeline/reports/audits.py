@@ -94,7 +94,7 @@ def booked(connection: Connection, window: Window) -> list[Booked]:
     ]
 
 
-async def books_balance(rpc: Rpc, entries: Sequence[Booked], fee_payer: str) -> Audit:
+async def books_balance(rpc: Rpc, entries: Sequence[Booked]) -> Audit:
     """Each transaction of the ledger is on chain, took the fee that we booked, and moved at least what we booked.
 
     A token's transfer fee is taken on the way: what arrives of such a mint is what the chain says.
@@ -104,7 +104,7 @@ async def books_balance(rpc: Rpc, entries: Sequence[Booked], fee_payer: str) -> 
     async def read(entry: Booked) -> str | None:
         async with gate:
             record = await rpc.transaction(entry.signature, commitment=Commitment.CONFIRMED)
-        return _difference(entry, record, fee_payer)
+        return _difference(entry, record)
 
     found = await asyncio.gather(*(read(entry) for entry in entries))
     wrong = [
@@ -209,7 +209,7 @@ def _ids(connection: Connection, payment: sa.Table, *conditions: sa.ColumnElemen
     return list(connection.scalars(sa.select(payment.c.id).where(*conditions).order_by(payment.c.id)))
 
 
-def _difference(entry: Booked, record: TransactionRecord | None, fee_payer: str) -> str | None:
+def _difference(entry: Booked, record: TransactionRecord | None) -> str | None:
     if record is None:
         return "the chain does not know it"
     if record.err is not None:
@@ -226,7 +226,8 @@ def _difference(entry: Booked, record: TransactionRecord | None, fee_payer: str)
         there = tokens[mint, destination]
         if there != amount and not (mint in fee_takers and 0 < there < amount):
             return f"{there} units of {mint} reached {destination}, booked are {amount}"
-    # The fee payer also pays the rent of accounts that are made at the destination.
+    fee_payer = str(record.account_keys[0])
+    # It also pays the rent of accounts that are made at the destination.
     made = sum(
         after for before, after in zip(record.pre_balances, record.post_balances, strict=True) if not before
     )

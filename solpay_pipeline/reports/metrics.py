@@ -9,15 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.chain.rpc.errors import ChainError
+from solpay_pipeline.chain.sending.keyless import NOBODY
 from solpay_pipeline.ledger import audit, event_log, findings
 from solpay_pipeline.ledger.event_log import EventState
 from solpay_pipeline.ledger.tables import OPEN, TransactionState, audit_entry, finding, transaction
 from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE
-from solpay_pipeline.operations.context.deployment import Deployment
+from solpay_pipeline.operations.context.deployment import Deployment, WatchedShop
+from solpay_pipeline.operations.fee_payer import with_known_fee_payer
 from solpay_pipeline.records.queries import count_by_state, count_by_status
 from solpay_pipeline.records.tables import PeerTables
 
@@ -28,7 +31,8 @@ def exposition(deployment: Deployment, now: datetime) -> str:
     """All metrics, one after the other."""
     with reading(deployment.engine) as connection:
         lines = list(_of_tables(connection, deployment.tables, now))
-    lines += asyncio.run(_of_chain(deployment))
+        fee_payer = with_known_fee_payer(deployment, connection).fee_payer.pubkey
+    lines += asyncio.run(_of_chain(deployment, fee_payer))
     return "\n".join(lines) + "\n"
 
 
@@ -105,13 +109,14 @@ def _oldest_sweepable(connection: Connection, tables: PeerTables) -> datetime | 
     return oldest
 
 
-async def _of_chain(deployment: Deployment) -> list[str]:
+async def _of_chain(shop: WatchedShop, fee_payer: Pubkey) -> list[str]:
     lines: list[str] = []
     try:
-        async with deployment.open_rpc(0.0) as rpc:
-            await rpc.check_cluster(deployment.cluster)
-            lamports = await rpc.balance(deployment.fee_payer.pubkey, deployment.commitment)
-        lines += _metric("solpay_fee_payer_lamports", "What the fee payer has left.", [({}, lamports)])
+        async with shop.open_rpc(0.0) as rpc:
+            await rpc.check_cluster(shop.cluster)
+            lamports = await rpc.balance(fee_payer, shop.commitment)
+        if fee_payer != NOBODY:
+            lines += _metric("solpay_fee_payer_lamports", "What the fee payer has left.", [({}, lamports)])
         is_up = 1
     except ChainError:
         is_up = 0

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.sending.signing import VAULT, KeyPlace
+from solpay_pipeline.settings.headers import SecretHeaders
 from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline.settings.table import BadSetting
 
@@ -32,14 +33,21 @@ def _tables(payments: str, tokens: str) -> Iterator[BadSetting]:
         yield BadSetting("SOLPAY_TOKEN_TABLE", "is the same table as SOLPAY_PAYMENT_TABLE")
 
 
+def _headers(urls: tuple[SecretStr, ...], headers: SecretHeaders | None) -> Iterator[BadSetting]:
+    if headers is not None:
+        yield from headers.misfits(urls)
+
+
 def _fee_payer(
     keypair: SecretKeypair | None, place: KeyPlace | None, address: Pubkey | None, token: SecretStr | None
 ) -> Iterator[BadSetting]:
     """One key pays: in memory, or where the signer says."""
     if place is None:
-        if address is not None or token is not None:
-            name = "SOLPAY_FEE_PAYER_ADDRESS" if address is not None else "SOLPAY_FEE_PAYER_SIGNER_TOKEN"
-            yield BadSetting(name, f"is given, but {_SIGNER} is not")
+        if token is not None:
+            yield BadSetting("SOLPAY_FEE_PAYER_SIGNER_TOKEN", f"is given, but {_SIGNER} is not")
+        if keypair is not None and address not in (None, keypair.pubkey):
+            problem = f"is not the address of SOLPAY_FEE_PAYER_KEYPAIR, which is {keypair.pubkey}"
+            yield BadSetting("SOLPAY_FEE_PAYER_ADDRESS", problem)
         return
     if keypair is not None:
         yield BadSetting("SOLPAY_FEE_PAYER_KEYPAIR", f"is given beside {_SIGNER}; one key pays")
@@ -55,5 +63,6 @@ def _fee_payer(
 _RULES: tuple[tuple[tuple[str, ...], Callable[..., Iterator[BadSetting]]], ...] = (
     (("webhook_url", "webhook_secrets"), _webhook),
     (("payment_table", "token_table"), _tables),
+    (("rpc_urls", "rpc_headers"), _headers),
     (("fee_payer", "fee_payer_signer", "fee_payer_address", "fee_payer_signer_token"), _fee_payer),
 )

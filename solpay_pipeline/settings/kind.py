@@ -46,11 +46,16 @@ def fitting(
     *,
     is_secret: bool = False,
 ) -> Kind[Item]:
-    """A kind called `what`, read by a function that gives None or raises ValueError for other texts."""
+    """A kind called `what`, read by a function that gives None or raises ValueError for other texts.
+
+    Where the function knows better what is wrong, it raises `Unfit`.
+    """
 
     def read(text: str) -> Item:
         try:
             value = parse(text)
+        except Unfit:
+            raise
         except ValueError:
             value = None
         if value is None:

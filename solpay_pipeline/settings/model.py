@@ -12,6 +12,7 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain.rpc.options import LONGEST_WAIT_SECONDS, TIMEOUT_SECONDS
 from solpay_pipeline.chain.sending.signing import KeyPlace
 from solpay_pipeline.events.message import BadSink
+from solpay_pipeline.events.sinks.callables import HANDLER_SECONDS
 from solpay_pipeline.lifecycle.judgement import EXACT, Tolerance
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.operations.context.options import WATCH_DAYS
@@ -19,6 +20,7 @@ from solpay_pipeline.records.tables import PAYMENT_TABLE, TOKEN_TABLE
 from solpay_pipeline.settings import secret, values
 from solpay_pipeline.settings.contradictions import contradictions
 from solpay_pipeline.settings.from_django import DATABASE_URL, DJANGO_SETTINGS, django_defaults
+from solpay_pipeline.settings.headers import HEADERS, SecretHeaders
 from solpay_pipeline.settings.kind import Kind, Unfit, list_of, one_of, whole
 from solpay_pipeline.settings.misspelt import misspelt
 from solpay_pipeline.settings.secret import SecretKeypair
@@ -44,6 +46,7 @@ __all__ = [
     "Settings",
     "Timetable",
     "bad_settings",
+    "need_of",
     "needed",
     "read_timetable",
 ]
@@ -80,11 +83,19 @@ class Settings(Table):
     """`true` where the webhook is in a private network; else only public addresses, and this very machine, are
     posted to."""
 
+    webhook_proxy: Annotated[SecretStr | None, Setting(secret.URL)] = None
+    """The HTTP proxy on the way to the webhook. It looks the host up itself, and has to refuse private addresses.
+    Without it no proxy is used, whatever HTTPS_PROXY says."""
+
     event_tries: Annotated[int, Setting(whole("tries", 1, 1_000))] = 10
     """How often an event is tried at one place before it is given up. Ten tries take three days."""
 
     event_handlers: Annotated[tuple[str, ...], Setting(list_of(values.HANDLER))] = ()
-    """Python callables that get every event, as `package.module:function`, comma separated."""
+    """Python callables that get every event, as `package.module:function`, comma separated. Each runs in a process of
+    its own, without our secrets in its environment."""
+
+    event_handler_timeout: Annotated[int, Setting(whole("seconds", 1, 600))] = HANDLER_SECONDS
+    """Seconds that a handler, or Django's receivers together, may take for one event."""
 
     django_settings: Annotated[str | None, Setting(values.MODULE, from_django=False)] = None
     """The merchant's Django settings module; with it the peer's own signals are sent, and what is not set here is
@@ -121,10 +132,11 @@ class Settings(Table):
     rpc_rate_limit: Annotated[float, Setting(values.RATE, Need.WATCH, peer="RPC_RATE_LIMIT")] = 0.0
     """RPC calls a second that this program allows itself; 0 for no limit."""
 
-    rpc_headers: Annotated[
-        tuple[tuple[str, SecretStr], ...], Setting(values.HEADERS, Need.WATCH, peer="RPC_EXTRA_HEADERS")
-    ] = ()
-    """HTTP headers of every RPC call: a JSON object, or `name=value,name=value`."""
+    rpc_headers: Annotated[SecretHeaders | None, Setting(HEADERS, Need.WATCH, peer="RPC_EXTRA_HEADERS")] = (
+        None
+    )
+    """HTTP headers of RPC calls: `name=value,name=value` or a JSON object where all endpoints are of one host; else
+    a JSON object by host, `{"rpc.example.com": {"x-api-key": "…"}}`."""
 
     rpc_proxy: Annotated[SecretStr | None, Setting(secret.URL, Need.WATCH, peer="RPC_PROXY")] = None
     """The HTTP proxy on the way to the RPC endpoints; where there is none, HTTPS_PROXY and NO_PROXY are obeyed."""
@@ -135,6 +147,10 @@ class Settings(Table):
 
     watch_days: Annotated[int, Setting(whole("days", 0, 3_650), Need.WATCH)] = WATCH_DAYS
     """Days after expiry for which wallets are still looked at, unless a run says otherwise."""
+
+    fee_payer_address: Annotated[Pubkey | None, Setting(values.ADDRESS, Need.WATCH, unless=_KEYPAIR)] = None
+    """The fee payer's address. Needed beside `SOLPAY_FEE_PAYER_SIGNER`, which must sign as it; a process without keys
+    knows the fee payer by it, or else by the last transaction that the ledger has."""
 
     transaction_version: Annotated[int, Setting(one_of({"0": 0, "1": 1}), Need.OPERATE)] = 0
     """The version of the transactions that are sent, `0` or `1`. Both are always read."""
@@ -163,9 +179,6 @@ class Settings(Table):
     fee_payer_signer: Annotated[KeyPlace | None, Setting(values.KEY_PLACE, Need.SIGN, unless=_KEYPAIR)] = None
     """Where that key lives if not with us: `vault:https://host:8200/key` (HashiCorp Vault's transit engine),
     `aws-kms:KEY` (id, ARN or alias), `gcp-kms:projects/…/cryptoKeyVersions/1`. Needs the extra `kms`."""
-
-    fee_payer_address: Annotated[Pubkey | None, Setting(values.ADDRESS, Need.SIGN, unless=_KEYPAIR)] = None
-    """The address of the key behind `SOLPAY_FEE_PAYER_SIGNER`, which it must sign as."""
 
     fee_payer_signer_token: Annotated[SecretStr | None, Setting(secret.TOKEN, Need.SIGN, unless=_KEYPAIR)] = (
         None
@@ -229,6 +242,22 @@ SETTINGS: tuple[Setting, ...] = (*Settings.rows(), *Timetable.rows())
 def read_timetable(environ: Mapping[str, str]) -> Timetable:
     """The timetable of an environment. Raises `BadSettings`."""
     return Timetable.model_validate(_good(*_read(environ, Timetable.rows())))
+
+
+def need_of(environ: Mapping[str, str]) -> Need:
+    """What a process may do by what its environment holds: `SIGN` with any key, itself or by Django, else `OPERATE`.
+
+    One key is enough: who gave one meant to sign, and is told of the others that are missing.
+    """
+    keys = [row for row in SETTINGS if row.need is Need.SIGN]
+    if any(environ.get(row.name, "").strip() for row in keys):
+        return Need.SIGN
+    try:
+        given = _from_django(environ, keys)
+    except BadSetting:
+        # Whoever reads the settings next says what is wrong.
+        return Need.OPERATE
+    return Need.SIGN if any(row.name in given and given[row.name].text for row in keys) else Need.OPERATE
 
 
 def bad_settings(environ: Mapping[str, str], need: Need = Need.SIGN) -> tuple[BadSetting, ...]:

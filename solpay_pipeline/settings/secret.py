@@ -109,6 +109,7 @@ def _webhook_secret(text: str) -> SecretStr:
 
 def _url(text: str) -> SecretStr | None:
     parts = urlsplit(text)
+    _check_for_password(text, "", parts.path, parts.query, parts.fragment)
     # An impossible port raises only when it is read.
     is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     return SecretStr(text) if is_usable and text.isprintable() and " " not in text else None
@@ -128,9 +129,20 @@ def _database_url(text: str) -> SecretStr:
         raise Unfit("is not a sqlite:///, postgresql:// or postgres:// URL")
     if driver == "sqlite" and (url.database in {None, "", ":memory:"} or url.query.get("mode") == "memory"):
         raise Unfit("names no file; a database in memory would lose the ledger with the process")
+    if driver != "sqlite":
+        _check_for_password(text, url.host or "", url.database or "", *map(str, url.query.values()))
     if not url.database:
         raise Unfit("names no database")
     return SecretStr(url.set(drivername=driver).render_as_string(hide_password=False))
+
+
+def _check_for_password(text: str, *elsewhere: str) -> None:
+    """A sign that ends a user, a password or a host early leaves the rest of a password in what is printed."""
+    if text.count("@") > 1 or any("@" in part for part in elsewhere):
+        raise Unfit(
+            "has an @ that does not stand before its host: in a user or a password write @ as %40, "
+            "/ as %2F, ? as %3F, # as %23"
+        )
 
 
 def _token(text: str) -> SecretStr:

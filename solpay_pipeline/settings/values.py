@@ -1,12 +1,9 @@
 """Kinds of settings that have their own rules: words, numbers, names, addresses, places of keys, headers."""
 
-import json
 import math
-import re
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import SecretStr
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.sending.signing import BACKENDS, VAULT, KeyPlace
@@ -56,8 +53,6 @@ SYSVAR_PREFIX = "Sysvar"
 """How the address of every sysvar begins (docs.anza.xyz/runtime/sysvars)."""
 
 _CRON_FIELDS = 5
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A token of RFC 9110, 5.6.2."""
 
 
 def _seconds(text: str) -> float | None:
@@ -123,40 +118,6 @@ def _key_place(text: str) -> KeyPlace:
     return KeyPlace(backend, key, url)
 
 
-def _headers(text: str) -> tuple[tuple[str, SecretStr], ...]:
-    pairs = _json_pairs(text) if text.startswith("{") else _plain_pairs(text)
-    seen: set[str] = set()
-    for position, (name, value) in enumerate(pairs, start=1):
-        if not _HEADER_NAME.fullmatch(name):
-            raise Unfit(f"header {position} has a name that HTTP does not allow")
-        if not value.isprintable() or not value.isascii():
-            raise Unfit(f"header {position} has a value with characters that HTTP does not allow")
-        if name.lower() in seen:
-            raise Unfit(f"header {position} is given twice")
-        seen.add(name.lower())
-    return tuple((name, SecretStr(value)) for name, value in pairs)
-
-
-def _json_pairs(text: str) -> list[tuple[str, str]]:
-    try:
-        headers = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Unfit("is not a valid JSON object") from None
-    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        raise Unfit("is not a JSON object of strings")
-    return list(headers.items())
-
-
-def _plain_pairs(text: str) -> list[tuple[str, str]]:
-    pairs = []
-    for position, part in enumerate(text.split(","), start=1):
-        name, separator, value = part.partition("=")
-        if not separator:
-            raise Unfit(f"header {position} is not name=value")
-        pairs.append((name.strip(), value.strip()))
-    return pairs
-
-
 def _table(longest: int) -> Kind[str]:
     pattern = rf"(?=.{{1,{longest}}}\Z)[A-Za-z_][A-Za-z0-9_]*_[A-Za-z0-9]+"
     return matching(f"a table as Django names one (app_model, up to {longest} characters)", pattern)
@@ -171,8 +132,6 @@ COMMITMENT = one_of(_LEVELS)
 CRON = fitting("a cron expression of five fields", _cron)
 FLAG = one_of({"true": True, "false": False})
 HANDLER = matching("package.module:function", rf"{_MODULE}:[A-Za-z_]\w*")
-HEADERS = Kind(_headers, lambda headers: ", ".join(name for name, _ in headers), is_secret=True)
-"""A JSON object of strings, or `name=value,name=value`. Values count as secrets."""
 KEY_PLACE = Kind(_key_place)
 """A key in a Vault (`vault:https://host:8200/key`) or a KMS (`aws-kms:KEY`, `gcp-kms:projects/...`)."""
 MODULE = matching("a module's name such as shop.settings", _MODULE)

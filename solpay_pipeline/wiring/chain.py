@@ -6,6 +6,7 @@ from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.options import LONGEST_WAIT_SECONDS
 from solpay_pipeline.ledger.spending import SpendingLimits
 from solpay_pipeline.lifecycle.terms import Commitment
+from solpay_pipeline.settings.headers import SecretHeaders
 from solpay_pipeline.settings.model import Settings
 from solpay_pipeline.settings.table import needed
 from solpay_pipeline.wiring.choices import Judging, judging_of
@@ -45,12 +46,14 @@ class ChainAccess:
 
 def chain_access(settings: Settings) -> ChainAccess:
     """Nothing is opened or asked yet."""
+    headers = settings.rpc_headers or SecretHeaders()
     return ChainAccess(
-        endpoints=tuple(Endpoint(url) for url in needed(settings.rpc_urls, "SOLPAY_RPC_URLS")),
+        endpoints=tuple(
+            Endpoint(url, headers.of(url)) for url in needed(settings.rpc_urls, "SOLPAY_RPC_URLS")
+        ),
         options=RpcOptions(
             timeout=settings.rpc_timeout,
             rate_limit=settings.rpc_rate_limit,
-            headers=dict(settings.rpc_headers),
             proxy=settings.rpc_proxy,
             retry_window_seconds=RETRY_WINDOW_SECONDS,
         ),

@@ -1,5 +1,8 @@
 """Everything an operation works with, put together."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 from solpay_pipeline.operations.context.deployment import Deployment, WatchedShop
 from solpay_pipeline.settings.model import Settings
 from solpay_pipeline.wiring.chain import ChainAccess, chain_access
@@ -27,6 +30,7 @@ def put_together(database: Database, chain: ChainAccess, wallets: Wallets) -> De
         vault=wallets.vault,
         fee_payer=wallets.fee_payer,
         receiver=wallets.receiver,
+        has_keys=wallets.has_keys,
         cluster=chain.cluster,
         open_rpc=chain.open_rpc,
         commitment=chain.commitment,
@@ -35,6 +39,14 @@ def put_together(database: Database, chain: ChainAccess, wallets: Wallets) -> De
         max_priority_fee=chain.max_priority_fee,
         spending=chain.spending,
     )
+
+
+@contextmanager
+def shop_of(settings: Settings) -> Iterator[WatchedShop]:
+    """What it takes to look, its database open until the end. Raises `BadSetting`, `DatabaseUnreachable`."""
+    chain = chain_access(settings)
+    with closing(open_database(settings)) as database:
+        yield watched(database, chain)
 
 
 def deployment_of(settings: Settings, *, retry_window_seconds: float | None = None) -> Deployment:

@@ -6,7 +6,7 @@ Each raises `BadSetting` for all settings that are missing, bad or misspelt.
 
 import os
 
-from solpay_pipeline.settings.model import Settings, Timetable, read_timetable
+from solpay_pipeline.settings.model import Settings, Timetable, need_of, read_timetable
 from solpay_pipeline.settings.table import Need
 
 
@@ -25,8 +25,13 @@ def operating_settings() -> Settings:
     return Settings.from_environment(os.environ, need=Need.OPERATE)
 
 
+def acting_settings() -> Settings:
+    """Everything that a run may use: with the keys where the environment has any, else without."""
+    return Settings.from_environment(os.environ, need=need_of(os.environ))
+
+
 def signing_settings() -> Settings:
-    """Everything, keys included."""
+    """Everything, keys included, for what is nothing without them."""
     return Settings.from_environment(os.environ)
 
 

@@ -1,9 +1,10 @@
-"""The keys, and the address that money goes to."""
+"""The keys, where this process has them, and the address that money goes to."""
 
 from dataclasses import dataclass
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.chain.sending.keyless import KeylessFeePayer
 from solpay_pipeline.chain.sending.signing import FeePayerSigner, RemoteSigner
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.settings.model import Settings
@@ -12,21 +13,30 @@ from solpay_pipeline.settings.table import BadSetting, needed
 
 @dataclass(frozen=True, slots=True)
 class Wallets:
-    """`vault` opens the one-time wallets' keys, `fee_payer` signs for the fees, `receiver` gets everything."""
+    """`vault` opens the one-time wallets' keys, `fee_payer` signs for the fees, `receiver` gets everything.
+
+    Without `has_keys` the vault opens what is stored in plain text alone, and the fee payer signs nothing.
+    """
 
     vault: WalletVault
     fee_payer: FeePayerSigner
     receiver: Pubkey
+    has_keys: bool = True
 
 
 def wallets_of(settings: Settings) -> Wallets:
-    """Raises `BadSetting` where nobody pays the fees."""
-    wallet_keys = needed(settings.wallet_keys, "SOLPAY_WALLET_KEYS")
-    return Wallets(
-        vault=WalletVault(wallet_keys, encrypted=bool(wallet_keys)),
-        fee_payer=_fee_payer(settings),
-        receiver=needed(settings.receiver_address, "SOLPAY_RECEIVER_ADDRESS"),
-    )
+    """Raises `BadSetting` where settings that were read for signing lack who pays the fees."""
+    receiver = needed(settings.receiver_address, "SOLPAY_RECEIVER_ADDRESS")
+    wallet_keys = settings.wallet_keys
+    if wallet_keys is None:
+        return Wallets(
+            vault=WalletVault((), encrypted=False),
+            fee_payer=KeylessFeePayer(settings.fee_payer_address),
+            receiver=receiver,
+            has_keys=False,
+        )
+    vault = WalletVault(wallet_keys, encrypted=bool(wallet_keys))
+    return Wallets(vault, _fee_payer(settings), receiver)
 
 
 def _fee_payer(settings: Settings) -> FeePayerSigner:

@@ -662,9 +662,6 @@ class ScriptedRpc:
         number = self.blockhashes.to_bytes(32, "big")
         return RecentBlockhash(Hash(number), last_valid_block_height=SLOT + 150, slot=SLOT, block_height=SLOT)
 
-    async def slot(self, commitment: Commitment) -> int:
-        return SLOT
-
     async def is_healthy(self) -> bool:
         return True
 

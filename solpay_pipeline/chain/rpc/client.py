@@ -381,7 +381,7 @@ def _node(
     transport = Transport(
         endpoint.url,
         timeout=options.timeout,
-        headers=options.headers,
+        headers=endpoint.headers,
         proxy=options.proxy,
         max_connections=options.max_concurrency,
         calls=calls,

@@ -15,9 +15,10 @@ LONGEST_WAIT_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a node answers. The URL is a secret: providers put their key into it."""
+    """Where a node answers. The URL is a secret: providers put their key into it. The headers are for it alone."""
 
     url: SecretStr
+    headers: Mapping[str, SecretStr] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,6 @@ class RpcOptions:
 
     timeout: float = TIMEOUT_SECONDS
     rate_limit: float = 0.0
-    headers: Mapping[str, SecretStr] = field(default_factory=dict)
     proxy: SecretStr | None = None
     sleep: float = 0.0
     max_concurrency: int = 16

@@ -5,13 +5,13 @@ whatever the body says; a final word needs a known code (`dialects.py`) in the a
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
+from solpay_pipeline.base.text import harmless
 from solpay_pipeline.chain.rpc.answers import error_text
 from solpay_pipeline.chain.rpc.dialects import HINTS_AT_RATE, MEANINGS, NAMES_A_MISSING_BLOCK, Meaning
 from solpay_pipeline.chain.rpc.errors import (
@@ -105,12 +105,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def shown_words(text: str) -> str:
-    """Words of a stranger in one line, without what a terminal would obey or not show as it is."""
-    visible = "".join(" " if unicodedata.category(one).startswith(("C", "Z")) else one for one in text)
-    return " ".join(visible.split())
-
-
 def _needs_our_number(said: ChainError | None) -> bool:
     """Whether it is the chain's word on a transaction, which is lost if it was said of another one."""
     return isinstance(said, PreflightFailed | TransactionRefused)
@@ -141,7 +135,7 @@ def _said(error: object, reply: Reply, request: Request) -> ChainError | None:
         return None
     fields = error if isinstance(error, dict) else {"message": error}
     code = _code(fields.get("code"))
-    message = request.blot(shown_words(str(fields.get("message", ""))))[:MESSAGE_LENGTH]
+    message = harmless(request.blot(" ".join(str(fields.get("message", "")).split())))[:MESSAGE_LENGTH]
     words = f"{request.endpoint} refused {request.method}: {message} (code {code})"
     wait = retry_after(reply.headers)
     meaning = MEANINGS.get(code)
@@ -181,6 +175,6 @@ def _preflight(simulation: object) -> PreflightFailed | None:
     return PreflightFailed(
         err,
         simulation["err"],
-        tuple(shown_words(str(line)) for line in logs) if isinstance(logs, list) else (),
+        tuple(harmless(str(line)) for line in logs) if isinstance(logs, list) else (),
         units if isinstance(units, int) else None,
     )

@@ -1,30 +1,40 @@
 """Hands events to a Python callable of the merchant's, named `package.module:function` in the settings.
 
-It gets the event as a dict, the JSON that a webhook posts. Returning counts as taking it, raising as not; one
-callable's trouble is no other's. A coroutine function is awaited.
+It runs in a process of its own and gets the event as a dict, the JSON that a webhook posts. Returning in time counts as
+taking it. Raising, exiting, crashing, hanging and printing without end count as a failed try, and one callable's
+trouble is no other's. A coroutine function is awaited.
 """
 
-import asyncio
-import importlib
-import inspect
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Collection, Sequence
 
-from solpay_pipeline.events.message import BadSink, Message, Report, Undelivered, describe_foreign
+from solpay_pipeline.events.message import BadSink, Message, Report, Undelivered
+from solpay_pipeline.events.sinks.handler_process import HandlerProcess, NoHandler
 
-HANDLER_SECONDS = 300.0
-"""A call that lasts longer may be made again elsewhere; it cannot be cut short from here."""
+HANDLER_SECONDS = 30
+"""For one event, where nothing else is asked for."""
 
 
 class CallableSink:
-    """One callable."""
+    """One callable. `trouble` is why its process did not start, though it may the next time."""
 
     at_once = 1
-    patience = HANDLER_SECONDS
 
-    def __init__(self, reference: str) -> None:
-        """Imports the callable. Raises `BadSink`."""
+    def __init__(
+        self, reference: str, *, seconds: int = HANDLER_SECONDS, withheld: Collection[str] = ()
+    ) -> None:
+        """`withheld` are variables that its process does not get. Raises `BadSink` where there is no such callable."""
         self.name = f"python:{reference}"
-        self._call = _imported(reference)
+        self.patience = float(seconds)
+        self.trouble = ""
+        environment = {name: value for name, value in os.environ.items() if name not in withheld}
+        self._process = HandlerProcess(reference, seconds, environment)
+        try:
+            self._process.start()
+        except NoHandler as missing:
+            raise BadSink(f"SOLPAY_EVENT_HANDLERS: {missing}") from None
+        except Undelivered as undelivered:
+            self.trouble = str(undelivered)
 
     def __repr__(self) -> str:
         """The name in the settings."""
@@ -36,27 +46,12 @@ class CallableSink:
             report(message, self._tell(message))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """End its process."""
+        self._process.close()
 
     def _tell(self, message: Message) -> Undelivered | None:
         try:
-            answer = self._call(message.as_json())
-            if inspect.iscoroutine(answer):
-                asyncio.run(answer)
-        except Exception as error:  # noqa: BLE001 - the merchant's code may raise anything; it is told, not lost
-            return Undelivered(f"it raised {describe_foreign(error)}")
+            self._process.call(message.encoded().encode())
+        except Undelivered as undelivered:
+            return undelivered
         return None
-
-
-def _imported(reference: str) -> Callable[[dict[str, object]], object]:
-    module_name, _, attribute = reference.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001 - importing runs the merchant's code
-        kind = describe_foreign(error) if not isinstance(error, ImportError) else str(error)
-        raise BadSink(f"SOLPAY_EVENT_HANDLERS: {module_name} cannot be imported: {kind}") from None
-    call = getattr(module, attribute, None)
-    if not callable(call):
-        raise BadSink(f"SOLPAY_EVENT_HANDLERS: {module_name} has no function {attribute}")
-    checked: Callable[[dict[str, object]], object] = call
-    return checked

@@ -2,6 +2,8 @@
 
 Each receiver that raises is called again later by its name, `module:function`, and the others are not; where a
 receiver has no such name all of them are called again. Events the peer knows no signal for count as taken.
+
+Receivers run in this process, where the project's settings are; an alarm is their limit.
 """
 
 import asyncio
@@ -13,9 +15,10 @@ from decimal import Decimal
 from typing import Any
 
 from solpay_pipeline.events.message import BadSink, Message, Report, Undelivered, describe_foreign
+from solpay_pipeline.events.sinks.alarm import OutOfTime, at_most
 
-RECEIVER_SECONDS = 300.0
-"""Receivers that last longer together may be called again elsewhere."""
+RECEIVER_SECONDS = 30
+"""For all receivers of one event together, where nothing else is asked for."""
 
 _SENDERS = "django_solana_payments.services"
 
@@ -25,10 +28,11 @@ class DjangoSink:
 
     name = "django"
     at_once = 1
-    patience = RECEIVER_SECONDS
+    trouble = ""
 
-    def __init__(self, settings_module: str) -> None:
+    def __init__(self, settings_module: str, *, seconds: int = RECEIVER_SECONDS) -> None:
         """Sets Django up, once for the process. Raises `BadSink`."""
+        self.patience = float(seconds)
         set_up_django(settings_module)
         try:
             self._peer = importlib.import_module("django_solana_payments.signals")
@@ -71,12 +75,13 @@ class DjangoSink:
         if payment is None:
             return Undelivered("its payment is gone", is_final=True)
         named = {"payment": payment, **named}
-        if message.remaining:
-            failed = [name for name in message.remaining if not _call_again(name, signal, sender, named)]
-        else:
-            # Past the guard that our Django app puts before the peer's own calls.
-            answers = type(signal).send_robust(signal, sender=sender, **named)
-            failed = [_name_of(receiver) for receiver, answer in answers if isinstance(answer, Exception)]
+        try:
+            with at_most(self.patience):
+                failed = _failed(signal, sender, named, message.remaining)
+        except OutOfTime:
+            return Undelivered(f"its receivers had not returned after {self.patience:g} s", is_down=True)
+        except SystemExit:
+            return Undelivered("a receiver tried to exit")
         if not failed:
             return None
         words = f"{len(failed)} receiver(s) raised: {', '.join(failed)}"
@@ -103,6 +108,17 @@ class DjangoSink:
                 {"transaction_status": self._statuses.EXPIRED},
             )
         return None
+
+
+def _failed(
+    signal: Any, sender: type, named: Mapping[str, object], remaining: Sequence[str] | None
+) -> list[str]:
+    """Send it to those receivers, or to all, and name those that raised."""
+    if remaining:
+        return [name for name in remaining if not _call_again(name, signal, sender, named)]
+    # Past the guard that our Django app puts before the peer's own calls.
+    answers = type(signal).send_robust(signal, sender=sender, **named)
+    return [_name_of(receiver) for receiver, answer in answers if isinstance(answer, Exception)]
 
 
 def load_django_settings(settings_module: str) -> Any:

@@ -47,13 +47,18 @@ class WebhookSink:
         secrets: Sequence[SecretStr],
         *,
         allow_private: bool = False,
+        proxy: SecretStr | None = None,
         timeout: float = REQUEST_SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`timeout` is in seconds for a whole request; `tls` replaces the public certificate authorities."""
+        """`timeout` is in seconds for a whole request; `tls` replaces the public certificate authorities.
+
+        A `proxy` is the operator's, and looks the name up itself: where it leads is for the proxy to allow.
+        """
         self._url = httpx2.URL(url.get_secret_value())
         self._signers = [Webhook(secret.get_secret_value()) for secret in secrets]
         self._allow_private = allow_private
+        self._proxy = None if proxy is None else proxy.get_secret_value()
         self._timeout = timeout
         self._tls = tls
         self._runner = asyncio.Runner()
@@ -69,7 +74,7 @@ class WebhookSink:
 
     def look_up(self) -> list[str]:
         """The addresses that it would be posted to; nothing is sent. Raises `Undelivered`."""
-        return self._runner.run(resolve(self._url.host, self._port(), allow_private=self._allow_private))
+        return self._runner.run(self._addresses())
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,7 +102,7 @@ class WebhookSink:
     async def _post(self, message: Message) -> None:
         body = message.encoded()
         failure = "no connection"
-        for address in await resolve(self._url.host, self._port(), allow_private=self._allow_private):
+        for address in await self._addresses():
             try:
                 status, retry_after = await self._exchange(address, body, self._headers(message, body))
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -108,6 +113,12 @@ class WebhookSink:
             _judge(status, retry_after)
             return
         raise Undelivered(failure, is_down=True)
+
+    async def _addresses(self) -> list[str]:
+        """Those that were checked; by a proxy the name alone. Raises `Undelivered`."""
+        if self._proxy is not None:
+            return [self._url.host]
+        return await resolve(self._url.host, self._port(), allow_private=self._allow_private)
 
     async def _exchange(self, address: str, body: str, headers: dict[str, str]) -> tuple[int, str | None]:
         """Status and Retry-After of one request to the address that was checked, by the name that was configured."""
@@ -143,9 +154,10 @@ class WebhookSink:
 
     def _open_client(self) -> httpx2.AsyncClient:
         if self._client is None:
-            # Proxies of the environment would look the name up themselves, past the check.
+            # Proxies of the environment would look the name up themselves, past the check; one of the settings may.
             self._client = httpx2.AsyncClient(
                 trust_env=False,
+                proxy=self._proxy,
                 follow_redirects=False,
                 timeout=self._timeout,
                 verify=self._tls if self._tls is not None else True,

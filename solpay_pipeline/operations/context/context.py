@@ -74,6 +74,11 @@ class OperationContext:
         return self.deployment.receiver if self.binding.obstacle is None else None
 
     @property
+    def is_keyless(self) -> bool:
+        """Whether what would move is left to another process; a dry run moves nothing anyway."""
+        return not (self.deployment.has_keys or self.options.dry_run)
+
+    @property
     def homes(self) -> Homes:
         """Where money is home, and rent."""
         return Homes(self.binding.receivers, {self.deployment.fee_payer.pubkey})

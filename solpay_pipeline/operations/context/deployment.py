@@ -35,11 +35,16 @@ class WatchedShop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment(WatchedShop):
-    """Everything that stays the same from run to run. `max_priority_fee` is in lamports a transaction."""
+    """Everything that stays the same from run to run. `max_priority_fee` is in lamports a transaction.
+
+    Without `has_keys` nothing is moved: payments are judged, credited and expired, the rest is left to a process that
+    has them.
+    """
 
     vault: WalletVault
     fee_payer: FeePayerSigner
     receiver: Pubkey
+    has_keys: bool = True
     transaction_version: int = 0
     max_priority_fee: int = 0
     spending: SpendingLimits = field(default_factory=SpendingLimits)

@@ -2,6 +2,9 @@
 
 At an address that is not the wallet's nothing is credited, since the money there may be anybody's, and nothing expires,
 since the customer may have paid to the address that he saw.
+
+A process without keys can prove this only where keypairs are stored in plain text; else it takes the rows' word for
+it. A process with keys proves it before anything moves, so that what was credited so is found, and sent nowhere.
 """
 
 from collections.abc import Sequence

@@ -127,6 +127,15 @@ async def test_a_server_that_drips_is_cut_off_at_the_timeout() -> None:
             await rpc.block_height(Commitment.FINALIZED)
 
 
+async def test_what_an_endpoint_says_steers_no_terminal() -> None:
+    said = "\x1b]0;owned\x07\x9b2J\u202egnp.exe\u2028 done"
+    async with ScriptedNode(getSlot=error(-32000, said)) as node, Rpc([node.endpoint()], ONCE) as rpc:
+        with pytest.raises(RpcRejected) as raised:
+            await rpc.slot(Commitment.FINALIZED)
+    assert "\\x1b]0;owned\\x07\\x9b2J\\u202egnp.exe done" in str(raised.value)
+    assert str(raised.value).isprintable()
+
+
 async def test_a_port_where_nobody_listens_is_unreachable() -> None:
     async with Rpc([Endpoint(SecretStr("http://127.0.0.1:9"))], ONCE) as rpc:
         with pytest.raises(Unreachable):
@@ -199,14 +208,14 @@ async def test_no_log_line_error_or_traceback_shows_the_key_of_an_endpoint(
     caplog.set_level(logging.DEBUG)
     secrets = ("pathkey12345", "querykey", "userword", "headerkey")
     parrot = error(-32000, "bad key pathkey12345 querykey userword headerkey")
-    options = RpcOptions(retry_window_seconds=0.0, headers={"X-Key": SecretStr("headerkey")})
+    options = RpcOptions(retry_window_seconds=0.0)
     said = []
     answers = dict.fromkeys(("getSlot", "getBalance"), parrot)
     async with ScriptedNode(
         **answers, getBlockHeight=verbatim("", drop=True), getGenesisHash=result("x" * 44)
     ) as node:
         url = SecretStr(f"http://me:userword@{node.host}/v2/pathkey12345?api-key=querykey")
-        async with Rpc([Endpoint(url)], options) as rpc:
+        async with Rpc([Endpoint(url, {"X-Key": SecretStr("headerkey")})], options) as rpc:
             for call in (
                 rpc.slot(Commitment.FINALIZED),
                 rpc.block_height(Commitment.FINALIZED),
@@ -288,10 +297,10 @@ def test_an_error_survives_pickling() -> None:
 def test_what_cannot_be_called_is_refused_without_being_shown(bad: dict[str, str]) -> None:
     options = RpcOptions(
         proxy=SecretStr(bad["proxy"]) if "proxy" in bad else None,
-        headers={"X-Key": SecretStr(bad["header"])} if "header" in bad else {},
     )
+    headers = {"X-Key": SecretStr(bad["header"])} if "header" in bad else {}
     with pytest.raises(ValueError, match="RPC") as raised:
-        Rpc([Endpoint(SecretStr(bad.get("url", "https://host/")))], options)
+        Rpc([Endpoint(SecretStr(bad.get("url", "https://host/")), headers)], options)
     shown = "".join(traceback.format_exception(raised.value)) + repr(options)
     assert "secret" not in str(raised.value)
     assert "sécret" not in shown

@@ -157,11 +157,42 @@ def test_private_addresses_are_allowed_where_the_settings_say_so(receiver: Recei
         ("2002:a00:1::", False),
         ("::ffff:192.168.0.1", False),
         ("::1", False),
+        ("::127.0.0.1", False),
+        ("::93.184.216.34", True),
+        ("::ffff:93.184.216.34", True),
+        ("::ffff:0:10.0.0.1", False),
+        ("64:ff9b::127.0.0.1", False),
+        ("64:ff9b:1::5db8:d822", False),
+        ("64:ff9b:1:ffff::1", False),
+        ("fec0::1", False),
+        ("feff::1", False),
+        ("fc00::1", False),
+        ("2002:7f00:1::1", False),
+        ("2002:5db8:d822::1", True),
+        ("2001:0:7f00:1:0:ffff:a247:28dd", False),
+        ("2001:0:5db8:d822:0:ffff:f5ff:fffe", False),
+        ("100::1", False),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("ff0e::1", False),
         ("fe80::1%eth0", False),
     ],
 )
 def test_an_address_is_public_only_with_all_that_is_inside_it(address: str, public: bool):
     assert is_public(address) is public
+
+
+def test_a_proxy_of_the_settings_is_used_and_one_of_the_environment_is_not(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    proxy = SecretStr(receiver.url.replace("/hooks/token-of-the-path", ""))
+    monkeypatch.setenv("HTTP_PROXY", proxy.get_secret_value())
+    nowhere = "http://localhost:9/hook"
+
+    assert post(nowhere) is not None
+    assert receiver.requests == []
+    assert post(nowhere, proxy=proxy) is None
+    assert [path for path, _, _ in receiver.requests] == [nowhere]
 
 
 def test_several_messages_go_side_by_side_over_connections_that_stay_open(receiver: Receiver):

@@ -3,7 +3,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
@@ -33,10 +33,8 @@ def test_a_complete_environment_becomes_typed_settings():
     assert [key.get_secret_value() for key in settings.wallet_keys] == [FIRST_KEY, SECOND_KEY]
     assert settings.commitment is settings.acceptance_commitment is Commitment.FINALIZED
     assert (settings.rpc_timeout, settings.rpc_rate_limit) == (7.5, 25.0)
-    assert {name: value.get_secret_value() for name, value in settings.rpc_headers} == {
-        "x-api-key": HEADER_VALUE,
-        "x-shop": "one",
-    }
+    one, two = (headers_for(url.get_secret_value(), settings) for url in settings.rpc_urls)
+    assert (one, two) == ({"x-api-key": HEADER_VALUE, "x-shop": "one"}, {})
     assert (settings.payment_table, settings.token_table) == ("shop_orderpayment", "shop_token")
     assert (settings.transaction_version, settings.max_priority_fee) == (1, 5000)
     assert (settings.underpayment_tolerance, settings.watch_days) == (Tolerance(percent=Decimal("0.5")), 30)
@@ -50,7 +48,7 @@ def test_the_six_required_settings_are_enough():
     settings = Settings.from_environment(SMALLEST)
 
     assert settings.commitment is settings.acceptance_commitment is Commitment.CONFIRMED
-    assert (settings.rpc_timeout, settings.rpc_rate_limit, settings.rpc_headers) == (10.0, 0.0, ())
+    assert (settings.rpc_timeout, settings.rpc_rate_limit, settings.rpc_headers) == (10.0, 0.0, None)
     assert settings.payment_table == "django_solana_payments_solanapayment"
     assert settings.token_table == "django_solana_payments_paymentcryptotoken"
     assert (settings.transaction_version, settings.max_priority_fee) == (0, 10_000)
@@ -139,12 +137,34 @@ def test_the_fee_payer_comes_as_an_array_as_base58_or_as_a_file(text, tmp_path: 
 
 def test_headers_come_as_json_too():
     settings = Settings.from_environment(
-        SMALLEST | {"SOLPAY_RPC_HEADERS": '{"Authorization": "Bearer a=b,c"}'}
+        SMALLEST
+        | {
+            "SOLPAY_RPC_URLS": "https://one.test/a, https://one.test/b",
+            "SOLPAY_RPC_HEADERS": '{"Authorization": "Bearer a=b,c"}',
+        }
     )
 
-    assert [(name, value.get_secret_value()) for name, value in settings.rpc_headers] == [
-        ("Authorization", "Bearer a=b,c")
-    ]
+    for url in ("https://one.test/a", "https://one.test/b"):
+        assert headers_for(url, settings) == {"Authorization": "Bearer a=b,c"}
+
+
+def test_headers_go_to_the_host_that_they_are_for_alone_and_by_port_where_one_is_named():
+    settings = Settings.from_environment(
+        SMALLEST
+        | {
+            "SOLPAY_RPC_URLS": "https://one.test, https://two.test:8899, https://two.test",
+            "SOLPAY_RPC_HEADERS": '{"ONE.test": {"a": "1"}, "two.test:8899": {"b": "2"}}',
+        }
+    )
+
+    assert headers_for("https://one.test/key", settings) == {"a": "1"}
+    assert headers_for("https://two.test:8899", settings) == {"b": "2"}
+    assert headers_for("https://two.test", settings) == headers_for("https://three.test", settings) == {}
+
+
+def headers_for(url: str, settings: Settings) -> dict[str, str]:
+    assert settings.rpc_headers is not None
+    return {name: value.get_secret_value() for name, value in settings.rpc_headers.of(SecretStr(url)).items()}
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -204,7 +224,7 @@ def test_what_is_shown_of_secrets_is_their_public_side():
     assert shown["SOLPAY_RPC_URLS"] == "https://one.rpc.test, https://two.rpc.test"
     assert shown["SOLPAY_FEE_PAYER_KEYPAIR"] == str(FEE_PAYER.pubkey())
     assert shown["SOLPAY_WALLET_KEYS"] == "2 set"
-    assert shown["SOLPAY_RPC_HEADERS"] == "x-api-key, x-shop"
+    assert shown["SOLPAY_RPC_HEADERS"] == "one.rpc.test: x-api-key, one.rpc.test: x-shop"
     assert shown["SOLPAY_RPC_PROXY"] == "http://proxy.test:3128"
     assert shown["SOLPAY_WEBHOOK_SECRET"] == "1 set"
     assert shown["SOLPAY_COMMITMENT"] == "finalized"

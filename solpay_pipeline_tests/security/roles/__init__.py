@@ -1,0 +1,1 @@
+"""Which process may do what, by the keys that its environment holds."""
