@@ -1,0 +1,75 @@
+"""The deeds of each kind of rudeness; one that is named twice is done twice as often."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from solpay_pipeline_tests.proofs.simulation.rude import (
+    customers,
+    issuers,
+    outages,
+    payers,
+    peers,
+    shops,
+    strangers,
+)
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import Kind
+from solpay_pipeline_tests.proofs.simulation.rude.scene import Deed
+from solpay_pipeline_tests.proofs.simulation.rude.thieves import (
+    a_part_is_taken,
+    a_unit_goes_home_and_the_rest_is_taken,
+    all_is_taken,
+    paid_and_taken,
+)
+
+DEEDS: Final[Mapping[Kind, tuple[Deed, ...]]] = {
+    Kind.STRAYS: (
+        customers.sol_to_an_account,
+        customers.sol_to_an_account,
+        customers.sol_to_where_no_account_is,
+    ),
+    Kind.NESTED: (customers.tokens_to_an_account_of_an_account,),
+    Kind.HANDED_OVER: (customers.an_account_is_handed_over,),
+    Kind.OTHER_ACCOUNTS: (customers.tokens_to_another_account,),
+    Kind.THIEVES: (all_is_taken, a_unit_goes_home_and_the_rest_is_taken, a_part_is_taken, paid_and_taken),
+    Kind.EDITS: (
+        shops.a_price_is_edited,
+        shops.a_price_is_edited,
+        shops.a_mint_is_edited,
+        shops.an_address_is_edited,
+        shops.a_time_is_extended,
+        shops.a_time_is_extended,
+        shops.a_payment_is_deleted,
+        shops.an_address_is_given_twice,
+    ),
+    Kind.ISSUERS: (
+        issuers.taken_back,
+        issuers.taken_back,
+        issuers.burnt,
+        issuers.paused,
+        issuers.resumed,
+        issuers.a_mint_is_closed,
+    ),
+    Kind.OUTAGES: (outages.an_outage, outages.an_outage_with_money, outages.an_outage_beyond_history),
+    Kind.PEERS: (
+        peers.peer_sends,
+        peers.peer_sends,
+        peers.peer_calls_it_sent,
+        peers.peer_calls_it_closed,
+        peers.peer_expires_and_closes,
+    ),
+    Kind.PAYERS: (
+        payers.short_then_late,
+        payers.paid_again,
+        payers.paid_again,
+        payers.wrapped_sol,
+        payers.sol_to_the_wrapped_account,
+    ),
+    Kind.DUST: (
+        strangers.specks_of_sol,
+        strangers.specks_of_a_token,
+        strangers.only_named,
+        strangers.frozen_spam,
+    ),
+}
+
+BY_NAME: Final[Mapping[str, Deed]] = {deed.__name__: deed for deeds in DEEDS.values() for deed in deeds}

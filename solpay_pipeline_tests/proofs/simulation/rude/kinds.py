@@ -1,0 +1,44 @@
+"""The kinds of rudeness, and which are on."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """What somebody does that no shop asked for. The value is what `--only` and `--without` take."""
+
+    STRAYS = "strays"
+    """Customers send SOL to token accounts, open, closed or never opened."""
+    NESTED = "nested"
+    """Customers send tokens to an account that belongs to a wallet's account."""
+    HANDED_OVER = "handed-over"
+    """Customers make the wallet the owner of a whole token account."""
+    OTHER_ACCOUNTS = "other-accounts"
+    """Customers pay to token accounts that the wallet owns at no associated address."""
+    THIEVES = "thieves"
+    """Somebody has a wallet's key."""
+    EDITS = "edits"
+    """The shop changes, deletes and duplicates rows while we work."""
+    ISSUERS = "issuers"
+    """Issuers take back, burn, pause, and close mints."""
+    OUTAGES = "outages"
+    """Nobody looks for longer than wallets are watched, and nodes forget meanwhile."""
+    PEERS = "peers"
+    """The peer's own commands move money, and write final states over open accounts."""
+    PAYERS = "payers"
+    """Customers pay short and then late, again after the sweep, and in wrapped SOL."""
+    DUST = "dust"
+    """Strangers send next to nothing, or name a wallet."""
+
+
+OFF: Final[frozenset[Kind]] = frozenset({Kind.NESTED})
+"""What the product does not keep its promises in; a kind that is taken out of here is on by default."""
+
+ALL_ON: Final[frozenset[Kind]] = frozenset(Kind) - OFF
+
+NONE_ON: Final[frozenset[Kind]] = frozenset()
+
+
+def kinds_of(text: str) -> frozenset[Kind]:
+    """Kinds by name, separated by commas; "none" is none of them. Raises ValueError for a name that there is not."""
+    return NONE_ON if text == "none" else frozenset(Kind(name.strip()) for name in text.split(","))
