@@ -124,7 +124,7 @@ class Checks:
         if state not in AT_REST or process.forked:
             return
         level = _name(world.deployment.commitment.value)
-        movable = holdings(world.chain, till.address, world.chain.slot_at(level))[0]
+        movable = holdings(world.chain, till.address, world.chain.slot_at(level), world.hidden)[0]
         unseen: Money = Counter()
         oldest = process.saw - world.chain.slot_at("processed") + world.chain.slot_at(level)
         for change in world.account.changes():

@@ -7,7 +7,7 @@ from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline_tests.proofs.simulation.checks import ACCEPTED, AT_REST, DELETED, NEVER_LANDED, Checks
 from solpay_pipeline_tests.proofs.simulation.database import difference
 from solpay_pipeline_tests.proofs.simulation.reckoning.audit import Audit
-from solpay_pipeline_tests.proofs.simulation.rude.kinds import Kind
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import FOUND_BY_SEARCH
 from solpay_pipeline_tests.proofs.simulation.runs import Runs
 from solpay_pipeline_tests.proofs.simulation.sky import set_sky
 from solpay_pipeline_tests.proofs.simulation.steps import Operation, Run
@@ -43,8 +43,7 @@ class Rest:
         if world.dice.random() < 0.5:
             self._rest()
         self._outlast_all()
-        if Kind.HANDED_OVER in world.kinds and world.seed % 2 == 0:
-            # Accounts that were handed over are found by a search alone.
+        if world.kinds & FOUND_BY_SEARCH and world.seed % 2 == 0:
             self._option = "discovering"
         self._rest()
 
@@ -155,7 +154,8 @@ class Rest:
                 )
 
     def _money_has_its_reason(self, till: Till) -> None:
-        movable, frozen = holdings(self.world.chain, till.address)
+        hidden = frozenset() if self._option else self.world.hidden
+        movable, frozen = holdings(self.world.chain, till.address, besides=hidden)
         known = {
             mint: units for mint, units in (movable + frozen).items() if mint is None or mint in till.asked
         }

@@ -1,7 +1,7 @@
 """A payment as the customer sees it, and what the chain says it is worth: an oracle that shares no code with ours."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from solders.keypair import Keypair
@@ -112,6 +112,8 @@ class Change:
     """Of the token accounts in it."""
     unsynced: Mapping[Pubkey, int]
     """Lamports that came to open accounts of wrapped SOL and that no SyncNative has counted yet, by owner."""
+    handed_over: Mapping[Pubkey, Money]
+    """What was in accounts that got another owner, by the new one; no history of his names it."""
 
     def of(self, owner: Pubkey) -> Money:
         """What this owner gained or lost."""
@@ -162,7 +164,10 @@ def must_be_accepted(till: Till, changes: Iterable[Change], ours: Pubkey, skew: 
             continue
         starts = version.since + margin if place else 0
         ends = version.expires if version.until is None else min(version.expires, version.until - margin)
-        if any(starts <= moment <= ends for moment in _paid_at(till, version, changes, ours)):
+        if any(
+            starts <= moment <= ends
+            for moment in _paid_at(till, version, changes, ours, counts_handed_over=False)
+        ):
             return True
     return False
 
@@ -177,19 +182,26 @@ def may_be_accepted(till: Till, changes: Iterable[Change], ours: Pubkey, skew: f
         ends = (
             version.expires if version.missed_by is None else min(version.expires, version.missed_by + margin)
         )
-        if any(starts <= moment <= ends for moment in _paid_at(till, version, changes, ours)):
+        if any(
+            starts <= moment <= ends
+            for moment in _paid_at(till, version, changes, ours, counts_handed_over=True)
+        ):
             return True
     return False
 
 
-def _paid_at(till: Till, version: Version, changes: Iterable[Change], ours: Pubkey) -> list[int]:
+def _paid_at(
+    till: Till, version: Version, changes: Iterable[Change], ours: Pubkey, *, counts_handed_over: bool
+) -> list[int]:
     """When each price of a version was complete, in unix seconds."""
     complete: dict[Pubkey | None, int] = {}
     sums: Money = Counter()
     for change in changes:
         if change.fee_payer == ours:
             continue
-        for mint, amount in change.of(till.address).items():
+        handed_over = {} if counts_handed_over else change.handed_over
+        for mint, gained in change.of(till.address).items():
+            amount = gained - (handed_over[till.address][mint] if till.address in handed_over else 0)
             if amount <= 0:
                 continue
             sums[mint] += amount
@@ -210,8 +222,10 @@ def token_accounts(chain: Chain, owner: Pubkey) -> list[tuple[Pubkey, TokenAccou
     return found
 
 
-def holdings(chain: Chain, owner: Pubkey, slot: int | None = None) -> tuple[Money, Money]:
-    """What an owner holds at `slot` (None: now): what can be moved, and what is frozen."""
+def holdings(
+    chain: Chain, owner: Pubkey, slot: int | None = None, besides: Set[Pubkey] = frozenset()
+) -> tuple[Money, Money]:
+    """What an owner holds at `slot` (None: now) but for some accounts: what can be moved, and what is frozen."""
     movable: Money = Counter()
     frozen: Money = Counter()
 
@@ -222,7 +236,7 @@ def holdings(chain: Chain, owner: Pubkey, slot: int | None = None) -> tuple[Mone
     if system is not None:
         movable[None] = system.lamports  # type: ignore[attr-defined]
     for address in chain.accounts.token_accounts_of(owner):
-        account = at(address)
+        account = None if address in besides else at(address)
         if account is None or account.owner not in TOKEN_PROGRAMS:  # type: ignore[attr-defined]
             continue
         state = read_token_account(account.owner, account.data)  # type: ignore[attr-defined]
@@ -261,4 +275,14 @@ def _change(record: TransactionRecord) -> Change:
         {mint: dict(by_owner) for mint, by_owner in tokens.items()},
         owners,
         {owner: units for owner, units in unsynced.items() if units},
+        _handed_over(record),
     )
+
+
+def _handed_over(record: TransactionRecord) -> dict[Pubkey, Money]:
+    before = {one.account_index: one.owner for one in record.executed.pre_token_balances}
+    money: dict[Pubkey, Money] = {}
+    for one in record.executed.post_token_balances:
+        if before.get(one.account_index, one.owner) != one.owner:
+            money.setdefault(one.owner, Counter())[one.mint] += one.amount
+    return money

@@ -87,7 +87,7 @@ class World:
         self.tally: Counter[str] = Counter()
         self.tills: list[Till] = []
         self.spam: list[Pubkey] = []
-        self.handed_over: set[Pubkey] = set()
+        self.hidden: set[Pubkey] = set()
         self.nested: dict[Pubkey, Pubkey] = {}
         self.clock_skew = 0.0
         self.worst_skew = 0.0

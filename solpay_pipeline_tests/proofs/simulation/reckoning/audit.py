@@ -96,7 +96,7 @@ class Audit:
         """What can be known of: asked for or SOL, and in no account that only a search could find."""
         money = Counter(self.there[tills[0].address])
         if not self.discovers:
-            for account in self.world.handed_over:
+            for account in self.world.hidden:
                 state = self._account(account)
                 if state is not None and state.owner == tills[0].address:
                     money[state.mint] -= state.amount
@@ -145,7 +145,7 @@ class Audit:
 
     def _can_be_closed(self, address: Pubkey, rent: int) -> bool:
         state, account = self._account(address), self.world.chain.accounts.newest(address)
-        if state is None or account is None or address in self.world.handed_over:
+        if state is None or account is None or address in self.world.hidden:
             return False
         is_empty = account.lamports == rent and not state.amount
         return is_empty and state.state != _FROZEN and state.close_authority is None

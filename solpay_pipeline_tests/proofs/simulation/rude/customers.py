@@ -56,6 +56,7 @@ def tokens_to_another_account(scene: Scene) -> str:
     house.send([made, Instruction(TOKEN_PROGRAM, b"\x01", keys)], [account])
     amount = scene.till.prices[mint]
     house.mint_to(account.pubkey(), mint, amount)
+    scene.world.hidden.add(account.pubkey())
     return (
         f"Customer {scene.till.number} pays {amount} in {scene.world.symbol(mint)} to an account of the wallet's"
         " that is at no associated address."
@@ -73,7 +74,7 @@ def an_account_is_handed_over(scene: Scene) -> str:
     content = b"\x06\x02\x01" + bytes(scene.till.address)
     keys = [AccountMeta(account, False, True), AccountMeta(house.customer.pubkey(), True, False)]
     house.send([Instruction(TOKEN_PROGRAM, content, keys)])
-    scene.world.handed_over.add(account)
+    scene.world.hidden.add(account)
     return f"A whole account of {scene.world.symbol(mint)} is handed over to wallet {scene.till.number}."
 
 

@@ -11,15 +11,10 @@ from solpay_pipeline_tests.proofs.simulation.rude import (
     peers,
     shops,
     strangers,
+    thieves,
 )
 from solpay_pipeline_tests.proofs.simulation.rude.kinds import Kind
 from solpay_pipeline_tests.proofs.simulation.rude.scene import Deed
-from solpay_pipeline_tests.proofs.simulation.rude.thieves import (
-    a_part_is_taken,
-    a_unit_goes_home_and_the_rest_is_taken,
-    all_is_taken,
-    paid_and_taken,
-)
 
 DEEDS: Final[Mapping[Kind, tuple[Deed, ...]]] = {
     Kind.STRAYS: (
@@ -30,7 +25,17 @@ DEEDS: Final[Mapping[Kind, tuple[Deed, ...]]] = {
     Kind.NESTED: (customers.tokens_to_an_account_of_an_account,),
     Kind.HANDED_OVER: (customers.an_account_is_handed_over,),
     Kind.OTHER_ACCOUNTS: (customers.tokens_to_another_account,),
-    Kind.THIEVES: (all_is_taken, a_unit_goes_home_and_the_rest_is_taken, a_part_is_taken, paid_and_taken),
+    Kind.THIEVES: (
+        thieves.accepted_and_taken,
+        thieves.accepted_and_taken_with_an_alibi,
+        thieves.accepted_and_halved,
+    ),
+    Kind.OTHER_THIEVES: (
+        thieves.all_is_taken,
+        thieves.a_unit_goes_home_and_the_rest_is_taken,
+        thieves.a_part_is_taken,
+        thieves.paid_and_taken,
+    ),
     Kind.EDITS: (
         shops.a_price_is_edited,
         shops.a_price_is_edited,

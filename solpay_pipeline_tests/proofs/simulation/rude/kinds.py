@@ -16,7 +16,9 @@ class Kind(StrEnum):
     OTHER_ACCOUNTS = "other-accounts"
     """Customers pay to token accounts that the wallet owns at no associated address."""
     THIEVES = "thieves"
-    """Somebody has a wallet's key."""
+    """Somebody has the key of a wallet whose payment is accepted, and comes before our sweep."""
+    OTHER_THIEVES = "other-thieves"
+    """The same at any other time: before a payment is accepted, of what is held, behind a sweep of ours."""
     EDITS = "edits"
     """The shop changes, deletes and duplicates rows while we work."""
     ISSUERS = "issuers"
@@ -31,7 +33,10 @@ class Kind(StrEnum):
     """Strangers send next to nothing, or name a wallet."""
 
 
-OFF: Final[frozenset[Kind]] = frozenset({Kind.NESTED})
+FOUND_BY_SEARCH: Final[frozenset[Kind]] = frozenset({Kind.HANDED_OVER, Kind.OTHER_ACCOUNTS})
+"""What lies in such accounts is asked for only where `discover_accounts` is on; half of the histories end with it."""
+
+OFF: Final[frozenset[Kind]] = frozenset({Kind.NESTED, Kind.OTHER_THIEVES})
 """What the product does not keep its promises in; a kind that is taken out of here is on by default."""
 
 ALL_ON: Final[frozenset[Kind]] = frozenset(Kind) - OFF

@@ -1,9 +1,12 @@
 """Somebody with a wallet's key: takes all, a part, or all but a unit that he sends home as an alibi."""
 
+from dataclasses import replace
+
 from solders.instruction import Instruction
 
 from solpay_pipeline_tests.proofs.simulation.rude.payers import pay
 from solpay_pipeline_tests.proofs.simulation.rude.scene import Scene, moved_sol, moved_tokens
+from solpay_pipeline_tests.proofs.simulation.till import Till
 
 _NOTHING = "There is nothing to take."
 
@@ -28,6 +31,43 @@ def paid_and_taken(scene: Scene) -> str:
     mint = next(iter(scene.till.prices))
     pay(scene, mint, scene.till.prices[mint])
     return f"Customer {scene.till.number} pays in {scene.world.symbol(mint)}. {_take(scene, 100, alibi=0)}"
+
+
+def accepted_and_taken(scene: Scene) -> str:
+    """The shop accepts a payment, and all is gone before our sweep."""
+    return _take_accepted(scene, 100, alibi=0)
+
+
+def accepted_and_taken_with_an_alibi(scene: Scene) -> str:
+    """The same, and a unit goes home in the same transaction."""
+    return _take_accepted(scene, 100, alibi=1)
+
+
+def accepted_and_halved(scene: Scene) -> str:
+    """The same, and a part is left for our sweep."""
+    return _take_accepted(scene, scene.percent, alibi=0)
+
+
+def _take_accepted(scene: Scene, percent: int, alibi: int) -> str:
+    """From one that waits for our sweep; else from one that is paid and accepted now."""
+    waiting = [till for till in scene.world.tills if _waits_for_sweep(scene, till)]
+    if waiting:
+        return _take(replace(scene, till=waiting[scene.percent % len(waiting)]), percent, alibi)
+    till, mint = scene.till, next(iter(scene.till.prices))
+    if scene.web.status(till) != "initiated" or till.expires < scene.world.unix_time() + 60:
+        return _NOTHING
+    pay(scene, mint, till.prices[mint])
+    scene.world.loop.pass_time(15)
+    found = scene.web.verify(till, mint, "row")
+    words = f"Customer {till.number} pays in {scene.world.symbol(mint)}: {found}."
+    return f"{words} {_take(scene, percent, alibi)}" if _waits_for_sweep(scene, till) else words
+
+
+def _waits_for_sweep(scene: Scene, till: Till) -> bool:
+    return (
+        scene.web.status(till) in ("confirmed", "finalized")
+        and scene.world.state(till) == "processing_payment"
+    )
 
 
 def _take(scene: Scene, percent: int, alibi: int) -> str:
