@@ -261,7 +261,7 @@ class World:
             house.airdrop(self.receiver, SOL)
         chosen = self.dice.sample(COINS, k=self.dice.choice([1, 2, 2, 3]))
         self.shop.accept_token(None, "0.1", "SOL")
-        if Kind.ISSUERS in self.kinds:
+        if self.kinds & {Kind.ISSUERS, Kind.TAKEN_BACK}:
             chosen.append(REVOCABLE)
         for name, price, how in chosen:
             mint = NATIVE_MINT if how is None else house.create_mint(**how)

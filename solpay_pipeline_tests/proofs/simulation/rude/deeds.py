@@ -46,14 +46,9 @@ DEEDS: Final[Mapping[Kind, tuple[Deed, ...]]] = {
         shops.a_payment_is_deleted,
         shops.an_address_is_given_twice,
     ),
-    Kind.ISSUERS: (
-        issuers.taken_back,
-        issuers.taken_back,
-        issuers.burnt,
-        issuers.paused,
-        issuers.resumed,
-        issuers.a_mint_is_closed,
-    ),
+    Kind.ISSUERS: (issuers.paused, issuers.resumed, issuers.frozen, issuers.frozen),
+    Kind.TAKEN_BACK: (issuers.taken_back, issuers.burnt),
+    Kind.CLOSED_MINTS: (issuers.a_mint_is_closed,),
     Kind.OUTAGES: (outages.an_outage, outages.an_outage_with_money, outages.an_outage_beyond_history),
     Kind.PEERS: (
         peers.peer_sends,

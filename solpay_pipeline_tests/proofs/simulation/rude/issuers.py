@@ -5,6 +5,7 @@ import struct
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline.localnet.tools.seed import TOKEN_2022
 from solpay_pipeline_tests.proofs.simulation.rude.scene import Scene, moved_tokens
 from solpay_pipeline_tests.proofs.simulation.till import token_accounts
@@ -36,6 +37,18 @@ def resumed(scene: Scene) -> str:
         return "There is no mint to resume."
     scene.house.resume(mint)
     return f"The issuer resumes {scene.world.symbol(mint)}."
+
+
+def frozen(scene: Scene) -> str:
+    """An account with money in it, of any token."""
+    held = scene.tokens()
+    if held is None or held[1].mint == NATIVE_MINT:
+        return f"Wallet {scene.till.number} has nothing to freeze."
+    account, state = held
+    scene.house.freeze(account, state.mint)
+    return (
+        f"The issuer freezes {state.amount} {scene.world.symbol(state.mint)} of wallet {scene.till.number}."
+    )
 
 
 def a_mint_is_closed(scene: Scene) -> str:

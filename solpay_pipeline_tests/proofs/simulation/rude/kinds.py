@@ -22,7 +22,11 @@ class Kind(StrEnum):
     EDITS = "edits"
     """The shop changes, deletes and duplicates rows while we work."""
     ISSUERS = "issuers"
-    """Issuers take back, burn, pause, and close mints."""
+    """Issuers pause their tokens, and freeze accounts of ours."""
+    TAKEN_BACK = "taken-back"
+    """Issuers take back or burn what a wallet has, as permanent delegates can."""
+    CLOSED_MINTS = "closed-mints"
+    """Issuers close mints that nobody has anything of."""
     OUTAGES = "outages"
     """Nobody looks for longer than wallets are watched, and nodes forget meanwhile."""
     PEERS = "peers"
@@ -36,7 +40,7 @@ class Kind(StrEnum):
 FOUND_BY_SEARCH: Final[frozenset[Kind]] = frozenset({Kind.HANDED_OVER, Kind.OTHER_ACCOUNTS})
 """What lies in such accounts is asked for only where `discover_accounts` is on; half of the histories end with it."""
 
-OFF: Final[frozenset[Kind]] = frozenset({Kind.NESTED, Kind.OTHER_THIEVES})
+OFF: Final[frozenset[Kind]] = frozenset({Kind.NESTED, Kind.OTHER_THIEVES, Kind.TAKEN_BACK, Kind.CLOSED_MINTS})
 """What the product does not keep its promises in; a kind that is taken out of here is on by default."""
 
 ALL_ON: Final[frozenset[Kind]] = frozenset(Kind) - OFF
