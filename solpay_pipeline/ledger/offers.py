@@ -69,7 +69,7 @@ def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]
 def fingerprint(payment: Payment) -> str:
     """What tells one version from another: prices, mints, and until when.
 
-    It begins with what tells two payments apart that share an address: when each was made.
+    It begins with what tells two payments apart that share an address: id and time. An id alone comes back in a restore.
     """
     _, birthmark = _identity(payment)
     named = [_options_json(payment.options), payment.expires_at.isoformat()]
@@ -77,7 +77,7 @@ def fingerprint(payment: Payment) -> str:
 
 
 def _identity(payment: Payment) -> tuple[str, str]:
-    return str(payment.address), _digest(payment.created_at.isoformat())[:_BIRTHMARK]
+    return str(payment.address), _digest(f"{payment.id} {payment.created_at.isoformat()}")[:_BIRTHMARK]
 
 
 def _digest(text: str) -> str:

@@ -130,8 +130,9 @@ class Rest:
         status = self._status(till)
         is_over = till.expires < self.world.unix_time() - 60
         is_paid = must_be_accepted(till, changes, self.checks.ours, self.world.worst_skew)
-        # While there is time recheck goes by what is there. What others took away it finds when the time is over.
-        is_seen = is_over or bool(+sum(holdings(self.world.chain, till.address), Counter()))
+        # While there is time recheck goes by what is at the row's address. All else it finds when the time is over.
+        is_there = bool(+sum(holdings(self.world.chain, till.address), Counter())) and not till.is_elsewhere
+        is_seen = is_over or is_there
         if is_paid and is_seen and status not in ACCEPTED and not self._is_nonsense(till):
             self.checks.fail("paid in time ends as accepted", f"payment {till.number} is {status} at the end")
         if status == "initiated" and is_over and not self._set_aside(till):
