@@ -20,6 +20,9 @@ from solpay_pipeline.base.sql import among
 from solpay_pipeline.ledger.tables import offer
 from solpay_pipeline.lifecycle.terms import Offer, Payment, PaymentOption
 
+_FINGERPRINT, _BIRTHMARK = 32, 8
+"""Characters of a fingerprint, and of those how many are its payment's own."""
+
 
 def remember(connection: Connection, payments: Iterable[Payment], now: datetime) -> None:
     """Write down versions of offers that are other than the last ones seen; one that returns is a version anew."""
@@ -45,11 +48,10 @@ def with_earlier(connection: Connection, payments: Sequence[Payment]) -> list[Pa
         .where(among(connection, offer.c.payment_address, addresses))
         .order_by(offer.c.payment_address, offer.c.seen_at, offer.c.id)
     ).all()
-    seen = {
-        address: list(versions)
-        for address, versions in groupby(rows, key=lambda row: str(row.payment_address))
-    }
-    return [_with_earlier(payment, seen.get(str(payment.address), [])) for payment in payments]
+    seen: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        seen.setdefault((row.payment_address, row.fingerprint[:_BIRTHMARK]), []).append(row)
+    return [_with_earlier(payment, seen.get(_identity(payment), [])) for payment in payments]
 
 
 def remember_decimals(
@@ -85,14 +87,26 @@ def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]
         .where(among(connection, offer.c.payment_address, addresses))
         .order_by(offer.c.seen_at, offer.c.id)
     )
-    last: dict[str, str] = {row.payment_address: row.fingerprint for row in rows}
-    return [payment for payment in payments if last.get(str(payment.address)) != fingerprint(payment)]
+    last = {(row.payment_address, row.fingerprint[:_BIRTHMARK]): row.fingerprint for row in rows}
+    return [payment for payment in payments if last.get(_identity(payment)) != fingerprint(payment)]
 
 
 def fingerprint(payment: Payment) -> str:
-    """What tells one version from another: prices, mints, and until when."""
+    """What tells one version from another: prices, mints, and until when.
+
+    It begins with what tells two payments apart that share an address: id and time. An id alone comes back in a restore.
+    """
+    _, birthmark = _identity(payment)
     named = [_options_json(payment.options), payment.expires_at.isoformat()]
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:32]
+    return birthmark + _digest(json.dumps(named, sort_keys=True))[: _FINGERPRINT - _BIRTHMARK]
+
+
+def _identity(payment: Payment) -> tuple[str, str]:
+    return str(payment.address), _digest(f"{payment.id} {payment.created_at.isoformat()}")[:_BIRTHMARK]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _with_earlier(payment: Payment, rows: Sequence[Any]) -> Payment:

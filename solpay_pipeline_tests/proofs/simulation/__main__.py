@@ -1,4 +1,6 @@
-"""`make simulate SEEDS=2000 [STEPS=40] [FIRST=0] [KEEP=0-2,7]`: many histories on all cores, or one of them again."""
+"""`make simulate SEEDS=2000 [STEPS=40] [FIRST=0] [KEEP=0-2,7] [ONLY=thieves,dust]`: many histories on all cores, or one
+of them again. Kinds of rudeness are chosen by ONLY or WITHOUT; ONLY=none is a polite world.
+"""
 
 import argparse
 import multiprocessing
@@ -11,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from solpay_pipeline_tests.proofs.simulation.database import Database
 from solpay_pipeline_tests.proofs.simulation.history import Told, tell
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import ALL_ON, Kind, kinds_of
 from solpay_pipeline_tests.proofs.simulation.shrink import as_text, from_text
 from solpay_pipeline_tests.proofs.simulation.worker import live, shorten
 
@@ -37,13 +40,16 @@ def main() -> int:
         if told.broken is not None:
             failed.append(told)
             print(f"\nseed {told.seed}, step {told.failed_at}: {told.broken}", file=sys.stderr, flush=True)
+            if arguments.first_broken:
+                print(f"seed {told.seed}: {told.broken.check}")
+                return 1
         _show_progress(done, arguments.seeds, len(failed), time.monotonic() - began)
     print(file=sys.stderr)
     _report(tally, arguments.steps, time.monotonic() - began)
     if not failed:
         print("Every promise was kept in every history.")
         return 0
-    _explain(failed, arguments.steps)
+    _explain(failed, arguments)
     return 1
 
 
@@ -53,12 +59,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--keep", type=from_text, default=None, help="steps of the one history FIRST")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--only", dest="kinds", type=kinds_of, default=ALL_ON, help=f"of {', '.join(Kind)}")
+    kinds.add_argument("--without", dest="kinds", type=lambda text: ALL_ON - kinds_of(text))
+    parser.add_argument(
+        "--first-broken", action="store_true", help="stop at the first broken promise, and name it"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
 
 def _all(arguments: argparse.Namespace) -> Iterator[Told]:
-    jobs = [(seed, arguments.steps) for seed in range(arguments.first, arguments.first + arguments.seeds)]
+    jobs = [
+        (seed, arguments.steps, arguments.kinds)
+        for seed in range(arguments.first, arguments.first + arguments.seeds)
+    ]
     if min(arguments.workers, arguments.seeds) == 1:
         yield from map(live, jobs)
         return
@@ -72,7 +87,7 @@ def _all(arguments: argparse.Namespace) -> Iterator[Told]:
 
 def _again(arguments: argparse.Namespace) -> int:
     database = Database()
-    told = tell(arguments.first, arguments.steps, database, arguments.keep)
+    told = tell(arguments.first, arguments.steps, database, arguments.keep, arguments.kinds)
     print("\n".join(told.sentences))
     if told.broken is None:
         print("Every promise was kept.")
@@ -100,7 +115,7 @@ def _show_progress(done: int, wanted: int, failures: int, seconds: float) -> Non
 
 
 def _report(tally: Counter[str], steps: int, seconds: float) -> None:
-    groups = ("step ", "run ", "ended by ", "death at ", "fault ", "transactions ", "events ")
+    groups = ("step ", "rude ", "run ", "ended by ", "death at ", "fault ", "transactions ", "events ")
     print(f"{tally['histories']} histories of {steps} steps, in {seconds:.0f} s")
     for group in groups:
         counts = {name[len(group) :]: count for name, count in tally.items() if name.startswith(group)}
@@ -114,7 +129,7 @@ def _report(tally: Counter[str], steps: int, seconds: float) -> None:
         print(f"  {name}: {count:,}")
 
 
-def _explain(failed: list[Told], steps: int) -> None:
+def _explain(failed: list[Told], arguments: argparse.Namespace) -> None:
     by_check: dict[str, list[Told]] = {}
     for told in sorted(failed, key=lambda each: each.seed):
         by_check.setdefault("" if told.broken is None else told.broken.check, []).append(told)
@@ -124,10 +139,13 @@ def _explain(failed: list[Told], steps: int) -> None:
         print(
             f"\n{check}: broken in {len(all_told)} histories (seeds {seeds}). The shortest of seed {all_told[0].seed}:"
         )
-        best, places = shorten(all_told[0], steps, database)
+        best, places = shorten(all_told[0], arguments.steps, database, arguments.kinds)
         print("\n".join(best.sentences))
         print(f"Broken: {best.broken}")
-        print(f"Again: make simulate FIRST={best.seed} STEPS={steps} KEEP={as_text(places)}")
+        chosen = "" if arguments.kinds == ALL_ON else f" ONLY={','.join(sorted(arguments.kinds)) or 'none'}"
+        print(
+            f"Again: make simulate FIRST={best.seed} STEPS={arguments.steps} KEEP={as_text(places)}{chosen}"
+        )
 
 
 if __name__ == "__main__":

@@ -12,16 +12,25 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from solpay_pipeline.localnet.chain.config import CommitmentName
-from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline_tests.proofs.simulation.database import difference
 from solpay_pipeline_tests.proofs.simulation.process import Process
-from solpay_pipeline_tests.proofs.simulation.till import Change, Money, Till, holdings, was_paid_in_time
+from solpay_pipeline_tests.proofs.simulation.reckoning.flows import Flow
+from solpay_pipeline_tests.proofs.simulation.reckoning.reckoner import Reckoner
+from solpay_pipeline_tests.proofs.simulation.till import (
+    Change,
+    Money,
+    Till,
+    holdings,
+    may_be_accepted,
+    must_be_accepted,
+)
 from solpay_pipeline_tests.proofs.simulation.world import World
 
 ACCEPTED = frozenset({"processed", "confirmed", "finalized"})
 AT_REST = frozenset({"sent_funds", "payment_expired_and_wallet_closed"})
 OVER = frozenset({"payment_expired", "payment_expired_and_wallet_closed"})
 NEVER_LANDED = frozenset({"dead", "refused"})
+DELETED = "deleted"
 
 
 class Broken(AssertionError):
@@ -51,6 +60,7 @@ class Checks:
         """Begin."""
         self.world = world
         self.ours = world.fee_payer.pubkey()
+        self.reckoner = Reckoner(world.chain, world.receiver, self.ours)
         self._secrets = _secrets_of(world)
         world.database.on_commit = self.on_commit
         self.look_again()
@@ -79,7 +89,7 @@ class Checks:
         """Compare the rows with what they were."""
         wallets, payments, transactions = self._rows()
         for till in self.world.tills:
-            was, became = self.payments.get(till.payment_id, ""), payments[till.payment_id]
+            was, became = self.payments.get(till.payment_id, ""), payments.get(till.payment_id, DELETED)
             state_was, state = self.wallets.get(till.wallet_id, ""), wallets[till.wallet_id]
             if was != became:
                 self._payment_changed(till, was, became, process)
@@ -96,14 +106,14 @@ class Checks:
         if process.forked:
             return
         slot = self.world.chain.slot_at(_name(self.world.deployment.acceptance.value))
-        paid = was_paid_in_time(till, self.world.account.changes(slot), self.ours)
-        if became == "expired" and paid:
+        changes, skew = list(self.world.account.changes(slot)), self.world.worst_skew
+        if became == "expired" and not till.is_elsewhere and must_be_accepted(till, changes, self.ours, skew):
             self.fail(
                 "paid in time is never expired", f"payment {till.number} is expired, and was paid in time"
             )
         if became == "expired" and self.world.chain_time(slot) <= till.expires:
             self.fail("nothing expires before its time", f"payment {till.number} expires too early")
-        if became in ACCEPTED and not paid:
+        if became in ACCEPTED and not may_be_accepted(till, changes, self.ours, skew):
             self.fail("only paid is accepted", f"payment {till.number} is accepted, and was not paid in time")
 
     def _wallet_changed(self, till: Till, was: str, state: str, status: str, process: Process) -> None:
@@ -114,13 +124,13 @@ class Checks:
         if state not in AT_REST or process.forked:
             return
         level = _name(world.deployment.commitment.value)
-        movable = holdings(world.chain, till.address, world.chain.slot_at(level))[0]
+        movable = holdings(world.chain, till.address, world.chain.slot_at(level), world.hidden)[0]
         unseen: Money = Counter()
         oldest = process.saw - world.chain.slot_at("processed") + world.chain.slot_at(level)
         for change in world.account.changes():
             if change.slot >= oldest and change.fee_payer != self.ours:
                 unseen.update({mint: units for mint, units in change.of(till.address).items() if units > 0})
-        known = {mint: units for mint, units in movable.items() if mint in till.prices or mint is None}
+        known = {mint: units for mint, units in movable.items() if mint in till.asked or mint is None}
         left = {mint: units for mint, units in known.items() if units > unseen[mint]}
         if left:
             self.fail(
@@ -180,57 +190,58 @@ class Checks:
     def after_step(self) -> None:
         """Everything that can be asked at any time. Raises the first promise that is broken."""
         self.look_again()
-        changes = list(self.world.account.changes())
-        for change in changes:
-            if change.fee_payer == self.ours and (change.signature, change.slot) not in self._judged:
-                self._judged.add((change.signature, change.slot))
-                self._money_goes_home(change)
-                self._rent_goes_to_the_fee_payer(change)
-                self._was_recorded(change)
-        self._books_balance(changes)
+        for flow in self.flows():
+            if flow.fee_payer == self.ours and (flow.signature, flow.slot) not in self._judged:
+                self._judged.add((flow.signature, flow.slot))
+                self._money_goes_home(flow)
+                self._rent_goes_to_the_fee_payer(flow)
+                self._was_recorded(flow)
+        self._books_balance(list(self.world.account.changes()))
         self.raise_broken()
+
+    def flows(self) -> list[Flow]:
+        """What every transaction of the chain did to wallets."""
+        world = self.world
+        programs = {mint: coin.program for mint, coin in world.coins.items() if mint is not None}
+        return self.reckoner.read([till.address for till in world.tills], programs)
 
     def raise_broken(self) -> None:
         """Raise the first promise that is broken, if any is."""
         if self.broken:
             raise self.broken[0]
 
-    def _was_recorded(self, change: Change) -> None:
-        if change.signature not in self.transactions:
-            self.fail("nothing leaves unrecorded", f"{change.signature} landed and is not in the ledger")
+    def _was_recorded(self, flow: Flow) -> None:
+        if flow.signature not in self.transactions:
+            self.fail("nothing leaves unrecorded", f"{flow.signature} landed and is not in the ledger")
 
-    def _money_goes_home(self, change: Change) -> None:
-        """What wallets lose the receiver gains, less a transfer fee; wrapped SOL may be unwrapped into its own wallet."""
-        wallets = {till.address for till in self.world.tills}
-        lamports_lost = -sum(change.lamports.get(wallet, 0) for wallet in wallets)
-        missing: Money = Counter({None: lamports_lost - change.lamports.get(self.world.receiver, 0)})
-        for mint, owners in change.tokens.items():
-            lost = -sum(units for owner, units in owners.items() if owner in wallets)
-            tax = self.world.taxes.get(mint, 0)
-            gone = lost - owners.get(self.world.receiver, 0)
-            if not tax or not 0 <= gone <= -(-lost * tax // 10_000) + len(wallets):
-                missing[mint] = gone
-            for owner, units in owners.items():
-                if units and owner not in wallets and owner != self.world.receiver:
-                    self.fail("money goes to the receiver alone", f"{change.signature}: {units} at {owner}")
-        missing[None] += missing.pop(NATIVE_MINT, 0)
-        if any(missing.values()):
+    def _money_goes_home(self, flow: Flow) -> None:
+        """What wallets lose the receiver gains, less a transfer fee, and nobody else gains anything."""
+        lost: Money = Counter()
+        for gained in flow.gained.values():
+            lost.subtract(gained)
+        for asset in {*lost, *flow.home}:
+            gone = lost[asset] - flow.home[asset]
+            tax = self.world.taxes.get(asset, 0)
+            most = -(-lost[asset] * tax // 10_000) + len(flow.gained) if tax else 0
+            if not 0 <= gone <= most or (most == 0 and gone):
+                self.fail(
+                    "money goes to the receiver alone",
+                    f"{flow.signature}: wallets lost {self.told({asset: gone})} more than the receiver gained",
+                )
+        strangers = {asset: units for asset, units in flow.others.items() if units > 0}
+        if strangers:
             self.fail(
-                "money goes to the receiver alone",
-                f"{change.signature}: wallets lost {self.told(missing)} more than the receiver gained",
+                "money goes to the receiver alone", f"{flow.signature}: {self.told(strangers)} elsewhere"
             )
 
-    def _rent_goes_to_the_fee_payer(self, change: Change) -> None:
-        wallets = {till.address for till in self.world.tills}
-        for address, units in change.lamports.items():
-            owner = change.owners.get(address, address)
-            may_gain = address == self.ours or owner == self.world.receiver or address in wallets
-            may_lose = address == self.ours or owner in wallets
-            if not (may_gain if units > 0 else may_lose):
-                self.fail(
-                    "rent goes to the fee payer alone",
-                    f"{change.signature}: {address} of {owner} changed by {units} lamports",
-                )
+    def _rent_goes_to_the_fee_payer(self, flow: Flow) -> None:
+        """The fee payer gains what accounts of wallets were opened with, less what it opens others with; no more."""
+        rent = flow.rent_returned - flow.rent_opened - flow.opened_elsewhere
+        if flow.to_fee_payer != rent:
+            self.fail(
+                "rent goes to the fee payer alone",
+                f"{flow.signature}: the fee payer gained {flow.to_fee_payer}, the rent is {rent}",
+            )
 
     def _books_balance(self, changes: list[Change]) -> None:
         """In = home + withheld + elsewhere + still there: what each wallet holds is what its history adds up to."""
@@ -268,12 +279,7 @@ class Checks:
 
     def told(self, money: Any) -> str:
         """Amounts by coin, for people."""
-        coins = self.world.coins
-        return ", ".join(
-            f"{units} {coins[mint].symbol if mint in coins else mint}"
-            for mint, units in money.items()
-            if units
-        )
+        return ", ".join(f"{units} {self.world.symbol(mint)}" for mint, units in money.items() if units)
 
     def _rows(self) -> tuple[dict[int, str], dict[int, str], dict[str, str]]:
         database = self.world.database

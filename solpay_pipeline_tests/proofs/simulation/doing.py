@@ -12,6 +12,8 @@ from solders.system_program import TransferParams, transfer
 
 from solpay_pipeline.localnet.chain.errors import Rejected, RpcError
 from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT, TOKEN_PROGRAM
+from solpay_pipeline_tests.proofs.simulation.rude.deeds import BY_NAME
+from solpay_pipeline_tests.proofs.simulation.rude.scene import Scene
 from solpay_pipeline_tests.proofs.simulation.runs import Runs
 from solpay_pipeline_tests.proofs.simulation.sky import set_sky
 from solpay_pipeline_tests.proofs.simulation.steps import (
@@ -26,6 +28,7 @@ from solpay_pipeline_tests.proofs.simulation.steps import (
     Purse,
     Rent,
     Rotate,
+    Rude,
     Run,
     ShopExpires,
     Skew,
@@ -89,9 +92,21 @@ class Doing:
             Both: runs.both,
             Rotate: lambda _: runs.rotate(),
             Deliver: lambda step: runs.deliver(step.mood),
+            Rude: self._rude,
             Die: runs.arm_death,
             Meanwhile: lambda step: runs.arm_deed(step.at, lambda: self.do_now(step.what)),
         }
+
+    def _rude(self, step: Rude) -> str:
+        scene = Scene(self.world, self.web, self._till(step.till), self._coin(step.coin), step.percent)
+        self.world.tally[f"rude {step.deed}"] += 1
+        try:
+            words = BY_NAME[step.deed](scene)
+        except RuntimeError as refused:
+            self.world.tally["rude deeds refused"] += 1
+            return f"The chain refuses {step.deed}: {str(refused).splitlines()[0]}"
+        self.runs.checks.look_again()
+        return words
 
     def _open(self, step: Open) -> str:
         till = self.world.new_payment(step.coins, step.lasts)
@@ -119,6 +134,7 @@ class Doing:
 
     def _skew(self, step: Skew) -> str:
         self.world.clock_skew = step.seconds
+        self.world.worst_skew = max(self.world.worst_skew, abs(step.seconds))
         return f"The merchant's clock is {step.seconds} s ahead."
 
     def _till(self, number: int) -> Till:
@@ -130,14 +146,16 @@ class Doing:
         return list(self.world.coins)[number % len(self.world.coins)]
 
     def _priced(self, till_number: int, number: int) -> Pubkey | None:
-        prices = list(self._till(till_number).prices)
+        """One of the coins that a payment asks for, or once asked for."""
+        till = self._till(till_number)
+        prices = list(till.prices if number % 2 else till.asked)
         return prices[number % len(prices)]
 
     def _pay(self, step: Pay) -> str:
         world, till = self.world, self._till(step.till)
         # One in eight pays in what nobody asked for.
         mint = self._coin(step.coin) if step.coin % 8 == 0 else self._priced(step.till, step.coin)
-        price, coin = world.units(mint), world.coins[mint]
+        price, coin = till.asked.get(mint, world.units(mint)), world.coins[mint]
         tax = world.taxes.get(mint, 0)
         match step.share:
             case "all":
@@ -153,6 +171,8 @@ class Doing:
                 amount = max(price - here, 1)
         if mint is None:
             amount = max(amount, 1_000_000)
+        if not world.has_mint(mint):
+            return f"Nobody can pay in {coin.symbol} any more."
         words = f"Customer {till.number} pays {amount} of {price} in {coin.symbol} ({step.way})"
         try:
             self._transfer(till, mint, amount, step.way)
@@ -252,6 +272,8 @@ class Doing:
         house = self.world.mint_house
         if mint is None:
             return "Nobody can freeze SOL."
+        if not self.world.has_mint(mint):
+            return "Its mint is gone."
         account = house.ata(till.address, mint)
         verb = "thaws" if step.thaw else "freezes"
         try:

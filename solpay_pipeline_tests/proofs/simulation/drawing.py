@@ -1,9 +1,12 @@
 """How a seed draws a history of forty steps or more: much of what is usual, and accidents just before our own runs."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
 
 from solpay_pipeline_tests.proofs.simulation.process import PointKind
+from solpay_pipeline_tests.proofs.simulation.rude.deeds import DEEDS
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import ALL_ON, Kind
 from solpay_pipeline_tests.proofs.simulation.steps import (
     OPTIONS,
     Both,
@@ -20,6 +23,7 @@ from solpay_pipeline_tests.proofs.simulation.steps import (
     Purse,
     Rent,
     Rotate,
+    Rude,
     Run,
     Share,
     ShopExpires,
@@ -78,14 +82,34 @@ _DEEDS_MEANWHILE = (
 )
 
 
-def steps_of(seed: int, count: int) -> list[Step]:
-    """The history of this seed: the same for ever, and a longer one begins with the shorter one."""
-    dice = random.Random(f"history {seed}")
+_RUDE_STEPS = 0.22
+_RUDE_MEANWHILE = 0.4
+
+
+def steps_of(seed: int, count: int, kinds: Set[Kind] = ALL_ON) -> list[Step]:
+    """The history of this seed: the same for ever, and a longer one begins with the shorter one.
+
+    Which `kinds` of rudeness are on says which rude steps are among the others, and changes none of those.
+    """
+    dice, rude_dice = random.Random(f"history {seed}"), random.Random(f"rudeness {seed}")
     made: list[Step] = [_open(dice) for _ in range(4)]
     calm = dice.random() < 0.25
     while len(made) < count:
-        made += _steps(dice, calm)
+        for step in _steps(dice, calm):
+            made += _rudely(step, rude_dice, kinds) if kinds else [step]
     return made[:count]
+
+
+def _rudely(step: Step, dice: random.Random, kinds: Set[Kind]) -> list[Step]:
+    """A step with a rude one before it, or in the place of what happens meanwhile."""
+    if isinstance(step, Meanwhile):
+        return [replace(step, what=_rude(dice, kinds)) if dice.random() < _RUDE_MEANWHILE else step]
+    return [_rude(dice, kinds), step] if dice.random() < _RUDE_STEPS else [step]
+
+
+def _rude(dice: random.Random, kinds: Set[Kind]) -> Rude:
+    kind = dice.choice(sorted(kinds))
+    return Rude(dice.choice(DEEDS[kind]).__name__, _whose(dice), _coin(dice), dice.randrange(1, 100))
 
 
 _KINDS = {

@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
@@ -13,6 +13,7 @@ from solpay_pipeline_tests.proofs.simulation.database import Database
 from solpay_pipeline_tests.proofs.simulation.doing import Doing
 from solpay_pipeline_tests.proofs.simulation.drawing import steps_of
 from solpay_pipeline_tests.proofs.simulation.rest import Rest
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import ALL_ON, NONE_ON, Kind
 from solpay_pipeline_tests.proofs.simulation.runs import Runs
 from solpay_pipeline_tests.proofs.simulation.sky import struck
 from solpay_pipeline_tests.proofs.simulation.steps import Step
@@ -31,18 +32,25 @@ class Told:
     failed_at: int | None = None
 
 
-def tell(seed: int, count: int, database: Database, keep: Sequence[int] | None = None) -> Told:
+def tell(
+    seed: int,
+    count: int,
+    database: Database,
+    keep: Sequence[int] | None = None,
+    kinds: Set[Kind] = ALL_ON,
+) -> Told:
     """Live through the history of a seed, or through those of its steps whose places are in `keep`."""
-    steps = steps_of(seed, count)
-    return live_through(
-        [(place, steps[place]) for place in (range(count) if keep is None else keep)], seed, database
-    )
+    steps = steps_of(seed, count, kinds)
+    kept = [(place, steps[place]) for place in (range(count) if keep is None else keep)]
+    return live_through(kept, seed, database, kinds)
 
 
-def live_through(steps: Sequence[tuple[int, Step]], seed: int, database: Database) -> Told:
+def live_through(
+    steps: Sequence[tuple[int, Step]], seed: int, database: Database, kinds: Set[Kind] = NONE_ON
+) -> Told:
     """Live through these steps, each with the place that its dice fall by, in the world of a seed."""
     checks = Checks()
-    world = World(seed, database, checks.nothing_leaves_unrecorded)
+    world = World(seed, database, checks.nothing_leaves_unrecorded, kinds)
     checks.watch(world)
     web = WebApplication(world)
     runs = Runs(world, checks)

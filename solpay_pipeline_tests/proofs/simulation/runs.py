@@ -1,6 +1,7 @@
 """Starts our own programs as processes that may die, with others at work meanwhile, and takes note of how they end."""
 
 import asyncio
+import math
 import traceback
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
@@ -17,6 +18,7 @@ from solpay_pipeline_tests.proofs.simulation.checks import Checks
 from solpay_pipeline_tests.proofs.simulation.process import CURRENT, Death, Process, bury, start
 from solpay_pipeline_tests.proofs.simulation.receiver import Receiver
 from solpay_pipeline_tests.proofs.simulation.steps import Both, Die, Mood, Run
+from solpay_pipeline_tests.proofs.simulation.till import Till
 from solpay_pipeline_tests.proofs.simulation.world import World
 
 VARIANTS: Mapping[str, Options] = {
@@ -161,6 +163,7 @@ class Runs:
         world = self.world
         self.live.append(process)
         world.tally[f"run {operation}"] += 1
+        looked_at = self._to_be_seen(operation, options)
         process.tasks.append(
             start(
                 world.loop,
@@ -186,7 +189,25 @@ class Runs:
         finally:
             await bury(process)
             self.live.remove(process)
+        if outcome.stopped_reason == "done":
+            self._seen(looked_at)
         return _in_words(outcome)
+
+    def _to_be_seen(self, operation: str, options: Options) -> list[tuple[Till, int]]:
+        """Payments whose rows this run must read, with the version that stands now."""
+        if operation != "recheck" or options != Options():
+            return []
+        return [
+            (till, len(till.versions))
+            for till in self.world.tills
+            if not till.is_elsewhere and self.checks.payments.get(till.payment_id) == "initiated"
+        ]
+
+    def _seen(self, looked_at: list[tuple[Till, int]]) -> None:
+        """What nobody changed while we looked, we have seen."""
+        for till, versions in looked_at:
+            if len(till.versions) == versions:
+                till.seen(math.ceil(self.world.unix_time()))
 
     def _in_one_go(self, process: Process, work: Callable[[], Any]) -> Any:
         """Run what never waits; None where it died."""

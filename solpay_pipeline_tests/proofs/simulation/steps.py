@@ -165,6 +165,16 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Rude:
+    """Somebody does a deed of `rude/deeds.py`, by its name, to a payment, in one of the shop's coins; `percent` of what there is."""
+
+    deed: str
+    till: int
+    coin: int
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Die:
     """The next process dies at its `at`-th effect, or at its `at`-th of one kind."""
 
@@ -198,6 +208,7 @@ Step = (
     | Both
     | Rotate
     | Deliver
+    | Rude
     | Die
     | Meanwhile
 )

@@ -33,15 +33,15 @@ class WebApplication:
     def verify(self, till: Till, mint: Pubkey | None, ending: Ending) -> str:
         """A customer asks whether he has paid; what the application found, in words."""
         world = self._world
-        self._set_wallet(till, "processing_payment")
-        status = world.database.rows(f"SELECT status FROM {self._payment} WHERE id = ?", till.payment_id)[0][
-            0
-        ]
+        if till.is_deleted or till.is_elsewhere:
+            return "there is no such payment"
+        self.set_wallet(till, "processing_payment")
+        status = self.status(till)
         if status in _ACCEPTED:
             return f"it is {status} already"
         if world.unix_time() + world.clock_skew > till.expires:
-            self._set_payment(till, status="expired")
-            self._set_wallet(till, "payment_expired")
+            self.set_payment(till, status="expired")
+            self.set_wallet(till, "payment_expired")
             return "its time is over, and it is expired without a look at the chain"
         slot = world.chain.slot_at("confirmed")
         balance = holdings(world.chain, till.address, slot)[0][mint]
@@ -54,16 +54,16 @@ class WebApplication:
             self._send_home(till, mint, balance)
             self.rolled_back.add(till.payment_id)
             return "it is paid and sent home, and then the request is rolled back"
-        self._set_payment(
+        self.set_payment(
             till, status="confirmed", signature=signature, paid_token_id=world.coins[mint].row_id
         )
         self.accepted.add(till.payment_id)
         if ending == "sent":
             sent = self._send_home(till, mint, balance)
-            self._set_wallet(till, "sent_funds" if sent else "failed_to_send_funds", world.receiver)
+            self.set_wallet(till, "sent_funds" if sent else "failed_to_send_funds", world.receiver)
             return "it is accepted and sent home" if sent else "it is accepted; sending it home failed"
         if ending == "failed":
-            self._set_wallet(till, "failed_to_send_funds", world.receiver)
+            self.set_wallet(till, "failed_to_send_funds", world.receiver)
             return "it is accepted; sending it home failed"
         return "it is accepted and left to be sent"
 
@@ -76,13 +76,13 @@ class WebApplication:
             if till.expires <= world.unix_time() + world.clock_skew and self.status(till) == "initiated"
         ]
         for till in due:
-            self._set_payment(till, status="expired")
+            self.set_payment(till, status="expired")
         return len(due)
 
     def status(self, till: Till) -> str:
-        """A payment's status now."""
+        """A payment's status now; "deleted" where the shop has deleted it."""
         rows = self._world.database.rows(f"SELECT status FROM {self._payment} WHERE id = ?", till.payment_id)
-        return str(rows[0][0])
+        return str(rows[0][0]) if rows else "deleted"
 
     def _newest_signature(self, till: Till, mint: Pubkey | None, slot: int) -> str | None:
         chain = self._world.chain
@@ -118,13 +118,15 @@ class WebApplication:
         ]
         return Instruction(coin.program, b"\x0c" + struct.pack("<QB", amount, coin.decimals), keys)
 
-    def _set_wallet(self, till: Till, state: str, receiver: Pubkey | None = None) -> None:
+    def set_wallet(self, till: Till, state: str, receiver: Pubkey | None = None) -> None:
+        """Write a wallet's row, whatever it said."""
         values: dict[str, object] = {"state": state}
         if receiver is not None:
             values["receiver_address"] = str(receiver)
         self._update(self._wallet, till.wallet_id, values)
 
-    def _set_payment(self, till: Till, **values: object) -> None:
+    def set_payment(self, till: Till, **values: object) -> None:
+        """Write a payment's row, whatever it said."""
         self._update(self._payment, till.payment_id, values)
 
     def _update(self, table: str, row_id: int, values: dict[str, object]) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,17 +19,18 @@ from solpay_pipeline.localnet.chain.engine import Chain, ChainConfig
 from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline.localnet.server.faults import Faults
 from solpay_pipeline.localnet.server.node import Node
-from solpay_pipeline.localnet.tools.seed import TOKEN_2022, Seed
+from solpay_pipeline.localnet.tools.seed import TOKEN, TOKEN_2022, Seed
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.records.vault import WalletVault
 from solpay_pipeline.settings.secret import SecretKeypair
 from solpay_pipeline.testing.keys import Keys
-from solpay_pipeline.testing.shop import FEE_PAYER_LAMPORTS, Shop, asking
+from solpay_pipeline.testing.shop import FEE_PAYER_LAMPORTS, Customer, Shop, asking
 from solpay_pipeline.testing.tokens import Token
 from solpay_pipeline_tests.proofs.simulation.clock import VirtualLoop
 from solpay_pipeline_tests.proofs.simulation.database import Database
 from solpay_pipeline_tests.proofs.simulation.process import task_factory
-from solpay_pipeline_tests.proofs.simulation.till import Account, Till
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import ALL_ON, Kind
+from solpay_pipeline_tests.proofs.simulation.till import Account, Till, Version
 from solpay_pipeline_tests.proofs.simulation.wire import Network
 
 SOL = 10**9
@@ -50,6 +51,14 @@ COINS: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
 """Names, prices in whole tokens, and how their mints are made; wrapped SOL has one from the beginning."""
 
 
+REVOCABLE: tuple[str, str, dict[str, Any] | None] = (
+    "revocable",
+    "5",
+    {"program": TOKEN_2022, "extensions": ("permanent_delegate", "pausable")},
+)
+"""What every shop takes beside the others where issuers are rude."""
+
+
 @dataclass(frozen=True, slots=True)
 class Habits:
     """How this merchant has set up the pipeline, drawn from the seed."""
@@ -65,8 +74,11 @@ class Habits:
 class World:
     """One history's world. The database is borrowed, emptied before and left as it is after."""
 
-    def __init__(self, seed: int, database: Database, on_send: Callable[[str], None]) -> None:
+    def __init__(
+        self, seed: int, database: Database, on_send: Callable[[str], None], kinds: Set[Kind] = ALL_ON
+    ) -> None:
         self.seed = seed
+        self.kinds = kinds
         self.dice = random.Random(f"world {seed}")
         self.database = database
         database.empty()
@@ -75,7 +87,10 @@ class World:
         self.tally: Counter[str] = Counter()
         self.tills: list[Till] = []
         self.spam: list[Pubkey] = []
+        self.hidden: set[Pubkey] = set()
+        self.nested: dict[Pubkey, Pubkey] = {}
         self.clock_skew = 0.0
+        self.worst_skew = 0.0
         self._keys = 0
         config = ChainConfig(slot_seconds=0.4, genesis_time=GENESIS_TIME, seed=seed)
         self.chain = Chain(config, monotonic=self.loop.time)
@@ -125,23 +140,66 @@ class World:
 
     def new_payment(self, coins: int, lasts: int) -> Till:
         """A payment as the shop makes it: a fresh key, prices, and an account for every token; `coins` is a mask."""
-        mints = [mint for place, mint in enumerate(self.coins) if coins >> place & 1] or list(self.coins)
+        offered = self.offered
+        mints = [mint for place, mint in enumerate(offered) if coins >> place & 1] or offered
         made = self.shop.new_payment(
             {mint: self.coins[mint].price for mint in mints},
             lasts=timedelta(seconds=lasts),
             keypair=self.new_keypair(),
         )
+        return self._with(made, lasts)
+
+    def second_payment(self, first: Till) -> Till:
+        """A payment and a wallet's row with the key of another one, asking for what that one asks for."""
+        prices = {mint: self.coins[mint].price for mint in first.prices if mint in self.offered}
+        lasts = max(60, first.expires - self.chain_time())
+        made = self.shop.new_payment(
+            prices or {None: self.coins[None].price},
+            lasts=timedelta(seconds=lasts),
+            keypair=first.keypair,
+            with_accounts=False,
+        )
+        return self._with(made, lasts)
+
+    def _with(self, made: Customer, lasts: int) -> Till:
         till = Till(
             len(self.tills) + 1,
             made.payment_id,
             made.wallet_id,
             made.keypair,
-            made.prices,
-            self.chain_time() + lasts,
+            [Version(made.prices, self.chain_time() + lasts, self.chain_time())],
         )
         self.tills.append(till)
         self.tally["payments"] += 1
         return till
+
+    @property
+    def offered(self) -> list[Pubkey | None]:
+        """The coins that a payment can be opened in: those that a row names and whose mint is there."""
+        return [mint for mint, coin in self.coins.items() if coin.row_id is not None and self.has_mint(mint)]
+
+    def has_mint(self, mint: Pubkey | None) -> bool:
+        """Whether a coin can be paid in at all: an issuer may have closed its mint."""
+        return mint is None or self.chain.accounts.newest(mint) is not None
+
+    def is_classic(self, mint: Pubkey | None) -> bool:
+        """Whether a coin is a token of the first token program, which has no extensions; not wrapped SOL."""
+        return mint is not None and mint != NATIVE_MINT and self.coins[mint].program == TOKEN
+
+    def symbol(self, mint: Pubkey | None) -> str:
+        """What people call a coin."""
+        return self.coins[mint].symbol if mint in self.coins else str(mint)
+
+    def renames(self, mint: Pubkey, other: Pubkey) -> None:
+        """A token's row names another mint from now on."""
+        coin = self.coins[mint]
+        self.coins[mint] = replace(coin, row_id=None)
+        self.coins[other] = replace(coin, mint=other)
+
+    def state(self, till: Till) -> str:
+        """The state of a payment's wallet now."""
+        wallet = self.deployment.tables.wallet.name
+        return str(self.database.rows(f"SELECT state FROM {wallet} WHERE id = ?", till.wallet_id)[0][0])
 
     def units(self, mint: Pubkey | None) -> int:
         """A coin's price in base units."""
@@ -203,6 +261,8 @@ class World:
             house.airdrop(self.receiver, SOL)
         chosen = self.dice.sample(COINS, k=self.dice.choice([1, 2, 2, 3]))
         self.shop.accept_token(None, "0.1", "SOL")
+        if self.kinds & {Kind.ISSUERS, Kind.TAKEN_BACK}:
+            chosen.append(REVOCABLE)
         for name, price, how in chosen:
             mint = NATIVE_MINT if how is None else house.create_mint(**how)
             self.shop.accept_token(mint, price, name)

@@ -123,3 +123,12 @@ def test_what_two_runs_write_at_once_is_one_version(connection):
     for _ in range(2):
         offers.remember(connection, [row], CREATED)
     assert read_again(connection, row).earlier == ()
+
+
+def test_two_payments_of_one_address_are_no_versions_of_each_other(connection):
+    first = payment()
+    second = replace(payment(), id=first.id + 1, expires_at=EXPIRES + HOUR)
+    for row in (first, second):
+        offers.remember(connection, [row], CREATED + HOUR)
+    assert offers.unseen(connection, [first, second]) == []
+    assert [read_again(connection, row).earlier for row in (first, second)] == [(), ()]
