@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -22,6 +23,8 @@ from solpay_pipeline.lifecycle.terms import Offer, Payment, PaymentOption
 
 _FINGERPRINT, _BIRTHMARK = 32, 8
 """Characters of a fingerprint, and of those how many are its payment's own."""
+
+_REMEMBERED = 4_096
 
 
 def remember(connection: Connection, payments: Iterable[Payment], now: datetime) -> None:
@@ -94,15 +97,25 @@ def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]
 def fingerprint(payment: Payment) -> str:
     """What tells one version from another: prices, mints, and until when.
 
-    It begins with what tells two payments apart that share an address: id and time. An id alone comes back in a restore.
+    It begins with what tells two payments apart that share an address: id and time. An id alone comes back in restores.
     """
-    _, birthmark = _identity(payment)
-    named = [_options_json(payment.options), payment.expires_at.isoformat()]
-    return birthmark + _digest(json.dumps(named, sort_keys=True))[: _FINGERPRINT - _BIRTHMARK]
+    return _birthmark(payment.id, payment.created_at) + _terms(payment.options, payment.expires_at)
 
 
 def _identity(payment: Payment) -> tuple[str, str]:
-    return str(payment.address), _digest(f"{payment.id} {payment.created_at.isoformat()}")[:_BIRTHMARK]
+    return str(payment.address), _birthmark(payment.id, payment.created_at)
+
+
+# Each payment of a page is compared several times within a run.
+@lru_cache(maxsize=_REMEMBERED)
+def _birthmark(payment_id: int, created_at: datetime) -> str:
+    return _digest(f"{payment_id} {created_at.isoformat()}")[:_BIRTHMARK]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _terms(options: tuple[PaymentOption, ...], expires_at: datetime) -> str:
+    named = [_options_json(options), expires_at.isoformat()]
+    return _digest(json.dumps(named, sort_keys=True))[: _FINGERPRINT - _BIRTHMARK]
 
 
 def _digest(text: str) -> str:
@@ -111,6 +124,8 @@ def _digest(text: str) -> str:
 
 def _with_earlier(payment: Payment, rows: Sequence[Any]) -> Payment:
     """The last version seen is the row's own, unless the row has changed since."""
+    if not rows:
+        return payment
     # Two runs at once may each have written the same version down.
     seen = [next(same) for _, same in groupby(rows, key=lambda row: row.fingerprint)]
     is_own = bool(seen) and seen[-1].fingerprint == fingerprint(payment)
