@@ -77,6 +77,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m solpay_pipeline.settings.documentation --check
+	$(BIN)/python -m solpay_pipeline_tests.house.evidence_table --check
 
 clean:
 	rm -rf $(VENV) $(DEMO) .bench $(NODE_TESTS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

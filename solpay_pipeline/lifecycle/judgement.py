@@ -13,6 +13,7 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.lifecycle.evidence import Evidence
 from solpay_pipeline.lifecycle.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Offer, Payment, PaymentOption
 
@@ -64,7 +65,8 @@ EXACT = Tolerance()
 class Judgement:
     """`option`, `signature` and `paid_at` name the completing transfer where there is one.
 
-    `received` is what ever came in, by mint (None for SOL); `surplus` what of it no price asked for.
+    `received` is what ever came in, by mint (None for SOL); `surplus` what of it no price asked for. `evidence` is what
+    it all rests on.
     """
 
     standing: Standing
@@ -73,6 +75,7 @@ class Judgement:
     paid_at: datetime | None = None
     received: Mapping[Pubkey | None, int] = field(default_factory=dict)
     surplus: Mapping[Pubkey | None, int] = field(default_factory=dict)
+    evidence: Evidence = Evidence.WHOLE
 
     @property
     def is_paid(self) -> bool:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+from solpay_pipeline.lifecycle.evidence import Decision, require
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
@@ -39,12 +41,31 @@ class Resolution:
     label: FindingCode | None = None
 
 
+_DECIDES: Final = {
+    Disposition.ACCEPT: Decision.ACCEPT,
+    Disposition.WAIT: Decision.WAIT,
+    Disposition.EXPIRE: Decision.EXPIRE,
+    Disposition.CLOSE: Decision.EXPIRE,
+    Disposition.EXPIRE_AND_HOLD: Decision.HOLD,
+    Disposition.HOLD: Decision.HOLD,
+}
+
+
 def resolve(payment: Payment, holdings: Holdings, judgement: Judgement, chain_time: datetime) -> Resolution:
     """Decide by the chain's own time, which must be that of a block no newer than the reads behind `holdings`.
 
     A payment whose time is over by `chain_time` cannot be paid in time any more by a block that we have not
-    seen, since block times do not run backwards.
+    seen, since block times do not run backwards. Raises `WeakEvidence` where the judgement rests on less than the
+    decision may.
     """
+    resolution = _resolved(payment, holdings, judgement, chain_time)
+    decision = _DECIDES.get(resolution.disposition)
+    if decision is not None:
+        require(decision, judgement.evidence)
+    return resolution
+
+
+def _resolved(payment: Payment, holdings: Holdings, judgement: Judgement, chain_time: datetime) -> Resolution:
     if payment.status in ACCEPTED:
         return Resolution(Disposition.SWEEP)
     if judgement.standing is Standing.PAID:

@@ -7,12 +7,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from solpay_pipeline.base.made_parts import ROOT, with_part, write_or_check
 from solpay_pipeline.settings.model import SETTINGS, Need, Setting, Settings, Timetable
 
-ROOT = Path(__file__).resolve().parents[2]
-
-_BEGIN = "<!-- made by python -m solpay_pipeline.settings.documentation -->\n"
-_END = "<!-- end of what is made -->\n"
+_MAKER = "solpay_pipeline.settings.documentation"
 _HEAD = "| variable | default | meaning |\n| --- | --- | --- |\n"
 _SECTIONS = {
     Need.DATABASE: "Tables and events",
@@ -41,18 +39,7 @@ def documents() -> dict[Path, str]:
             f"## {title}\n\n{table(rows)}" for title, rows in sections.items()
         ),
     }
-    return {path: _with(path.read_text(encoding="utf-8"), tables) for path, tables in made.items()}
-
-
-def main(arguments: list[str]) -> int:
-    """Write the documents, or only name those that differ."""
-    differing = [(path, text) for path, text in documents().items() if path.read_text("utf-8") != text]
-    for path, text in differing:
-        if "--check" in arguments:
-            sys.stderr.write(f"{path.name}: its settings differ from the table; run {__spec__.name}\n")
-        else:
-            path.write_text(text, encoding="utf-8")
-    return int("--check" in arguments and bool(differing))
+    return {path: with_part(path, _MAKER, tables) for path, tables in made.items()}
 
 
 def _default(row: Setting) -> str:
@@ -61,11 +48,5 @@ def _default(row: Setting) -> str:
     return "none" if row.default in (None, ()) else f"`{row.shown(row.default)}`"
 
 
-def _with(text: str, tables: str) -> str:
-    before, _, rest = text.partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    return f"{before}{_BEGIN}\n{tables}\n{_END}{after}"
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(documents(), _MAKER, sys.argv[1:]))

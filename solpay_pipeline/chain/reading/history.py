@@ -23,6 +23,7 @@ from solpay_pipeline.chain.rpc.errors import (
     UnsupportedVersion,
 )
 from solpay_pipeline.lifecycle.effects import Change, Effect, in_order
+from solpay_pipeline.lifecycle.evidence import Evidence
 from solpay_pipeline.lifecycle.statement import NO_HOMES, Homes, Statement, statement_of
 from solpay_pipeline.lifecycle.terms import Commitment
 
@@ -46,11 +47,12 @@ NEWEST: Final = 8
 class History:
     """A wallet's statement: all there is since `first_slot`, the oldest that every node that was asked still has.
 
-    What was before may be missing.
+    What was before may be missing. `evidence` is how much of it was read.
     """
 
     statement: Statement
     first_slot: int
+    evidence: Evidence = Evidence.WHOLE
 
 
 class HistoryTooLong(Permanent):
@@ -182,7 +184,8 @@ async def read_newest(
             and all(_is_before(record, made_at) for record in unread)
             and len(unread) <= (1 if was_opened else 0)
         ):
-            return History(_statement(owner, in_order(effects), accounts, homes), page.first_available_slot)
+            statement = _statement(owner, in_order(effects), accounts, homes)
+            return History(statement, page.first_available_slot, Evidence.NEWEST)
         if not unread:
             return None
         record = await rpc.listed_transaction(unread.pop(0).signature, commitment=commitment)

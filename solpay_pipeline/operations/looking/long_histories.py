@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.reading.crossing import Crossing
 from solpay_pipeline.chain.reading.history import History
+from solpay_pipeline.lifecycle.evidence import Evidence
 from solpay_pipeline.lifecycle.judgement import Due, covered
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Statement
@@ -59,4 +60,4 @@ def _history(owner: Pubkey, account: Pubkey, balance: int, due: Due, crossing: C
         for record, amount in parts
         if amount > 0
     )
-    return History(Statement(owner, entries), crossing.first_slot)
+    return History(Statement(owner, entries), crossing.first_slot, Evidence.CROSSING)

@@ -289,13 +289,13 @@ async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:
 async def _history_or_balance(context: OperationContext, snapshot: Snapshot) -> History:
     """The whole history; where that is long and a balance pays by itself, only how it came about."""
     found = await paid_by_balance(context, snapshot, at_least=LONG)
-    if found is not None:
+    if found is not None and _judgement(context, snapshot, found).is_paid:
         return found
     try:
         return await _telling_history(context, snapshot)
     except history.HistoryTooLong:
         found = await paid_by_balance(context, snapshot)
-        if found is None:
+        if found is None or not _judgement(context, snapshot, found).is_paid:
             raise
         return found
 
@@ -319,7 +319,8 @@ async def _with_owned(context: OperationContext, snapshot: Snapshot, statement: 
 
 
 def _judgement(context: OperationContext, snapshot: Snapshot, found: History) -> Judgement:
-    return judge(snapshot.payment, found.statement.entries, snapshot.decimals, context.options.tolerance)
+    judgement = judge(snapshot.payment, found.statement.entries, snapshot.decimals, context.options.tolerance)
+    return replace(judgement, evidence=found.evidence)
 
 
 async def _judged(context: OperationContext, snapshot: Snapshot, found: History) -> Judgement | Finding:

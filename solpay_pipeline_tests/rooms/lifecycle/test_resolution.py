@@ -2,6 +2,7 @@
 
 import pytest
 
+from solpay_pipeline.lifecycle.evidence import GROUNDS, Decision, Evidence, WeakEvidence
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
 from solpay_pipeline.lifecycle.resolution import Disposition, Resolution, resolve
@@ -72,3 +73,23 @@ def test_what_is_over_and_holds_something_is_held_with_its_label(
 def test_a_payment_that_is_expired_is_over_whatever_the_clock_says() -> None:
     unpaid = Judgement(Standing.UNPAID)
     assert resolve(payment(EXPIRED), EMPTY, unpaid, EXPIRES - SECOND) == Resolution(Disposition.CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "holdings"),
+    [
+        (Judgement(Standing.UNPAID, evidence=Evidence.BALANCES), EMPTY),
+        (Judgement(Standing.SHORT, evidence=Evidence.NEWEST), SOMETHING),
+        (Judgement(Standing.LATE, evidence=Evidence.CROSSING), SOMETHING),
+        (Judgement(Standing.PAID, evidence=Evidence.BALANCES), SOMETHING),
+    ],
+    ids=["expire by balances", "short by the newest", "late by a balance", "accept by balances"],
+)
+def test_a_decision_on_less_than_it_may_rest_on_is_refused(judgement, holdings):
+    with pytest.raises(WeakEvidence):
+        resolve(payment(), holdings, judgement, OVER)
+
+
+def test_every_decision_has_its_ground_and_every_level_its_use():
+    assert set(GROUNDS) == set(Decision)
+    assert set().union(*(ground.levels for ground in GROUNDS.values())) == set(Evidence)
