@@ -62,7 +62,8 @@ GROUNDS: Final[Mapping[Decision, Ground]] = {
         Evidence.NEWEST,
         Evidence.WHOLE,
         because="An empty wallet may have been paid and emptied. Whoever emptied it left a transaction at its own "
-        "address, or at that of an account that others can empty. With the history check switched off balances are enough.",
+        "address, or at that of an account that others can empty. With the history check switched off balances "
+        "are enough.",
     ),
     Decision.HOLD: _on(
         Evidence.WHOLE,
