@@ -20,6 +20,7 @@ from solpay_pipeline.chain.reading.destinations import Destination
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, Simulation, StatusesAt
 from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.rpc.errors import ShortHistory
 from solpay_pipeline.chain.sending.broadcast import Receipt
 from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.runs import RunRef
@@ -424,10 +425,13 @@ class FakeChain:
         homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
+        begins_before: int | None = None,
         final: dict[str, Effect],
         must_stop: Callable[[], bool],
     ) -> History:
         self.asked.append(("history", tuple(token_accounts)))
+        if begins_before is not None and begins_before <= self.first_slot:
+            raise ShortHistory(0, "no endpoint goes back further", "getSignaturesForAddress")
         final |= {one.signature: one for one in self.effects}
         entries = self.entries.get(owner, ())
         if isinstance(entries, Exception):
