@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,29 @@ def test_a_customer_whom_one_node_cannot_tell_of_is_credited_by_the_next(
             outcome = shop.run("recheck")
         assert [shop.status(one) for one in customers] == ["confirmed"] * 6
         assert outcome.is_clean
+
+
+def test_whom_no_node_can_tell_of_is_asked_for_less_and_less_often_but_when_named_at_once(
+    tmp_path: Path,
+) -> None:
+    with open_shop(tmp_path) as shop:
+        shop.accept_sol()
+        (unreadable,) = paid_payments(shop, 1)
+        now = datetime(2026, 11, 1, tzinfo=UTC)
+        asked_at: list[int] = []
+        with weather(shop, about(unreadable, "getTransaction", -32603, "Internal error")):
+            for minute in range(60):
+                shop.deployment = replace(
+                    shop.deployment, clock=lambda at=now + timedelta(minutes=minute): at
+                )
+                shop.node.calls.clear()
+                shop.run("recheck")
+                if shop.node.calls["getTransaction"]:
+                    asked_at.append(minute)
+            assert asked_at == [0, 1, 2, 4, 8, 16, 32]
+            shop.node.calls.clear()
+            shop.run("recheck", payment_ids=frozenset({unreadable.payment_id}))
+            assert shop.node.calls["getTransaction"]
 
 
 @pytest.mark.parametrize("operation", ["expire", "sweep", "reclaim", "recheck"])

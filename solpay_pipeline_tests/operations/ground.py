@@ -324,6 +324,9 @@ class FakeRecords:
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         return self.expired_payments & set(payment_ids)
 
+    def waiting(self, wallet_ids: Collection[int], now: datetime) -> set[int]:
+        return set()
+
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         return self.aside_ids & set(wallet_ids)
 

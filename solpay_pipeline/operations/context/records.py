@@ -79,6 +79,12 @@ class Records(Protocol):
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         """Those of these payments that we have expired, after a look at the chain."""
 
+    def waiting(self, wallet_ids: Collection[int], now: datetime) -> set[int]:
+        """Those of these wallets whose history could not be read, and that are not due to be asked for again.
+
+        None of those that an operator has named, or of the days that he has.
+        """
+
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         """Those of these wallets on which some work was not done, for a reason that stands."""
 

@@ -140,6 +140,12 @@ class DatabaseRecords:
         """See `Records`."""
         return set(self._ledger(outbox.last_bodies, EventKind.PAYMENT_EXPIRED, payment_ids))
 
+    def waiting(self, wallet_ids: Collection[int], now: datetime) -> set[int]:
+        """See `Records`."""
+        if self.options.payment_ids is not None or self.options.created_from is not None:
+            return set()
+        return self._ledger(looks.waiting, wallet_ids, now)
+
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         """See `Records`."""
         return self._ledger(findings.set_aside_among, wallet_ids)
