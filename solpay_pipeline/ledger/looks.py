@@ -1,17 +1,19 @@
 """When payments and wallets were looked at, so that a limit starves none and nobody asks twice for what was just seen.
 
 Open payments wait in a queue, the longest unseen first. Wallets whose payment is over are looked at daily for a week,
-then more and more rarely, the longest due first.
+then more and more rarely, the longest due first. Where no endpoint could tell a history, that finding is the memory of
+the failed looks: each pause is as long as the time since the first of them, a day at most.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from solpay_pipeline.base.sql import upsert
-from solpay_pipeline.ledger.tables import look, watch
+from solpay_pipeline.base.sql import among, upsert
+from solpay_pipeline.ledger.tables import finding, look, watch
+from solpay_pipeline.lifecycle.findings import FindingCode
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -64,6 +66,20 @@ def looked_at_rest(
         for wallet_id, since in over_since.items()
     ]
     upsert(connection, watch, rows, key="wallet_id", renewed=["next_look_at"])
+
+
+def waiting(connection: Connection, wallet_ids: Collection[int], now: datetime) -> set[int]:
+    """Those of these wallets whose history could not be read, and that are not due to be asked for again."""
+    failed = sa.select(finding.c.wallet_id, finding.c.first_seen_at, finding.c.last_seen_at).where(
+        among(connection, finding.c.wallet_id, wallet_ids),
+        finding.c.standing_key.is_not(None),
+        finding.c.code == FindingCode.HISTORY_UNREADABLE,
+    )
+    return {
+        row.wallet_id
+        for row in connection.execute(failed)
+        if now < row.last_seen_at + min(row.last_seen_at - row.first_seen_at, _DAY)
+    }
 
 
 def pause(age: timedelta, daily_for: timedelta) -> timedelta:

@@ -16,7 +16,13 @@ from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.records import Wanted
 from solpay_pipeline.operations.late_money import look_for_late_money
 from solpay_pipeline.operations.looking.own_addresses import with_own_address
-from solpay_pipeline.operations.looking.pages import due_pages, orphan_pages, wallet_pages, without_busy
+from solpay_pipeline.operations.looking.pages import (
+    due_pages,
+    orphan_pages,
+    wallet_pages,
+    without_busy,
+    without_waiting,
+)
 from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
 from solpay_pipeline.operations.reclaim import Closer
@@ -33,7 +39,7 @@ async def expire(context: OperationContext) -> None:
     for page in chain(due_pages(context), _forgotten_pages(context)):
         snapshots = await take_snapshots(
             context,
-            without_busy(context, page),
+            without_waiting(context, without_busy(context, page)),
             commitment=context.deployment.acceptance,
             min_context_slot=context.chain_slot,
             is_rare=True,

@@ -11,7 +11,7 @@ from solpay_pipeline.lifecycle.policy import RECHECKING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.looking.pages import readable, without_busy
+from solpay_pipeline.operations.looking.pages import readable, without_busy, without_waiting
 from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
 from solpay_pipeline.operations.looking.snapshots import take_snapshots
 from solpay_pipeline.operations.sweep import Sweeper
@@ -27,7 +27,9 @@ async def recheck(context: OperationContext) -> None:
             return
         page = ids[start : start + context.options.page_size]
         rows = context.records.of_payments(page)
-        accepted = await _look(context, without_busy(context, readable(context, rows)))
+        accepted = await _look(
+            context, without_waiting(context, without_busy(context, readable(context, rows)))
+        )
         context.books.remember_looks(page)
         if context.options.forward_funds:
             await sweeper.sweep(accepted)

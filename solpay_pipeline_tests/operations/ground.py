@@ -20,6 +20,7 @@ from solpay_pipeline.chain.reading.destinations import Destination
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, Simulation, StatusesAt
 from solpay_pipeline.chain.rpc.client import Rpc
+from solpay_pipeline.chain.rpc.errors import ShortHistory
 from solpay_pipeline.chain.sending.broadcast import Receipt
 from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.followed import Followed
@@ -376,6 +377,9 @@ class FakeRecords:
     def began_at(self) -> datetime | None:
         return self.began
 
+    def waiting(self, wallet_ids: Collection[int], now: datetime) -> set[int]:
+        return set()
+
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         return self.aside_ids & set(wallet_ids)
 
@@ -499,10 +503,13 @@ class FakeChain:
         homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
+        begins_before: int | None = None,
         final: dict[str, Effect],
         must_stop: Callable[[], bool],
     ) -> History:
         self.asked.append(("history", tuple(token_accounts)))
+        if begins_before is not None and begins_before <= self.first_slot:
+            raise ShortHistory(0, "no endpoint goes back further", "getSignaturesForAddress")
         final |= {one.signature: one for one in self.effects}
         entries = self.entries.get(owner, ())
         if isinstance(entries, Exception):

@@ -30,7 +30,7 @@ class Crossing:
     transaction: SignatureRecord
     balance: int
     newest: SignatureRecord
-    first_slot: int
+    first_slot: int | None
 
 
 async def find_crossing(

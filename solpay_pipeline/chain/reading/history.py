@@ -47,11 +47,13 @@ NEWEST: Final = 8
 class History:
     """A wallet's statement: all there is since `first_slot`, the oldest that every node that was asked still has.
 
+    Of a node that does not tell it is the oldest that it has shown; None where it has shown none.
+
     What was before may be missing. `evidence` is how much of it was read.
     """
 
     statement: Statement
-    first_slot: int
+    first_slot: int | None
     evidence: Evidence = Evidence.WHOLE
 
 
@@ -78,6 +80,7 @@ async def read(
     since: datetime | None = None,
     max_signatures: int = 5_000,
     min_context_slot: int | None = None,
+    begins_before: int | None = None,
     final: dict[str, Effect] | None = None,
     must_stop: Callable[[], bool] = lambda: False,
 ) -> History:
@@ -88,7 +91,7 @@ async def read(
     `without`. A token balance counts where its account's owner is `owner` at that time, at whatever address.
 
     With `min_context_slot` only nodes that have reached that slot are believed: one that lags does not list what a
-    newer one has shown already.
+    newer one has shown already; with `begins_before` only those whose history begins before that slot.
 
     Failed transactions moved nothing and do not count.
 
@@ -96,22 +99,22 @@ async def read(
     are added to it, also where this raises.
 
     Raises `HistoryTooLong` above `max_signatures` distinct transactions (failed ones included), `Unanswered`,
-    `HistoryUnfinished` where it `must_stop`, and the RPC's own errors. There is no history of blocks that are only
-    processed: `processed` is read as `confirmed`.
+    `HistoryUnfinished` where it `must_stop`, `ShortHistory`, and the RPC's own errors. There is no history of blocks
+    that are only processed: `processed` is read as `confirmed`.
     """
     commitment = Commitment.CONFIRMED if commitment is Commitment.PROCESSED else commitment
     listed: dict[str, SignatureRecord] = {}
     final = {} if final is None else final
     effects: dict[str, Effect] = {}
-    first_slot = 0
+    first_slots: list[int | None] = []
     wanted = dict.fromkeys((owner, *token_accounts))
     searched: set[Pubkey] = set()
     while unsearched := [address for address in wanted if address not in searched]:
         for address in unsearched:
             first = await list_transactions(
-                rpc, address, listed, commitment, since, max_signatures, min_context_slot
+                rpc, address, listed, commitment, since, max_signatures, min_context_slot, begins_before
             )
-            first_slot = max(first_slot, first)
+            first_slots.append(first)
         searched.update(unsearched)
         accounts = frozenset(searched - {owner})
         effects |= {each: final[each] for each in listed if each in final}
@@ -127,7 +130,7 @@ async def read(
         ordered = in_order(reversed([effects[each] for each in listed if each in effects]))
         statement = _statement(owner, ordered, accounts, homes)
         wanted |= dict.fromkeys(statement.owned.keys() - without)
-    return History(statement, first_slot)
+    return History(statement, _known_since(first_slots, listed.values()))
 
 
 async def _effects(
@@ -184,8 +187,9 @@ async def read_newest(
             and all(_is_before(record, made_at) for record in unread)
             and len(unread) <= (1 if was_opened else 0)
         ):
+            first_slot = _known_since([page.first_available_slot], page.records)
             statement = _statement(owner, in_order(effects), accounts, homes)
-            return History(statement, page.first_available_slot, Evidence.NEWEST)
+            return History(statement, first_slot, Evidence.NEWEST)
         if not unread:
             return None
         record = await rpc.listed_transaction(unread.pop(0).signature, commitment=commitment)
@@ -268,14 +272,16 @@ async def list_transactions(
     since: datetime | None,
     max_signatures: int,
     min_context_slot: int | None,
-) -> int:
+    begins_before: int | None = None,
+) -> int | None:
     """Add an address' transactions to `listed`, newest first; returns the oldest slot that all nodes that were asked
-    still have.
+    still have, None where one does not tell.
 
     Raises `HistoryTooLong` where more than `max_signatures` are listed then, `UnknownCursor`, and the RPC's own errors.
     """
     before: str | None = None
-    restarts = first_slot = 0
+    restarts = 0
+    first_slots: list[int | None] = []
     while True:
         try:
             answer = await rpc.history_page(
@@ -284,6 +290,7 @@ async def list_transactions(
                 before=before,
                 limit=PAGE,
                 min_context_slot=min_context_slot,
+                begins_before=begins_before,
             )
         except UnknownCursor:
             if before is None or restarts == RESTARTS:
@@ -292,15 +299,29 @@ async def list_transactions(
             before = None
             continue
         page = answer.records
-        first_slot = max(first_slot, answer.first_available_slot)
+        first_slots.append(answer.first_available_slot)
         for record in page:
             if since is None or record.block_time is None or record.block_time >= since:
                 listed.setdefault(record.signature, record)
         if len(listed) > max_signatures:
             raise HistoryTooLong(f"{address}: more than {max_signatures} transactions")
         if len(page) < SHORTEST_FULL_PAGE or _reaches(page, since):
-            return first_slot
+            return _highest(first_slots)
         before = page[-1].signature
+
+
+def _highest(first_slots: Iterable[int | None]) -> int | None:
+    told = list(first_slots)
+    return None if None in told else max((one for one in told if one is not None), default=0)
+
+
+def _known_since(first_slots: Sequence[int | None], listed: Iterable[SignatureRecord]) -> int | None:
+    """Since which slot a history is complete: as the nodes tell, and by the oldest example of one that does not."""
+    told = _highest(first_slots)
+    if told is not None:
+        return told
+    example = min((one.slot for one in listed), default=None)
+    return None if example is None else _highest([example, *(one for one in first_slots if one is not None)])
 
 
 def _reaches(page: Sequence[SignatureRecord], since: datetime | None) -> bool:

@@ -89,6 +89,7 @@ class RpcChain:
         homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
+        begins_before: int | None = None,
         final: dict[str, Effect],
         must_stop: Callable[[], bool],
     ) -> History:
@@ -101,6 +102,7 @@ class RpcChain:
             homes=homes,
             without=without,
             min_context_slot=min_context_slot,
+            begins_before=begins_before,
             final=final,
             must_stop=must_stop,
         )

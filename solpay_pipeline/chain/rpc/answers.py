@@ -85,11 +85,12 @@ class SignatureRecord:
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
     """Lines of an address' history, newest first. `first_available_slot` is the oldest slot whose block the node still
-    has: the page says nothing about older ones.
+    has: the page says nothing about older ones. None where the node does not tell: then it goes back as far as what it
+    lists, and nobody knows whether further.
     """
 
     records: tuple[SignatureRecord, ...]
-    first_available_slot: int
+    first_available_slot: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,16 @@ from solpay_pipeline.chain.rpc.answers import (
     TransactionRecord,
 )
 from solpay_pipeline.chain.rpc.batching import Batch, Batcher, Reader
-from solpay_pipeline.chain.rpc.errors import MalformedAnswer, MethodMissing, NoBlock, NodeBehind, Unreadable
+from solpay_pipeline.chain.rpc.errors import (
+    Forbidden,
+    MalformedAnswer,
+    MethodMissing,
+    NoBlock,
+    NodeBehind,
+    RpcRejected,
+    ShortHistory,
+    Unreadable,
+)
 from solpay_pipeline.chain.rpc.failover import GENESIS, About, Failover
 from solpay_pipeline.chain.rpc.heights import contradiction
 from solpay_pipeline.chain.rpc.node import Node
@@ -242,11 +251,13 @@ class Rpc:
         until: str | None = None,
         limit: int = 1000,
         min_context_slot: int | None = None,
+        begins_before: int | None = None,
     ) -> HistoryPage:
         """A page of an address' history, newest first. Raises UnknownCursor where a cursor was pruned.
 
         Endpoints keep histories of different lengths and lag by different numbers of slots, and each call may go to
-        another one. Raises NodeBehind where none has reached `min_context_slot`.
+        another one: with `begins_before` to one whose history begins before that slot. Raises ShortHistory where there
+        is none, NodeBehind where none has reached `min_context_slot`.
         """
         method = "getSignaturesForAddress"
         config = _config(
@@ -259,6 +270,9 @@ class Rpc:
 
         async def ask(node: Node) -> HistoryPage:
             first = await _history_from(node)
+            if begins_before is not None and (first is None or first >= begins_before):
+                words = f"the history of {node.name} does not begin before slot {begins_before}"
+                raise ShortHistory(0, words, method)
             records = await node.transport.read(parsing.signature_records, method, [str(address), config])
             return HistoryPage(records, first)
 
@@ -403,11 +417,15 @@ async def _sane_blockhash(node: Node, commitment: Commitment) -> RecentBlockhash
     return RecentBlockhash(blockhash, last_valid, slot, height)
 
 
-async def _history_from(node: Node) -> int:
-    """The oldest slot of an endpoint's history, asked once."""
+async def _history_from(node: Node) -> int | None:
+    """The oldest slot of an endpoint's history, asked once; None where it does not tell."""
     async with node.first_asking:
-        if node.history_from is None:
-            node.history_from = await node.transport.read(parsing.whole, "getFirstAvailableBlock")
+        if not node.has_told_history:
+            try:
+                node.history_from = await node.transport.read(parsing.whole_slot, "getFirstAvailableBlock")
+            except (Forbidden, RpcRejected):
+                node.history_from = None
+            node.has_told_history = True
             await node.limiter.wait()
         return node.history_from
 

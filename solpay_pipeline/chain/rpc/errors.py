@@ -128,6 +128,10 @@ class NoBlock(RpcRejected):
     """-32001, -32007, -32009 with Agave's own words: the slot was skipped, or its block is gone."""
 
 
+class ShortHistory(RpcRejected):
+    """The endpoint's history does not begin before the slot that was asked for, or it does not tell where it begins."""
+
+
 class MethodMissing(RpcRejected):
     """-32601, HTTP 404, 405 or 410: the provider does not offer the method (Triton turns some off by 410)."""
 

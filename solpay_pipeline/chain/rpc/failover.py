@@ -23,6 +23,7 @@ from solpay_pipeline.chain.rpc.errors import (
     NoBlock,
     Refused,
     RpcRejected,
+    ShortHistory,
     TransactionRefused,
     Transient,
     Unanswered,
@@ -52,7 +53,7 @@ CONTROL_SECONDS = 30.0
 """For so long one good answer to a control question clears a node of blame."""
 
 _NOT_OFFERED = (Forbidden, MethodMissing)
-_SAYS_WHY = (UnsupportedVersion, UnknownCursor, NoBlock)
+_SAYS_WHY = (UnsupportedVersion, UnknownCursor, NoBlock, ShortHistory)
 """Refusals about one item that a caller knows what to do with."""
 
 

@@ -66,7 +66,8 @@ class Node:
     clock: Callable[[], float]
     genesis: str | None = None
     history_from: int | None = None
-    """The oldest slot whose block this endpoint had when it was first asked."""
+    """The oldest slot whose block this endpoint had when it was first asked; None where it does not tell."""
+    has_told_history: bool = False
     lacking: dict[str, ChainError] = field(default_factory=dict, repr=False)
     rest: Rest = field(default_factory=Rest)
     rests: dict[str, Rest] = field(default_factory=dict)

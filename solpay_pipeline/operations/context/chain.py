@@ -79,6 +79,7 @@ class Chain(Protocol):
         homes: Homes,
         without: Set[Pubkey] = frozenset(),
         min_context_slot: int,
+        begins_before: int | None = None,
         final: dict[str, Effect],
         must_stop: Callable[[], bool],
     ) -> History:

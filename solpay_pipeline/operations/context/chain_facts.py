@@ -17,7 +17,7 @@ from solpay_pipeline.base.concurrently import both
 from solpay_pipeline.chain.reading.clock import first_block_time
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.chain.rpc.errors import ChainError, WrongCluster
+from solpay_pipeline.chain.rpc.errors import ChainError, Unanswered, WrongCluster
 from solpay_pipeline.chain.rpc.plausible import BASE_FEE
 from solpay_pipeline.chain.sending.compute import priority_price
 from solpay_pipeline.chain.sending.wire import TransactionShape
@@ -25,6 +25,9 @@ from solpay_pipeline.operations.context.deployment import Deployment
 
 # A blockhash lives a minute or so; twenty seconds of it are for sending, the rest for confirming and sending again.
 _FRESH_SECONDS = 2.0
+
+# Beyond every slot: whoever tells where its history begins will do.
+_ANY_SLOT = 2**63
 
 # Up to ten minutes after the oldest block that there was.
 _HISTORY_TRIES = 12
@@ -113,6 +116,24 @@ class ChainFacts:
         if unused is not None and self.clock() - unused[1] < _FRESH_SECONDS:
             return unused[0]
         return await self.rpc.latest_blockhash(self.deployment.commitment)
+
+    async def cut_after(self, made_at: datetime, first_slot: int | None) -> int | None:
+        """The slot before which a history must begin that tells of a payment made then, where this one does not.
+
+        None where it does, or where nobody knows when its first slot was.
+        """
+        if first_slot is None:
+            return _ANY_SLOT
+        try:
+            begins = await self.history_from(first_slot)
+        except Unanswered:
+            return None
+        return first_slot if begins is not None and begins > made_at else None
+
+    def known_cut_after(self, made_at: datetime) -> int | None:
+        """The same, by the histories that were asked for before in this run."""
+        too_late = [slot for slot, begins in self._history_from.items() if begins > made_at]
+        return min(too_late, default=None)
 
     async def history_from(self, first_slot: int) -> datetime | None:
         """Since when a history is complete that begins at this slot; None where it goes back to the beginning.

@@ -89,6 +89,12 @@ class Records(Protocol):
     def began_at(self) -> datetime | None:
         """When this ledger was first used; None before it is."""
 
+    def waiting(self, wallet_ids: Collection[int], now: datetime) -> set[int]:
+        """Those of these wallets whose history could not be read, and that are not due to be asked for again.
+
+        None of those that an operator has named, or of the days that he has.
+        """
+
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         """Those of these wallets on which some work was not done, for a reason that stands."""
 

@@ -163,6 +163,12 @@ class DatabaseRecords:
         """See `Records`."""
         return self._ledger(installation.began_at)
 
+    def waiting(self, wallet_ids: Collection[int], now: datetime) -> set[int]:
+        """See `Records`."""
+        if self.options.payment_ids is not None or self.options.created_from is not None:
+            return set()
+        return self._ledger(looks.waiting, wallet_ids, now)
+
     def set_aside(self, wallet_ids: Collection[int]) -> set[int]:
         """See `Records`."""
         return self._ledger(findings.set_aside_among, wallet_ids)

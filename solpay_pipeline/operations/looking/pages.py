@@ -93,6 +93,14 @@ def without_busy(context: OperationContext, wallets: Sequence[Wallet]) -> list[W
     return [wallet for wallet in wallets if wallet.id not in busy]
 
 
+def without_waiting(context: OperationContext, wallets: Sequence[Wallet]) -> list[Wallet]:
+    """Leave out wallets whose history no endpoint could tell, until their pause is over; it grows each time."""
+    if not wallets:
+        return []
+    waiting = context.records.waiting([wallet.id for wallet in wallets], context.deployment.clock())
+    return [wallet for wallet in wallets if wallet.id not in waiting]
+
+
 def _payment_id(wallet: Wallet) -> int | None:
     return None if wallet.payment is None else wallet.payment.id
 

@@ -10,7 +10,7 @@ from solpay_pipeline.base.concurrently import all_of
 from solpay_pipeline.chain.reading import history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
-from solpay_pipeline.chain.rpc.errors import MethodMissing, Unanswered
+from solpay_pipeline.chain.rpc.errors import MethodMissing, ShortHistory, Unanswered
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge, remade_mints
@@ -235,6 +235,25 @@ async def _read(
     snapshot: Snapshot,
     token_accounts: Sequence[Pubkey],
     without: Set[Pubkey] = frozenset(),
+    found: History | None = None,
+) -> History:
+    """A history that reaches back to the payment, if an endpoint has one; `found` is what was read of it before."""
+    made_at = snapshot.payment.created_at
+    before = context.facts.known_cut_after(made_at)
+    while found is None or (before := await context.facts.cut_after(made_at, found.first_slot)) is not None:
+        try:
+            found = await _read_once(context, snapshot, token_accounts, without, before)
+        except ShortHistory:
+            return found or await _read_once(context, snapshot, token_accounts, without)
+    return found
+
+
+async def _read_once(
+    context: OperationContext,
+    snapshot: Snapshot,
+    token_accounts: Sequence[Pubkey],
+    without: Set[Pubkey],
+    begins_before: int | None = None,
 ) -> History:
     """A history, of which what a long one did is remembered."""
     owner = snapshot.holdings.owner
@@ -248,6 +267,7 @@ async def _read(
             homes=context.homes,
             without=without,
             min_context_slot=context.chain_slot,
+            begins_before=begins_before,
             final=final,
             must_stop=context.must_stop,
         )
@@ -281,8 +301,10 @@ async def _evidence(context: OperationContext, snapshot: Snapshot) -> History:
     if found.statement.owned.keys() - set(_token_accounts(snapshot)):
         # An account that no offer names may hold what neither balances nor the wallet's own history tell.
         return await _telling_history(context, snapshot)
-    if not found.statement.money or _judgement(context, snapshot, found).is_paid:
+    if _judgement(context, snapshot, found).is_paid:
         return found
+    if not found.statement.money:
+        return await _read(context, snapshot, _token_accounts(snapshot), found=found)
     return await _telling_history(context, snapshot)
 
 
@@ -331,6 +353,8 @@ async def _judged(context: OperationContext, snapshot: Snapshot, found: History)
     if remade is not None:
         return remade
     # A node that does not remember everything must not make a payment look unpaid.
+    if found.first_slot is None:
+        return _unreadable(snapshot, "no endpoint tells how far its history goes back")
     history_from = await context.facts.history_from(found.first_slot)
     if history_from is not None and history_from > snapshot.payment.created_at:
         return _unreadable(snapshot, f"the node's history begins at {history_from:%Y-%m-%d %H:%M:%S} UTC")

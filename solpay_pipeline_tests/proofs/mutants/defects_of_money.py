@@ -126,8 +126,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "chain/rpc/client.py",
-                "import MalformedAnswer, MethodMissing, NoBlock, NodeBehind, Unreadable\n",
-                "import MalformedAnswer, MethodMissing, NoBlock, NodeBehind, Transient, Unreadable\n",
+                "    ShortHistory,\n    Unreadable,\n)\n",
+                "    ShortHistory,\n    Transient,\n    Unreadable,\n)\n",
             ),
             Edit(
                 "chain/rpc/client.py",

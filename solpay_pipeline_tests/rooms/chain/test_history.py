@@ -276,7 +276,15 @@ class Pages:
         self.payer = Keypair.from_seed(bytes([2]) * 32).pubkey()
 
     async def history_page(
-        self, address, *, commitment, before=None, until=None, limit=1000, min_context_slot=None
+        self,
+        address,
+        *,
+        commitment,
+        before=None,
+        until=None,
+        limit=1000,
+        min_context_slot=None,
+        begins_before=None,
     ):
         if before is not None and self.forget_cursor:
             self.forget_cursor -= 1
