@@ -179,3 +179,18 @@ def test_an_edited_address_expires_no_paid_payment_and_once_put_back_it_is_paid(
     shop.change_payment(customer, payment_address=str(customer.address))
     shop.maintain()
     assert (shop.status(customer), shop.state(customer)) == ("confirmed", "sent_funds")
+
+
+def test_an_address_that_is_edited_when_money_is_held_closes_no_wallet(shop):
+    customer = shop.new_payment()
+    shop.wait(hours=2)
+    shop.run("expire")
+    shop.pay_sol(customer)
+    shop.wait(days=2)
+    shop.run("expire")
+    assert shop.state(customer) == "received_funds"
+    shop.change_payment(customer, payment_address=str(Keypair().pubkey()))
+    shop.wait(days=2)
+    shop.maintain()
+    assert shop.state(customer) != "payment_expired_and_wallet_closed"
+    assert "key_mismatch" in shop.codes(customer)
