@@ -69,7 +69,7 @@ def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]
 def fingerprint(payment: Payment) -> str:
     """What tells one version from another: prices, mints, and until when.
 
-    It begins with what tells two payments apart that share an address: id and time. An id alone comes back in a restore.
+    It begins with what tells two payments apart that share an address: id and time. Ids alone come back in restores.
     """
     _, birthmark = _identity(payment)
     named = [_options_json(payment.options), payment.expires_at.isoformat()]
