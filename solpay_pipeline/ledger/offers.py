@@ -97,7 +97,7 @@ def unseen(connection: Connection, payments: Sequence[Payment]) -> list[Payment]
 def fingerprint(payment: Payment) -> str:
     """What tells one version from another: prices, mints, and until when.
 
-    It begins with what tells two payments apart that share an address: id and time. An id alone comes back in restores.
+    It begins with what tells two payments apart that share an address: id and time. Ids alone come back in restores.
     """
     return _birthmark(payment.id, payment.created_at) + _terms(payment.options, payment.expires_at)
 

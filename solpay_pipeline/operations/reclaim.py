@@ -17,6 +17,7 @@ from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, Wal
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import LegJob, Mover
 from solpay_pipeline.operations.context.records import Wanted
+from solpay_pipeline.operations.looking.own_addresses import with_own_address
 from solpay_pipeline.operations.looking.pages import wallet_pages
 from solpay_pipeline.operations.looking.resolutions import expired_by_others, judge_and_resolve
 from solpay_pipeline.operations.moving.receiver_accounts import ReceiverAccounts
@@ -97,8 +98,11 @@ class _Closing:
         self._reopen_live([one for one in snapshots if one.payment.status is not PaymentStatus.EXPIRED])
         expired = [one for one in snapshots if one.payment.status is PaymentStatus.EXPIRED]
         empty = [one for one in expired if one.holdings.is_empty]
-        strange = expired_by_others(self.context, [one for one in empty if one.wallet.id not in self.judged])
-        self.judged.update({one.wallet.id for one in empty} - {one.wallet.id for one in strange})
+        unjudged = [one for one in empty if one.wallet.id not in self.judged]
+        strange = expired_by_others(self.context, unjudged)
+        # The row may name another address by now, at which there is nothing.
+        expired_by_us = [one for one in unjudged if one not in strange]
+        self.judged.update(one.wallet.id for one in with_own_address(self.context, expired_by_us))
         doubtful = strange + [one for one in expired if not one.holdings.is_empty]
         resolved = await judge_and_resolve(self.context, doubtful, EXPIRING)
         self.judged.update(wallet.id for wallet in resolved.closable)

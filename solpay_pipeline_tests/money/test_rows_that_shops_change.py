@@ -236,3 +236,18 @@ def test_a_token_id_that_names_another_mint_by_now_is_not_written_as_what_was_pa
     assert shop.payment_row(customer).paid_token_id is None
     [accepted] = [one for one in shop.events(customer) if one.kind == "payment.accepted"]
     assert accepted.body["mint"] == str(mint)
+
+
+def test_an_address_that_is_edited_when_money_is_held_closes_no_wallet(shop):
+    customer = shop.new_payment()
+    shop.wait(hours=2)
+    shop.run("expire")
+    shop.pay_sol(customer)
+    shop.wait(days=2)
+    shop.run("expire")
+    assert shop.state(customer) == "received_funds"
+    shop.change_payment(customer, payment_address=str(Keypair().pubkey()))
+    shop.wait(days=2)
+    shop.maintain()
+    assert shop.state(customer) != "payment_expired_and_wallet_closed"
+    assert "key_mismatch" in shop.codes(customer)

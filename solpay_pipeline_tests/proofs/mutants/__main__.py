@@ -1,6 +1,7 @@
 """`python -m solpay_pipeline_tests.proofs.mutants defects [P6 P9b ...]` puts the peer's defects back, one at a time.
 
-`... score [N | all] [--survivors FILE]` tries out N mutants of each group of modules. Exit code 1 where a defect
+`... teeth [KIND ...]` puts a defect back for each kind of rudeness, and lets the simulation look for it with that kind
+alone. `... score [N | all] [--survivors FILE]` tries out N mutants of each group of modules. Exit code 1 where a defect
 survives or cannot be judged, or where the score is below the least that is accepted.
 """
 
@@ -13,6 +14,7 @@ from typing import Final
 from solpay_pipeline_tests.proofs.mutants.defect import Defect
 from solpay_pipeline_tests.proofs.mutants.defects import DEFECTS
 from solpay_pipeline_tests.proofs.mutants.score import DEFAULT_SAMPLE, score
+from solpay_pipeline_tests.proofs.mutants.teeth import show_teeth
 from solpay_pipeline_tests.proofs.mutants.workshop import Trial, Verdict, broken_by, copied_tree, try_out
 
 LEAST_SCORE: Final = 85.0
@@ -79,9 +81,13 @@ def main(arguments: Sequence[str]) -> int:
     scoring = commands.add_parser("score")
     scoring.add_argument("sample", nargs="?", default=str(DEFAULT_SAMPLE))
     scoring.add_argument("--survivors", type=Path)
+    teeth = commands.add_parser("teeth")
+    teeth.add_argument("kinds", nargs="*")
     given = parser.parse_args(arguments)
     if given.command == "defects":
         return put_back(given.names)
+    if given.command == "teeth":
+        return show_teeth(given.kinds)
     return measure(given.sample, given.survivors)
 
 

@@ -56,7 +56,7 @@ def copied_tree() -> Iterator[Path]:
         found = subprocess.run(
             [sys.executable, "-c", where],
             cwd=root,
-            env=_environment(root),
+            env=environment(root),
             check=True,
             capture_output=True,
             text=True,
@@ -86,7 +86,7 @@ def try_out(root: Path, tests: Sequence[str]) -> Trial:
         [sys.executable, "-m", "pytest", *options, "-o", f"timeout={TEST_SECONDS}"]
         + [f"{TESTS}/{test}" for test in tests],
         cwd=root,
-        env=_environment(root),
+        env=environment(root),
         capture_output=True,
         text=True,
         check=False,
@@ -104,6 +104,6 @@ def _trial(code: int, output: str, seconds: float) -> Trial:
     return Trial(Verdict.BROKEN if BROKEN_BY_HAND.search(words) else Verdict.CAUGHT, test, words, seconds)
 
 
-def _environment(root: Path) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
     """Wide lines, so that pytest cuts no name; no byte code, since a patch may keep a file's size and second."""
     return {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "400", "PYTHONDONTWRITEBYTECODE": "1"}

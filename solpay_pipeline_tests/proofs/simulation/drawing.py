@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from solpay_pipeline_tests.proofs.simulation.process import PointKind
 from solpay_pipeline_tests.proofs.simulation.rude.deeds import DEEDS
-from solpay_pipeline_tests.proofs.simulation.rude.kinds import ALL_ON, Kind
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import ALL_ON, NOT_WHILE_WE_WORK, Kind
 from solpay_pipeline_tests.proofs.simulation.steps import (
     OPTIONS,
     Both,
@@ -103,7 +103,9 @@ def steps_of(seed: int, count: int, kinds: Set[Kind] = ALL_ON) -> list[Step]:
 def _rudely(step: Step, dice: random.Random, kinds: Set[Kind]) -> list[Step]:
     """A step with a rude one before it, or in the place of what happens meanwhile."""
     if isinstance(step, Meanwhile):
-        return [replace(step, what=_rude(dice, kinds)) if dice.random() < _RUDE_MEANWHILE else step]
+        while_we_work = kinds - NOT_WHILE_WE_WORK
+        is_rude = bool(while_we_work) and dice.random() < _RUDE_MEANWHILE
+        return [replace(step, what=_rude(dice, while_we_work)) if is_rude else step]
     return [_rude(dice, kinds), step] if dice.random() < _RUDE_STEPS else [step]
 
 

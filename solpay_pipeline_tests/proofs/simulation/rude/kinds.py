@@ -43,6 +43,9 @@ FOUND_BY_SEARCH: Final[frozenset[Kind]] = frozenset({Kind.HANDED_OVER, Kind.OTHE
 OFF: Final[frozenset[Kind]] = frozenset({Kind.NESTED, Kind.OTHER_THIEVES, Kind.TAKEN_BACK, Kind.CLOSED_MINTS})
 """What the product does not keep its promises in; a kind that is taken out of here is on by default."""
 
+NOT_WHILE_WE_WORK: Final[frozenset[Kind]] = frozenset({Kind.STRAYS})
+"""What comes to an account between our look and its close goes the way of its rent, to the fee payer."""
+
 ALL_ON: Final[frozenset[Kind]] = frozenset(Kind) - OFF
 
 NONE_ON: Final[frozenset[Kind]] = frozenset()
