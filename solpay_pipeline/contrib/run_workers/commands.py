@@ -15,7 +15,7 @@ _MOST_SHOWN: Final = 300
 
 
 class BadRunId(NeedsOperator):
-    """Dagster lets whoever launches a run choose its id; one that is no UUID gets near no command."""
+    """Who can write Dagster's records can choose a run's id; one that is no UUID gets near no command."""
 
 
 class CommandRefused(NeedsOperator):

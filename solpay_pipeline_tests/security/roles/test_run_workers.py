@@ -31,7 +31,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as made:
+    folder = tmp_path / "instance"
+    folder.mkdir()
+    with dg.DagsterInstance.local_temp(str(folder)) as made:
         yield made
 
 
@@ -69,7 +71,7 @@ def test_a_run_of_which_somebody_chose_the_id_is_not_started(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     marker = tmp_path / "touched"
-    run = new_run(instance, run_id=f"--reference={marker}")
+    run = dg.DagsterRun(job_name="sweep_job", run_id=f"--reference={marker}")
     with pytest.raises(BadRunId):
         launcher(instance, start=["touch", str(marker), "{run_id}"]).launch_run(LaunchRunContext(run, None))
     assert not marker.exists()
