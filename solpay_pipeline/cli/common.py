@@ -1,6 +1,7 @@
 """What all commands of `solpay` share: exit codes, the settings or one line that names the bad one, a job's run."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from rich.console import Console
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.base.streams import is_terminal, say
 from solpay_pipeline.base.text import harmless
+from solpay_pipeline.settings.key_files import open_to_others
 from solpay_pipeline.settings.model import BadSetting, Settings
 from solpay_pipeline.wiring.choices import DeliverChoices, Judging, OperationChoices
 from solpay_pipeline.wiring.environment import timetable
@@ -27,9 +29,12 @@ def settings_or_exit(read: Callable[[], Settings]) -> Settings:
     """The settings of the environment, as `read` reads them; exits where some are missing or bad."""
     try:
         timetable()
-        return read()
+        settings = read()
     except BadSetting as bad:
         refuse(str(bad))
+    for loose in open_to_others(os.environ):
+        typer.echo(f"warning: {loose}", err=True)
+    return settings
 
 
 @contextmanager

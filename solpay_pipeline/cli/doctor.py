@@ -28,6 +28,7 @@ from solpay_pipeline.operations.run import silent
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
+from solpay_pipeline.settings.key_files import open_to_others
 from solpay_pipeline.settings.model import SETTINGS, Need, Settings, bad_settings, need_of, read_timetable
 from solpay_pipeline.wiring.deployment import deployment_of
 from solpay_pipeline.wiring.sinks import look_at_sinks
@@ -67,13 +68,15 @@ def examine(environ: Mapping[str, str], receiver_export: Path | None = None) -> 
         return [Check(one.name, False, one.problem, is_setting=True) for one in bad]
     settings = Settings.from_environment(environ, need)
     checks = [_settings(settings.shown() | read_timetable(environ).shown()), _role(need)]
+    checks += [Check(one.name, False, one.problem) for one in open_to_others(environ)]
     try:
         deployment = deployment_of(settings, retry_window_seconds=_RETRY_SECONDS)
     except DatabaseTrouble as problem:
         return [*checks, Check("database", False, str(problem))]
     checks.append(Check("database", True, settings.shown()["SOLPAY_DATABASE_URL"]))
-    checks += _tables(deployment)
-    if all(check.passed for check in checks):
+    of_tables = list(_tables(deployment))
+    checks += of_tables
+    if all(check.passed for check in of_tables):
         checks += _ledger(deployment)
         if receiver_export is not None:
             checks.append(_export(deployment, receiver_export))

@@ -23,7 +23,7 @@ class NotADemo(Exception):
 
 
 def fresh_folder(folder: Path) -> Path:
-    """An empty demo folder at `folder`, as an absolute path; an earlier demo in it is deleted.
+    """An empty demo folder at `folder`, as an absolute path, its owner's alone; an earlier demo in it is deleted.
 
     Raises `NotADemo`, and OSError where the folder cannot be made.
     """
@@ -34,7 +34,9 @@ def fresh_folder(folder: Path) -> Path:
                 f"{folder} is no demo of ours (it has no {MARKER}): name another folder, or empty it"
             )
         shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Database and chain hold keys, of a demo only, and nobody asks which.
+    folder.mkdir(mode=0o700)
     (folder / MARKER).write_text(_MARKER_TEXT)
     return folder
 

@@ -86,7 +86,7 @@ class SecretKeypair:
 
 
 def _keypair(text: str) -> SecretKeypair:
-    path = None if text.startswith("[") else _existing_file(text)
+    path = None if text.startswith("[") else existing_file(text)
     content = text if path is None else _file_text(path)
     return _keypair_from_json(content) if content.startswith("[") else _keypair_from_base58(content)
 
@@ -146,7 +146,7 @@ def _check_for_password(text: str, *elsewhere: str) -> None:
 
 
 def _token(text: str) -> SecretStr:
-    path = _existing_file(text)
+    path = existing_file(text)
     token = text if path is None else _file_text(path)
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Unfit("is no token: one word of printable characters, or a file with it")
@@ -192,7 +192,8 @@ def _keypair_from_base58(text: str) -> SecretKeypair:
         ) from None
 
 
-def _existing_file(text: str) -> Path | None:
+def existing_file(text: str) -> Path | None:
+    """The file that a text names, where there is one."""
     try:
         path = Path(text).expanduser()
         return path if path.is_file() else None
