@@ -23,7 +23,8 @@ class Obstacle(StrEnum):
 class Mint:
     """A mint account. `has_transfer_fee`: a transfer may cost its receiver a part of the amount.
 
-    `account_bytes` is the size of a new ATA of it.
+    `account_bytes` is the size of a new ATA of it. `shown` says in words how programs for people show an amount where
+    that is not its base units; it has no part in any price.
     """
 
     address: Pubkey
@@ -33,6 +34,7 @@ class Mint:
     has_transfer_fee: bool = False
     extensions: tuple[str, ...] = ()
     account_bytes: int = 165
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
