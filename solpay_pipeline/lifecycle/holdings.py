@@ -24,7 +24,8 @@ class Mint:
     """A mint account. `has_transfer_fee`: a transfer may cost its receiver a part of the amount.
 
     `others_can_take`: its permanent delegate can move or burn what a wallet holds, by a transaction that does not name
-    the wallet. `account_bytes` is the size of a new ATA of it.
+    the wallet. `account_bytes` is the size of a new ATA of it. `shown` says in words how programs for people show an
+    amount where that is not its base units; it has no part in any price.
     """
 
     address: Pubkey
@@ -35,6 +36,7 @@ class Mint:
     extensions: tuple[str, ...] = ()
     others_can_take: bool = False
     account_bytes: int = 165
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
-from solpay_pipeline.lifecycle.holdings import Holdings
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint
 from solpay_pipeline.lifecycle.judgement import Judgement, beyond
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import (
@@ -100,7 +100,7 @@ def _too_much(snapshot: Snapshot, surplus: Mapping[Pubkey | None, int]) -> list[
             FindingCode.OVERPAID,
             snapshot.wallet.id,
             snapshot.payment.id,
-            f"{amount} base units more than the price came in",
+            f"{amount} base units more than the price came in{_as_shown(snapshot, mint)}",
             mint,
             amount,
         )
@@ -148,6 +148,8 @@ def held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:
         places = _places(holdings, mint)
         if places:
             words = f"{words}; of them {', '.join(places)}"
+        if code is FindingCode.SHORT:
+            words += _as_shown(snapshot, mint)
         findings.append(Finding(code, snapshot.wallet.id, snapshot.payment.id, words, mint, amount))
     for address, why in holdings.unreadable.items():
         words = f"something is held of which nobody can say what it is: {why}"
@@ -155,6 +157,14 @@ def held(snapshot: Snapshot, label: FindingCode) -> list[Finding]:
             Finding(FindingCode.UNEXPECTED, snapshot.wallet.id, snapshot.payment.id, words, address)
         )
     return findings
+
+
+def _as_shown(snapshot: Snapshot, asset: Pubkey | None) -> str:
+    """What may explain that somebody sent another amount than the price: his program showed him another."""
+    mint = None if asset is None else snapshot.mints.get(asset)
+    if not isinstance(mint, Mint) or mint.shown is None:
+        return ""
+    return f"; the token's app shows amounts {mint.shown}, and prices are in raw units"
 
 
 def _places(holdings: Holdings, mint: Pubkey | None) -> list[str]:

@@ -1,8 +1,12 @@
 """Tokens that somebody sent to an account of the wallet's token account count, and come home."""
 
 import pytest
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
 from solders.pubkey import Pubkey
+from solders.system_program import CreateAccountParams, create_account
 
+from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAM_ID
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.localnet.chain.token_layout import NATIVE_MINT
 from solpay_pipeline.localnet.tools.seed import TOKEN_2022
@@ -10,6 +14,7 @@ from solpay_pipeline_tests.money.attacks.moves import accept_wrapped_sol
 from solpay_pipeline_tests.shop import SOL, Customer, Shop, open_shop
 
 PRICE = 5_000_000
+RENT_SYSVAR = Pubkey.from_string("SysvarRent111111111111111111111111111111111")
 
 
 @pytest.fixture
@@ -24,6 +29,24 @@ def pay_into(shop: Shop, customer: Customer, outer_mint: Pubkey, mint: Pubkey, a
     outer = shop.ata(customer.address, outer_mint)
     shop.seed.pay_token(outer, mint, amount)
     return shop.ata(outer, mint)
+
+
+def account_that_names(shop: Shop, owner: Pubkey, mint: Pubkey) -> Pubkey:
+    """A token account of `owner` that is no ATA; its opening names the owner, as InitializeAccount does."""
+    account = Keypair()
+    made = create_account(
+        CreateAccountParams(
+            from_pubkey=shop.seed.customer.pubkey(),
+            to_pubkey=account.pubkey(),
+            lamports=shop.chain.minimum_balance(165),
+            space=165,
+            owner=TOKEN_PROGRAM_ID,
+        )
+    )
+    keys = [AccountMeta(account.pubkey(), False, True)]
+    keys += [AccountMeta(one, False, False) for one in (mint, owner, RENT_SYSVAR)]
+    shop.seed.send([made, Instruction(TOKEN_PROGRAM_ID, b"\x01", keys)], [account])
+    return account.pubkey()
 
 
 def payer_lamports(shop: Shop) -> int:
@@ -134,6 +157,100 @@ def test_what_comes_after_the_sweep_comes_home_too(shop):
     assert shop.state(customer) == "sent_funds"
     assert shop.tokens_of(shop.deployment.receiver, mint) == 2 * PRICE
     assert is_gone(shop, *family(shop, customer, mint))
+
+
+def test_what_nobody_asked_for_is_held_with_what_was_short_where_a_history_names_it(shop):
+    mint, strange = shop.accept_mint(), shop.seed.create_mint()
+    customer = shop.new_payment()
+    nested = pay_into(shop, customer, mint, strange, 7)
+    shop.pay_sol(customer, "0.05")
+    shop.wait(hours=2)
+    shop.maintain()
+    assert (shop.status(customer), shop.state(customer)) == ("expired", "received_funds")
+    told = {one.finding.mint: one.finding for one in shop.findings(customer)}
+    assert (told[None].code, told[strange].code, told[strange].amount) == ("short", "unexpected", 7)
+    assert str(nested) in told[strange].explanation
+    assert not is_gone(shop, shop.ata(customer.address, mint))
+    shop.seed.create_ata(shop.receiver, strange)
+    shop.run("sweep", sweep_held_funds=True)
+    assert shop.tokens_of(shop.receiver, strange) == 7
+    assert is_gone(shop, nested, *family(shop, customer, mint, strange))
+
+
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["an account for it", "no account for it"])
+def test_in_a_paid_wallet_what_nobody_asked_for_goes_home_where_the_receiver_has(shop, is_wanted):
+    mint, strange = shop.accept_mint(), shop.seed.create_mint()
+    customer = shop.new_payment()
+    strange_account = pay_into(shop, customer, mint, strange, 7)
+    pay_into(shop, customer, mint, mint)
+    if is_wanted:
+        shop.seed.create_ata(shop.receiver, strange)
+    shop.wait(hours=2)
+    shop.maintain()
+    shop.maintain()
+    assert (shop.status(customer), shop.state(customer)) == ("confirmed", "sent_funds")
+    assert shop.tokens_of(shop.receiver, mint) == PRICE
+    assert is_gone(shop, *family(shop, customer, mint))
+    if is_wanted:
+        assert shop.tokens_of(shop.receiver, strange) == 7
+        assert is_gone(shop, strange_account)
+    else:
+        (told,) = [one.finding for one in shop.findings(customer) if one.finding.code != "overpaid"]
+        assert (told.code, told.mint, told.amount) == ("unasked", strange, 7)
+
+
+@pytest.mark.parametrize("kind", ["frozen", "paused", "gone"])
+def test_nested_tokens_that_cannot_move_are_set_aside_and_their_way_stays_open(shop, kind):
+    how = {"program": TOKEN_2022, "extensions": ["pausable"]} if kind == "paused" else {}
+    mint = shop.accept_mint(**how)
+    shop.accept_mint()
+    customer = shop.new_payment(status=PaymentStatus.CONFIRMED, state=WalletState.PROCESSING_PAYMENT)
+    nested = pay_into(shop, customer, mint, mint)
+    outer = shop.ata(customer.address, mint)
+    shop.settle_chain()
+    # A look that names the payment asks for accounts of accounts.
+    shop.set_status(customer, PaymentStatus.INITIATED)
+    shop.run("recheck", payment_ids=frozenset({customer.payment_id}), forward_funds=False)
+    assert shop.status(customer) == "confirmed"
+    if kind == "frozen":
+        shop.seed.freeze(nested, mint)
+    elif kind == "paused":
+        shop.seed.pause(mint)
+    else:
+        shop.chain.put_account(mint, None)
+    shop.settle_chain()
+    shop.run("sweep")
+    assert shop.state(customer) == "failed_to_send_funds"
+    aside = [one.finding for one in shop.findings(customer)]
+    assert [one.code for one in aside] == ["mint_unreadable" if kind == "gone" else "token_stuck"]
+    assert str(nested) in aside[0].explanation
+    assert str(PRICE) in aside[0].explanation
+    assert not is_gone(shop, outer)
+
+
+def test_an_account_that_belongs_to_the_wallets_account_and_is_no_ata_is_set_aside_by_name(shop):
+    mint = shop.accept_mint()
+    customer = shop.new_payment()
+    outer = shop.ata(customer.address, mint)
+    account = account_that_names(shop, outer, mint)
+    shop.seed.mint_to(account, mint, PRICE)
+    shop.pay_sol(customer, "0.05")
+    shop.wait(hours=2)
+    shop.maintain()
+    assert shop.status(customer) == "confirmed"
+    stuck = [one.finding for one in shop.findings(customer) if one.finding.code == "token_stuck"]
+    assert [str(account) in one.explanation for one in stuck] == [True]
+
+
+def test_a_dry_run_plans_the_way_home_and_moves_nothing(shop):
+    mint = shop.accept_mint()
+    customer = shop.new_payment()
+    nested = pay_into(shop, customer, mint, mint, 1_000_000)
+    shop.wait(hours=2)
+    shop.maintain()
+    outcome = shop.run("sweep", sweep_held_funds=True, dry_run=True)
+    assert outcome.transactions == 1
+    assert not is_gone(shop, nested)
 
 
 def test_accounts_of_different_token_programs_are_set_aside_by_name(shop):

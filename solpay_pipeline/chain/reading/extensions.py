@@ -5,6 +5,7 @@ entries of type (u16 LE), length (u16 LE) and value (solana-program/token-2022 `
 Strangers write these bytes: the only error that they can cause is `UnreadableAccount`.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -96,6 +97,8 @@ class MintExtensions:
     """The program that every transfer calls; None also where the extension names no program."""
     permanent_delegate: Pubkey | None = None
     paused: bool = False
+    shown: str | None = None
+    """How an amount is shown to people where it is not what moves, in words: times a multiplier, or with interest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def read_mint_extensions(address: Pubkey, content: bytes) -> MintExtensions:
         hook_program=_pubkey(address, entries, Extension.TRANSFER_HOOK, offset=32, length=64),
         permanent_delegate=_pubkey(address, entries, Extension.PERMANENT_DELEGATE, offset=0, length=32),
         paused=_byte(address, entries, Extension.PAUSABLE, 33, offset=32) != 0,
+        shown=_shown(address, entries),
     )
 
 
@@ -203,6 +207,20 @@ def _walk(address: Pubkey, content: bytes) -> Iterator[tuple[int, bytes]]:
             )
         yield kind, content[start:end]
         offset = end
+
+
+def _shown(address: Pubkey, entries: dict[int, bytes]) -> str | None:
+    # An authority of 32, a multiplier (f64), from when on another counts (i64), and that one (f64).
+    scaled = _value(address, entries, Extension.SCALED_UI_AMOUNT, 56)
+    if scaled is not None:
+        now, since, then = struct.unpack("<dqd", scaled[32:])
+        later = "" if now == then else f" (times {then:g} from the Unix time {since} on)"
+        return f"times {now:g}{later}"
+    # An authority of 32, the beginning (i64), a rate (i16), its last change (i64), and the rate since: basis points.
+    interest = _value(address, entries, Extension.INTEREST_BEARING_CONFIG, 52)
+    if interest is not None:
+        return f"with interest added, {int.from_bytes(interest[50:], 'little', signed=True)} basis points a year now"
+    return None
 
 
 def _name(kind: int) -> str:

@@ -82,6 +82,7 @@ def parse_extended_mint(address: Pubkey, account: Account) -> tuple[Mint, MintEx
         account_bytes=associated_account_length(
             extensions, token_2022=account.owner == TOKEN_2022_PROGRAM_ID
         ),
+        shown=extensions.shown,
     )
     return mint, extensions
 

@@ -21,6 +21,7 @@ _SIZES = {
     "interest_bearing": 52,
     "permanent_delegate": 32,
     "transfer_hook": 64,
+    "scaled_ui_amount": 56,
     "pausable": 33,
 }
 
@@ -57,6 +58,8 @@ def initialization(name: str, authority: Pubkey, fee: tuple[int, int], hook_prog
             return b"\x23" + key
         case "transfer_hook":
             return b"\x24\x00" + key + bytes(hook_program or Pubkey.default())
+        case "scaled_ui_amount":
+            return b"\x2b\x00" + key + struct.pack("<d", 2)
         case "pausable":
             return b"\x2c\x00" + key
     raise ValueError(f"unknown extension {name}")

@@ -66,8 +66,8 @@ class Seed:
         """A new mint under the customer's authority.
 
         `extensions` of Token-2022: mint_close_authority, default_frozen, non_transferable, interest_bearing,
-        permanent_delegate, transfer_hook (of `hook_program`; None: switched off), pausable. ValueError for
-        one that does not exist, or on the classic program.
+        scaled_ui_amount (times 2), permanent_delegate, transfer_hook (of `hook_program`; None: switched off), pausable.
+        ValueError for one that does not exist, or on the classic program.
         """
         wanted = list(extensions)
         if transfer_fee_basis_points is not None:
