@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -103,6 +104,8 @@ def _causes(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
 
 def _explain(event: dg.DagsterEvent) -> str:
     failure = event.step_failure_data
+    if failure.error_source is ErrorSource.INTERRUPT:
+        return STOPPED
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         return failure.user_failure_data.description
     error = failure.error
