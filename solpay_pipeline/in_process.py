@@ -1,18 +1,26 @@
 """Runs a job for the command line, in this process, on the instance of $DAGSTER_HOME where there is one."""
 
+import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import dagster as dg
+from alembic.util import CommandError
+from dagster._core.execution.plan.objects import ErrorSource
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import SQLAlchemyError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from solpay_pipeline.base.interruption import stop_on_every_signal
 from solpay_pipeline.base.startup import importing
 from solpay_pipeline.base.streams import say
+from solpay_pipeline.base.waiting import pause
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.defs.config import run_config
 from solpay_pipeline.defs.failures import INTERRUPTED, STOPPED
@@ -23,6 +31,13 @@ from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.wiring.choices import DeliverChoices, OperationChoices
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+_LOCK = ".solpay.lock"
+_LOCK_SECONDS = 30.0
+_RETRY_S = 0.05
+
+# Of a broken home's complaint.
+_MOST_WORDS = 300
 
 _DELIVERY, _VERDICT = "deliver_events", "verdict"
 
@@ -103,6 +118,8 @@ def _causes(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
 
 def _explain(event: dg.DagsterEvent) -> str:
     failure = event.step_failure_data
+    if failure.error_source is ErrorSource.INTERRUPT:
+        return STOPPED
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         return failure.user_failure_data.description
     error = failure.error
@@ -113,15 +130,53 @@ def _explain(event: dg.DagsterEvent) -> str:
 
 @contextmanager
 def _instance() -> Iterator[dg.DagsterInstance]:
-    if os.environ.get("DAGSTER_HOME"):
-        with dg.DagsterInstance.get() as instance:
-            yield instance
-    else:
+    with ExitStack() as opened:
+        instance = _kept_instance(os.environ.get("DAGSTER_HOME"))
+        if instance is not None:
+            yield opened.enter_context(instance)
+            return
         # Its storage comes with hundreds of modules.
         with importing():
             ephemeral = dg.DagsterInstance.ephemeral()
-        with ephemeral as instance:
-            yield instance
+        yield opened.enter_context(ephemeral)
+
+
+def _kept_instance(home: str | None) -> dg.DagsterInstance | None:
+    """The instance in that folder; None without one, and where it is broken: money goes home all the same."""
+    if not home:
+        return None
+    try:
+        with _alone_in(Path(home)):
+            instance = dg.DagsterInstance.get()
+            # Looks, so that what is broken shows now and not in the middle of the run.
+            instance.get_runs_count()
+    except (dg.DagsterError, SQLAlchemyError, CommandError, YAMLError, OSError, ValueError) as broken:
+        cause = " ".join(str(broken).split())[:_MOST_WORDS]
+        say(
+            f"DAGSTER_HOME={home} cannot be used, so this run is in no list of runs: {type(broken).__name__}: {cause}"
+        )
+        return None
+    return instance
+
+
+@contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """Let one process at a time make the storage of an instance: two at once leave SQLite files that nobody can use."""
+    with (home / _LOCK).open("a") as lock:
+        until = time.monotonic() + _LOCK_SECONDS
+        while not _is_taken(lock):
+            if time.monotonic() > until:
+                raise TimeoutError(f"another process has held {lock.name} for {_LOCK_SECONDS:.0f} s")
+            pause(_RETRY_S)
+        yield
+
+
+def _is_taken(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -34,6 +34,21 @@ def told_to(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
+def remembering() -> Iterator[list[str]]:
+    """What is waited for within the block, the latest last; whoever hears of it besides goes on hearing."""
+    heard: list[str] = []
+    others = _listener.get()
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        if others is not None:
+            others(line)
+
+    with told_to(hear):
+        yield heard
+
+
+@contextmanager
 def stoppable(is_stopping: Callable[[], bool]) -> Iterator[None]:
     """Let pauses within the block end once `is_stopping` says so."""
     token = _is_stopping.set(is_stopping)

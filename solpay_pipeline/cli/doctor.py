@@ -25,6 +25,7 @@ from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.run import silent
+from solpay_pipeline.operations.writing import write_obstacle
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
@@ -120,6 +121,8 @@ def _tables(deployment: Deployment) -> Iterator[Check]:
         words = f"missing columns {', '.join(lacking)}" if lacking else "all there"
         yield Check("peer tables", not lacking, words)
     yield Check("own tables", current, "up to date" if current else "missing or outdated: run `solpay init`")
+    obstacle = write_obstacle(deployment.engine, deployment.tables) if current and not absent else None
+    yield Check("writing", obstacle is None, obstacle or "this role may write what operations write")
 
 
 def _ledger(deployment: Deployment) -> Iterator[Check]:

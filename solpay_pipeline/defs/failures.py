@@ -40,8 +40,8 @@ def failing_well() -> Iterator[None]:
     """Let trouble leave the block as the failure that Dagster is to see."""
     try:
         yield
-    except (INTERRUPTED, asyncio.CancelledError, KeyboardInterrupt) as interrupt:
+    except (INTERRUPTED, asyncio.CancelledError, KeyboardInterrupt):
         # As an interruption it ends the whole run; as a failure it would only end its op.
-        raise INTERRUPTED(STOPPED) from interrupt
+        raise INTERRUPTED(STOPPED) from None
     except SolpayError as error:
         raise PermanentFailure(said(error)) from None

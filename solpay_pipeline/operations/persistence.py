@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from solpay_pipeline.base.clock import loop_seconds
 from solpay_pipeline.base.errors import NeedsOperator, Passing, SolpayError
-from solpay_pipeline.base.waiting import limited_to, pause, tell_wait
+from solpay_pipeline.base.waiting import limited_to, pause, remembering, tell_wait
 from solpay_pipeline.operations.context.outcome import Outcome
 from solpay_pipeline.operations.run import OperationRun
 
@@ -62,12 +62,13 @@ async def carry_out(
         if endurance.seconds <= 0:
             return run.out_of_time()
         run.options = replace(run.options, max_runtime_seconds=endurance.seconds * _LAST_TENTH)
+    waits: list[str] = []
     try:
-        with limited_to(endurance.seconds):
+        with limited_to(endurance.seconds), remembering() as waits:
             async with asyncio.timeout(endurance.seconds):
                 return await _persist(run, endurance, clock, sleep)
     except TimeoutError:
-        return run.out_of_time()
+        return run.out_of_time(waits[-1] if waits else "")
     except (NeedsOperator, Outlasted) as failure:
         if not run.has_begun:
             raise

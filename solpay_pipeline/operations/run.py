@@ -66,9 +66,10 @@ class OperationRun:
         with seldom_collecting():
             return await self._attempt()
 
-    def out_of_time(self) -> Outcome:
-        """What was done by the end of the time."""
+    def out_of_time(self, waiting: str = "") -> Outcome:
+        """What was done by the end of the time; `waiting` says what it was waiting for last."""
         self._tally.stopped_reason = MAX_RUNTIME
+        self._tally.last_wait = waiting
         return self._so_far()
 
     def failed(self, failure: str) -> Outcome:

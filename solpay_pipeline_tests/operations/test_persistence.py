@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from solpay_pipeline.base.errors import Blocked, Passing
-from solpay_pipeline.base.waiting import told_to
+from solpay_pipeline.base.waiting import tell_wait, told_to
 from solpay_pipeline.chain.rpc.errors import RateLimited, Unreachable
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.persistence import Endurance, Outlasted, carry_out, insist
@@ -33,13 +33,14 @@ class Run:
     async def attempt(self) -> str:
         self.tries += 1
         if self.hangs:
+            tell_wait(60, "https://node.example: HTTP 429")
             await asyncio.sleep(10**6)
         if self.troubles:
             raise self.troubles.pop(0)
         return "done"
 
-    def out_of_time(self) -> str:
-        return "out of time"
+    def out_of_time(self, waiting: str = "") -> str:
+        return f"out of time {waiting}".strip()
 
     def failed(self, failure: str) -> str:
         return failure
@@ -94,7 +95,10 @@ def test_a_wait_that_does_not_fit_into_the_time_is_not_begun() -> None:
 
 def test_whatever_an_operation_waits_for_it_ends_with_its_time() -> None:
     ended, seconds, _ = carried(Run(hangs=True), Endurance(seconds=10))
-    assert (ended, seconds) == ("out of time", pytest.approx(10))
+    assert (ended, seconds) == (
+        "out of time waiting 60 s: https://node.example: HTTP 429",
+        pytest.approx(10),
+    )
 
 
 def test_without_any_time_left_nothing_is_begun() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from click import ClickException
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 
 from solpay_pipeline.cli.app import app
 from solpay_pipeline.cli.common import BAD_USAGE, NOT_ALL_DONE
@@ -57,6 +58,7 @@ def run_solpay(command: BaseCommand, arguments: Sequence[str]) -> None:
     Raises `CommandError` with the exit code of `solpay` where that is not 0.
     """
     os.environ.setdefault("SOLPAY_DJANGO_SETTINGS", os.environ["DJANGO_SETTINGS_MODULE"])
+    _refuse_within_transaction()
     printed = io.StringIO()
     try:
         with redirect_stdout(printed):
@@ -68,6 +70,17 @@ def run_solpay(command: BaseCommand, arguments: Sequence[str]) -> None:
             command.stdout.write(printed.getvalue(), ending="")
     if code:
         raise CommandError(_WORDS[code], returncode=code)
+
+
+def _refuse_within_transaction() -> None:
+    """On SQLite a transaction of the caller's own holds the lock that we would wait for until it ends."""
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor == "sqlite" and connection.in_atomic_block:
+            raise CommandError(
+                "called within a transaction of this project's own (`transaction.atomic`), which holds the lock of the "
+                "SQLite database: call it when that has ended",
+                returncode=BAD_USAGE,
+            )
 
 
 def _words(option: Option, options: dict[str, Any]) -> Iterator[str]:

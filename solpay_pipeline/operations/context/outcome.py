@@ -22,8 +22,8 @@ class Tally:
     `undecided` are transactions of earlier runs of which nobody can tell yet what became of them. Of wallets: `left`
     were known to wait when the operation stopped, `unpaid` wait for fees that the fee payer has not got (`missing`
     lamports, as `means` say), `resting` for their pause after failures on chain. `locked` are the payments whose rows
-    another process held, `finished` the signatures of earlier runs' transactions of which this operation has seen the
-    end.
+    another process held, `last_wait` is what was waited for when the time was up. `finished` are the signatures of
+    earlier runs' transactions of which this operation has seen the end.
     """
 
     looked_at: int = 0
@@ -42,6 +42,7 @@ class Tally:
     means: str = ""
     resting: int = 0
     stopped_reason: str = DONE
+    last_wait: str = ""
     locked: set[int] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
 
@@ -61,9 +62,9 @@ class Outcome:
     What settling finished for earlier runs is in this one's sums, since theirs ended without it.
     `kept_back` wallets have money that is not sent, because of what `blocked` says: what an operator must do first.
     `blocked` is None where all money could be sent. `unseen` are transactions that were written down and not seen at
-    the commitment asked for, of this run or of earlier ones; `left`, `unpaid`, `means`, `resting` and `locked` are as
-    in `Tally`. `failure` is why the operation ended before its end, None where it did not; what it had done by then
-    is counted. `remarks` are what was done without, because no endpoint offers it.
+    the commitment asked for, of this run or of earlier ones; `left`, `unpaid`, `means`, `resting`, `locked` and
+    `last_wait` are as in `Tally`. `failure` is why the operation ended before its end, None where it did not; what it
+    had done by then is counted. `remarks` are what was done without, because no endpoint offers it.
     """
 
     operation: str
@@ -102,6 +103,7 @@ class Outcome:
     means: str = ""
     resting: int = 0
     remarks: tuple[str, ...] = ()
+    last_wait: str = ""
 
     @property
     def set_aside(self) -> tuple[Finding, ...]:
@@ -144,7 +146,8 @@ class Outcome:
                 "the next run takes them"
             )
         if self.stopped_reason != DONE:
-            yield f"{self.left or 'some'} left undone, or more: stopped early by {self.stopped_reason}"
+            last = f"; last it was {self.last_wait}" if self.last_wait else ""
+            yield f"{self.left or 'some'} left undone, or more: stopped early by {self.stopped_reason}{last}"
 
     @property
     def is_clean(self) -> bool:
@@ -251,6 +254,7 @@ def outcome_of(
         left=tally.left,
         unpaid=tally.unpaid,
         means=tally.means,
+        last_wait=tally.last_wait,
         resting=tally.resting,
         locked=tuple(sorted(tally.locked)),
         stopped_reason=tally.stopped_reason,

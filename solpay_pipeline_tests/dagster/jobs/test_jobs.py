@@ -6,6 +6,8 @@ import pytest
 from solpay_pipeline.definitions import defs
 from solpay_pipeline.defs.jobs import OPERATION_JOBS
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
+from solpay_pipeline.localnet.server.faults import Fault
+from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline_tests.dagster.jobs.conftest import Launch
 from solpay_pipeline_tests.dagster.jobs.reading import failure_of, metadata_of, retries_of
 from solpay_pipeline_tests.shop import Customer, Shop
@@ -145,6 +147,51 @@ def test_a_run_in_which_something_was_set_aside_fails_after_all_else_is_done(
     assert run is not None
     assert run.tags["solpay/set_aside"] == "1"
     assert retries_of(result, "verdict") == []
+
+
+def test_an_operation_that_cannot_go_on_keeps_the_others_from_nothing_and_is_the_headline(
+    shop: Shop, launch: Launch
+) -> None:
+    shop.accept_sol()
+    sold, due = accepted(shop), shop.new_payment()
+    shop.pay_sol(sold)
+    shop.wait(hours=1)
+    missing = Fault("rpc_error", methods={"getSignaturesForAddress"}, code=-32601, message="no such method")
+    shop.node.faults.add(missing)
+
+    result = launch("maintenance_job")
+
+    failed = [event.step_key for event in result.all_events if event.is_step_failure]
+    assert failed == ["expire"]
+    assert "no such method" in failure_of(result, "expire")
+    assert (shop.state(sold), shop.status(due)) == ("sent_funds", "initiated")
+    assert metadata_of(result, "sweep")["swept"] == 1
+    assert "deliver_events" in {event.step_key for event in result.all_events if event.is_step_success}
+
+
+def test_a_run_whose_transactions_were_not_seen_is_red_and_the_next_has_their_sums(
+    shop: Shop, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.accept_sol()
+    customer = accepted(shop)
+    shop.pay_sol(customer)
+    shop.settle_chain()
+    monkeypatch.setattr(OperationContext, "patience", lambda _: 1.0)
+    unseen = shop.node.faults.add(Fault("empty_status"))
+
+    result = launch("sweep_job")
+
+    assert not result.success
+    assert metadata_of(result, "sweep")["unseen"] == 1
+    assert "sweep: 1 left undone: transactions" in failure_of(result, "verdict")
+
+    shop.node.faults.remove(unseen)
+    shop.settle_chain()
+    again = launch("sweep_job")
+    assert again.success
+    told = metadata_of(again, "sweep")
+    assert (told["settled"], told["transactions"]) == (1, 1)
+    assert told["amounts"] == [{"mint": "SOL", "base_units": "100000000"}]
 
 
 @pytest.mark.parametrize(

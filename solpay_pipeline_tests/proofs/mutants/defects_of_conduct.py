@@ -141,8 +141,8 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/moving/submission.py",
-                "    if left < context.facts.fee_payer_floor:\n",
-                "    if False:\n",
+                "        if facts.fee_payer_lamports - fee < facts.fee_payer_floor:\n",
+                "        if False:\n",
             ),
         ),
         (f"{POISON}::test_a_fee_payer_without_money_keeps_nobody_from_being_credited",),
@@ -153,7 +153,7 @@ OF_CONDUCT: Final = (
         (
             Edit(
                 "operations/moving/submission.py",
-                "        patience_seconds=context.patience(),\n",
+                "        patience_seconds=context.patience() if patience_seconds is None else patience_seconds,\n",
                 "        patience_seconds=90.0,\n",
             ),
         ),
