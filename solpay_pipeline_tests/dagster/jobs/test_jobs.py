@@ -15,6 +15,9 @@ from solpay_pipeline_tests.shop import Customer, Shop
 ACCEPTED = {"status": PaymentStatus.CONFIRMED, "state": WalletState.PROCESSING_PAYMENT}
 CLOSING = {"status": PaymentStatus.EXPIRED, "state": WalletState.PAYMENT_EXPIRED}
 
+# Longer than a run waits here.
+_HIDDEN_SLOTS = 1_000
+
 
 def accepted(shop: Shop) -> Customer:
     return shop.new_payment(**ACCEPTED)  # type: ignore[arg-type]
@@ -177,7 +180,7 @@ def test_a_run_whose_transactions_were_not_seen_is_red_and_the_next_has_their_su
     shop.pay_sol(customer)
     shop.settle_chain()
     monkeypatch.setattr(OperationContext, "patience", lambda _: 1.0)
-    unseen = shop.node.faults.add(Fault("empty_status"))
+    late = shop.node.faults.add(Fault("status_late", slots=_HIDDEN_SLOTS))
 
     result = launch("sweep_job")
 
@@ -185,8 +188,8 @@ def test_a_run_whose_transactions_were_not_seen_is_red_and_the_next_has_their_su
     assert metadata_of(result, "sweep")["unseen"] == 1
     assert "sweep: 1 left undone: transactions" in failure_of(result, "verdict")
 
-    shop.node.faults.remove(unseen)
-    shop.settle_chain()
+    shop.node.faults.remove(late)
+    shop.chain.advance(_HIDDEN_SLOTS + 1)
     again = launch("sweep_job")
     assert again.success
     told = metadata_of(again, "sweep")
