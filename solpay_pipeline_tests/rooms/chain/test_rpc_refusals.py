@@ -129,7 +129,7 @@ async def test_a_server_that_drips_is_cut_off_at_the_timeout() -> None:
 
 async def test_what_an_endpoint_says_steers_no_terminal() -> None:
     said = "\x1b]0;owned\x07\x9b2J\u202egnp.exe\u2028 done"
-    async with ScriptedNode(getSlot=error(-32000, said)) as node, Rpc([node.endpoint()], ONCE) as rpc:
+    async with ScriptedNode(getSlot=error(-32602, said)) as node, Rpc([node.endpoint()], ONCE) as rpc:
         with pytest.raises(RpcRejected) as raised:
             await rpc.slot(Commitment.FINALIZED)
     assert "\\x1b]0;owned\\x07\\x9b2J\\u202egnp.exe done" in str(raised.value)
@@ -251,8 +251,8 @@ async def test_no_character_that_a_terminal_obeys_is_in_an_error() -> None:
         with pytest.raises(PreflightFailed) as failed:
             await rpc.send(b"wire", preflight_commitment=Commitment.CONFIRMED)
     assert str(raised.value).isprintable()
-    assert "bad [2J ]0;owned param eter again" in str(raised.value)
-    assert failed.value.logs == ("Program log: [31mred 2J",)
+    assert "bad \\x1b[2J\\x1b]0;owned\\x07 param\\u202eeter again\\x00" in str(raised.value)
+    assert failed.value.logs == ("Program log: \\x1b[31mred\\x9b2J",)
 
 
 async def test_a_body_without_end_is_the_nodes_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,7 @@ BAD = [
     ("SOLPAY_CLUSTER", "mainnet", "'mainnet' is not mainnet-beta, devnet, testnet, localnet, or a genesis"),
     ("SOLPAY_COMMITMENT", "recent", "'recent' is not processed or confirmed or finalized"),
     ("SOLPAY_ACCEPTANCE_COMMITMENT", "processed", "'processed' is not confirmed or finalized"),
+    ("SOLPAY_RPC_LONGEST_WAIT", "long", "'long' is not a number of seconds above 0 and at most 300"),
     ("SOLPAY_RPC_TIMEOUT", "soon", "'soon' is not a number of seconds above 0 and at most 300"),
     ("SOLPAY_RPC_TIMEOUT", "0", "is not a number of seconds above 0"),
     ("SOLPAY_RPC_TIMEOUT", "301", "is not a number of seconds above 0 and at most 300"),
