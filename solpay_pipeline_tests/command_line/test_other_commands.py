@@ -57,6 +57,7 @@ def test_doctor_finds_a_good_shop_good_and_changes_nothing(warm: Warm, tmp_path:
         assert checks == dict.fromkeys(
             [
                 "settings",
+                "role",
                 "database",
                 "peer tables",
                 "own tables",
@@ -99,7 +100,7 @@ def test_doctor_names_what_does_not_fit(
 def test_doctor_names_every_bad_setting_at_once(warm: Warm) -> None:
     ended = warm.run({"SOLPAY_CLUSTER": "nowhere"}, "doctor")
     assert ended.returncode == 2
-    assert ended.stdout.count("FAIL") == 6
+    assert ended.stdout.count("FAIL") == 4
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -30,9 +30,11 @@ POSTGRES = {
 PROJECT = {"SOLANA_PAYMENTS": PEER, "DATABASES": {"default": POSTGRES}, "SOLPAY": {"CLUSTER": "devnet"}}
 READ = """
 import json, os
+from solpay_pipeline.settings.headers import SecretHeaders
 from solpay_pipeline.settings.model import Settings, BadSetting
 try:
     settings = Settings.from_environment(os.environ)
+    headers = settings.rpc_headers or SecretHeaders()
 except BadSetting as bad:
     print(json.dumps({"bad": str(bad)}))
 else:
@@ -40,7 +42,7 @@ else:
         **settings.shown(),
         "database_url": settings.database_url.get_secret_value(),
         "wallet_keys": [key.get_secret_value() for key in settings.wallet_keys],
-        "headers": {name: value.get_secret_value() for name, value in settings.rpc_headers},
+        "headers": {name: value.get_secret_value() for name, value in headers.of(settings.rpc_urls[0]).items()},
     }))
 """
 
