@@ -21,10 +21,13 @@ pytestmark = pytest.mark.slow
 
 
 def _pay_through_a_program(shop: Shop, customer: Customer, mint: Pubkey) -> str:
-    """The price in tokens, moved by the associated token program's own call of the token program (RecoverNested)."""
+    """The price in tokens, moved by the associated token program's own call of the token program (RecoverNested).
+
+    It has come in with the transfer into the account that belongs to the wallet's account; returns that one's signature.
+    """
     account = shop.seed.create_ata(customer.address, mint)
     nested = shop.seed.create_ata(account, mint)
-    shop.seed.mint_to(nested, mint, PRICE)
+    came_in = shop.seed.pay_token(account, mint, PRICE)
     keys = [
         AccountMeta(nested, False, True),
         AccountMeta(mint, False, False),
@@ -34,7 +37,8 @@ def _pay_through_a_program(shop: Shop, customer: Customer, mint: Pubkey) -> str:
         AccountMeta(customer.address, True, True),
         AccountMeta(TOKEN_PROGRAM, False, False),
     ]
-    return shop.seed.send([Instruction(ATA_PROGRAM, b"\x02", keys)], [customer.keypair])
+    shop.seed.send([Instruction(ATA_PROGRAM, b"\x02", keys)], [customer.keypair])
+    return came_in
 
 
 def _pay_both(shop: Shop, first: Customer, second: Customer) -> str:

@@ -186,13 +186,17 @@ def holding_or_reason(
     try:
         if isinstance(mint, Mint):
             return parse_token_account(address, account, owner=owner, mint=mint)
-        state = parse_account(address, account)
-        if state.amount:
-            return f"{mint.reason}, and {state.amount} base units lie at {address}"
-        stand_in = Mint(state.mint, state.program, 0, frozenset({Obstacle.UNREADABLE}))
-        holding = parse_token_account(address, account, owner=owner, mint=stand_in)
+        holding = holding_without_mint(address, account, owner)
     except UnreadableAccount as error:
         return error.reason
+    return f"{mint.reason}, and {holding.amount} base units lie at {address}" if holding.amount else holding
+
+
+def holding_without_mint(address: Pubkey, account: Account, owner: Pubkey) -> TokenHolding:
+    """The token account of `owner` at `address`, of a mint that cannot be read. Raises `UnreadableAccount`."""
+    state = parse_account(address, account)
+    stand_in = Mint(state.mint, state.program, 0, frozenset({Obstacle.UNREADABLE}))
+    holding = parse_token_account(address, account, owner=owner, mint=stand_in)
     return replace(holding, cannot_close=_FEES_WITHOUT_MINT) if holding.withheld else holding
 
 

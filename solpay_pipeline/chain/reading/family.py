@@ -11,10 +11,15 @@ from itertools import product
 from solders.account import Account
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.chain.reading.accounts import holding_or_reason, is_bare, read_mints
+from solpay_pipeline.chain.reading.accounts import (
+    holding_or_reason,
+    holding_without_mint,
+    is_bare,
+    read_mints,
+)
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.extensions import UnreadableAccount
-from solpay_pipeline.chain.reading.token_state import TokenAccount, parse_account
+from solpay_pipeline.chain.reading.token_state import TokenAccount, parse_account, parse_token_account
 from solpay_pipeline.chain.rpc.answers import Untold, told
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.lifecycle.holdings import (
@@ -135,19 +140,25 @@ class _Family:
     def nested(self, mints: Mints) -> list[NestedHolding]:
         """What belongs to the wallet's token accounts, or to what belongs to them."""
         own, states = self.own(), self.states()
-        nested = []
-        for address, state in states.items():
-            if self._is_within(state.owner, own, states):
-                token = self._holding(address, state, mints)
-                if isinstance(token, TokenHolding):
-                    nested.append(self._nested(token, state.owner, own, mints))
+        nested = [
+            self._nested(self._held(address, state, mints), state.owner, own, mints)
+            for address, state in states.items()
+            if self._is_within(state.owner, own, states)
+        ]
         return nested + self._bare(own, mints)
 
-    def _holding(self, address: Pubkey, state: TokenAccount, mints: Mints) -> TokenHolding | str:
+    def _held(self, address: Pubkey, state: TokenAccount, mints: Mints) -> TokenHolding:
+        """What a nested account holds; what is of an unreadable mint keeps the account open that it belongs to."""
+        mint, account = mints[state.mint], self._account(address)
+        if isinstance(mint, Mint) and state.program == mint.program:
+            return parse_token_account(address, account, owner=state.owner, mint=mint)
+        return holding_without_mint(address, account, state.owner)
+
+    def _account(self, address: Pubkey) -> Account:
         account = self.found[address]
         if account is None:
             raise ValueError(f"nothing was found at {address}")
-        return holding_or_reason(address, account, state.owner, mints[state.mint])
+        return account
 
     def _is_within(
         self, holder: Pubkey, own: Mapping[Pubkey, Pubkey], states: Mapping[Pubkey, TokenAccount]
@@ -197,16 +208,13 @@ class _Family:
         """The holdings with what was found."""
         tokens = list(self.holdings.tokens)
         unreadable = dict(self.holdings.unreadable)
-        own, states = self.own(), self.states()
-        for address, state in states.items():
-            is_own = state.owner == self.holdings.owner
-            if not is_own and not self._is_within(state.owner, own, states):
-                continue
-            holding = self._holding(address, state, mints)
-            if isinstance(holding, str):
-                unreadable[state.mint] = holding
-            elif is_own:
-                tokens.append(holding)
+        for address, state in self.states().items():
+            if state.owner == self.holdings.owner:
+                holding = holding_or_reason(address, self._account(address), state.owner, mints[state.mint])
+                if isinstance(holding, TokenHolding):
+                    tokens.append(holding)
+                else:
+                    unreadable[state.mint] = holding
         absent = tuple(one for one in self.holdings.absent if one not in {each.account for each in tokens})
         return replace(
             self.holdings,
@@ -235,9 +243,12 @@ def _out_of_reach(
 
 
 def _derived(owner: Pubkey, mints: Mints) -> dict[Pubkey, Pubkey]:
-    """The wallet's ATAs of some mints, with their mints."""
-    usable = (mint for mint in mints.values() if isinstance(mint, Mint))
-    return {associated_token_address(owner, mint.address, mint.program): mint.address for mint in usable}
+    """The wallet's ATAs of some mints, with their mints; of one that is unreadable, under both programs."""
+    return {
+        associated_token_address(owner, address, program): address
+        for address, mint in mints.items()
+        for program in ((mint.program,) if isinstance(mint, Mint) else TOKEN_PROGRAMS)
+    }
 
 
 def _nested_addresses(owner: Pubkey, wanted: Sequence[Pubkey], mints: Mints) -> list[Pubkey]:

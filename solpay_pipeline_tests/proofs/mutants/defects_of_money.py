@@ -114,7 +114,7 @@ OF_MONEY: Final = (
         (
             Edit(
                 "lifecycle/holdings.py",
-                "        return is_bare and all(token.is_empty for token in self.tokens)\n",
+                "        return is_bare and all(token.is_empty for token in self.accounts)\n",
                 "        return is_bare\n",
             ),
         ),
@@ -174,8 +174,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "lifecycle/planning.py",
-                "    for token in holdings.tokens:\n        obstacle =",
-                "    for token in () if holdings.lamports else holdings.tokens:\n        obstacle =",
+                "    for token in holdings.tokens:\n        mint =",
+                "    for token in () if holdings.lamports else holdings.tokens:\n        mint =",
             ),
             Edit(
                 "operations/sweep.py",
@@ -263,7 +263,11 @@ OF_MONEY: Final = (
                 'bytes([TRANSFER_CHECKED]) + action.amount.to_bytes(8, "little") + bytes([action.decimals])',
                 'bytes([3]) + action.amount.to_bytes(8, "little")',
             ),
-            Edit("chain/sending/instructions.py", "        AccountMeta(action.mint, False, False),\n", ""),
+            Edit(
+                "chain/sending/instructions.py",
+                "        _written(action.source),\n        AccountMeta(action.mint, False, False),\n",
+                "        _written(action.source),\n",
+            ),
         ),
         ("rooms/chain/test_instructions.py",),
     ),
@@ -281,11 +285,6 @@ OF_MONEY: Final = (
         (
             Edit(
                 "lifecycle/planning.py",
-                "from dataclasses import dataclass, field\n",
-                "from dataclasses import dataclass, field, replace\n",
-            ),
-            Edit(
-                "lifecycle/planning.py",
                 "            steps.append(_closing(token, route))\n",
                 "            last = replace(token.mint, program=holdings.tokens[-1].mint.program)\n"
                 "            steps.append(_closing(replace(token, mint=last), route))\n",
@@ -299,8 +298,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/looking/snapshots.py",
-                "        [(payment.address, payment.mints) for _, payment in owned],\n",
-                "        [(payment.address, payment.mints if payment.paid_token_id else ()) for _, payment in owned],\n",
+                "    named = [(payment.address, payment.mints) for _, payment in owned]\n",
+                "    named = [(one.address, one.mints if one.paid_token_id else ()) for _, one in owned]\n",
             ),
         ),
         (f"{CLOSING}::test_s03_an_expired_wallet_that_holds_a_payment_made_in_time_is_accepted_and_swept",),

@@ -1,16 +1,32 @@
 """Plans: all that can be moved is moved to the right place, the rest is named, and rent is weighed against the fee."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.lifecycle.actions import CloseAccount, HarvestWithheld, MoveLamports, MoveTokens
+from solpay_pipeline.lifecycle.actions import (
+    CloseAccount,
+    HarvestWithheld,
+    MoveLamports,
+    MoveTokens,
+    OpenAccount,
+    RecoverNested,
+)
 from solpay_pipeline.lifecycle.findings import FindingCode
-from solpay_pipeline.lifecycle.holdings import Holdings, Obstacle
-from solpay_pipeline.lifecycle.planning import Plan, Route, TokenDestination, plan_close, plan_sweep
+from solpay_pipeline.lifecycle.holdings import Holdings, Mint, NestedHolding, Obstacle
+from solpay_pipeline.lifecycle.planning import (
+    Plan,
+    Route,
+    TokenDestination,
+    plan_close,
+    plan_close_empties,
+    plan_sweep,
+)
+from solpay_pipeline.lifecycle.terms import PaymentStatus
 from solpay_pipeline_tests.rooms.lifecycle.ground import (
     CLASSIC,
     OWNER,
@@ -18,6 +34,7 @@ from solpay_pipeline_tests.rooms.lifecycle.ground import (
     TOKEN_2022,
     USDC,
     holds,
+    payment,
     token,
     wallet,
 )
@@ -222,3 +239,78 @@ def test_every_unit_is_moved_home_or_named(holdings: Holdings, minimum: int) -> 
         if one.amount and (one.obstacles or one.mint.address not in HOME)
     }
     assert not stuck & {action.account for action in actions if isinstance(action, CloseAccount)}
+
+
+OUTER, INNER, THROUGH = (Pubkey.new_unique() for _ in range(3))
+RENTS = {USDC: 2_000, PYUSD: 2_500}
+
+
+def nested(
+    amount: int = 5, *, opened: frozenset[Pubkey] = frozenset({OUTER, INNER, THROUGH}), **how: Any
+) -> NestedHolding:
+    held = token(amount, account=INNER, **how)
+    return NestedHolding(held, OUTER, Mint(PYUSD, CLASSIC, 6), THROUGH, opened)
+
+
+def with_nested(*within: NestedHolding, lamports: int = 0) -> Holdings:
+    open_ones = {address for one in within for address in one.opened}
+    own = [token(account=at, mint=mint) for at, mint in ((OUTER, PYUSD), (THROUGH, USDC)) if at in open_ones]
+    return replace(holds(lamports, *own), nested=within)
+
+
+def actions_of(plan: Plan) -> tuple[object, ...]:
+    assert plan.leg is not None
+    return plan.leg.actions
+
+
+def test_nested_tokens_come_into_the_wallet_first_and_keep_their_way_open() -> None:
+    route = replace(ROUTE, rents=RENTS)
+    plan = plan_sweep(wallet(), with_nested(nested()), route)
+    recover = RecoverNested(INNER, USDC, CLASSIC, 5, OUTER, PYUSD, THROUGH, 1_000, FEE_PAYER)
+    assert (actions_of(plan), plan.findings) == ((recover,), ())
+    closed = plan_sweep(wallet(), with_nested(nested(opened=frozenset({INNER}))), route)
+    assert actions_of(closed) == (
+        OpenAccount(PYUSD, CLASSIC, FEE_PAYER, lamports=2_500),
+        OpenAccount(USDC, CLASSIC, FEE_PAYER, lamports=2_000),
+        recover,
+    )
+
+
+def test_of_two_that_belong_to_one_closed_account_the_first_opens_it() -> None:
+    first, second = (nested(opened=frozenset({INNER, THROUGH})) for _ in range(2))
+    plan = plan_sweep(wallet(), with_nested(first, second), replace(ROUTE, rents=RENTS))
+    assert [type(one) for one in actions_of(plan)] == [OpenAccount, RecoverNested, RecoverNested]
+
+
+def test_nested_tokens_that_cannot_move_are_named_and_their_way_stays_open() -> None:
+    for stuck in (
+        nested(obstacles=FROZEN),
+        nested(cannot_close="somebody else may"),
+        replace(nested(), out_of_reach="too deep"),
+        replace(nested(), outer_mint=None),
+    ):
+        plan = plan_sweep(wallet(), with_nested(stuck), replace(ROUTE, rents=RENTS))
+        assert told(plan) == [(FindingCode.TOKEN_STUCK, USDC, 5)]
+        assert str(INNER) in plan.findings[0].explanation
+        assert [one.account for one in actions_of(plan) if isinstance(one, CloseAccount)] == [THROUGH]
+
+
+def test_an_account_of_the_wallet_stays_open_beside_held_money_that_belongs_to_it() -> None:
+    plan = plan_close_empties(wallet(), with_nested(nested()), replace(ROUTE, rents=RENTS))
+    assert plan == Plan(None)
+
+
+def test_an_empty_nested_account_is_closed_where_its_rent_pays_for_two_transactions() -> None:
+    for lamports, expected in ((1_801, [RecoverNested]), (1_800, [CloseAccount, CloseAccount])):
+        plan = plan_close(wallet(), with_nested(nested(0, lamports=lamports)), replace(ROUTE, rents=RENTS))
+        assert [type(one) for one in actions_of(plan)] == expected
+
+
+def test_what_nobody_asked_for_is_told_of_a_paid_wallet_and_set_aside_in_another() -> None:
+    strange = token(7, Pubkey.new_unique(), obstacles=FROZEN)
+    paid = wallet(payment(PaymentStatus.CONFIRMED))
+    assert [one.code for one in plan_sweep(paid, holds(0, strange), ROUTE).findings] == [FindingCode.UNASKED]
+    assert plan_sweep(paid, holds(0, strange), ROUTE).is_at_rest
+    held = plan_sweep(wallet(), holds(0, strange), ROUTE)
+    assert [one.code for one in held.findings] == [FindingCode.TOKEN_STUCK]
+    assert not held.is_at_rest

@@ -313,3 +313,38 @@ def test_two_transactions_of_one_slot_stand_in_the_order_of_their_balances() -> 
     world.pay_tokens(4)
     same_slot = [Effect(e.signature, 9, e.block_time, e.fee, e.fee_payer, e.changes) for e in world.effects]
     assert [one.signature for one in in_order(reversed(same_slot))] == ["s0", "s1", "s2"]
+
+
+NESTED = Pubkey.from_bytes(bytes([26]) * 32)
+
+
+def nested_change(lamports: tuple[int, int], tokens: tuple[int, int], **kind: bool) -> Change:
+    return Change(NESTED, TOKENS, *lamports, MINT, *tokens, **kind)
+
+
+def test_what_is_paid_into_an_account_of_the_wallets_account_came_in_there_and_moves_on_within_the_wallet():
+    paid = Effect("paid", 1, START, FEE, CUSTOMER, (nested_change((0, RENT), (0, 7), opened=True),))
+    recovered = Effect(
+        "recovered",
+        2,
+        START,
+        FEE,
+        PAYER,
+        (
+            nested_change((RENT, 0), (7, 0), closed=True),
+            Change(TOKENS, WALLET, RENT, RENT, MINT, 0, 7),
+            Change(PAYER, PAYER, 10 * RENT, 11 * RENT - FEE),
+        ),
+    )
+    statement = statement_of(
+        WALLET,
+        [paid, recovered],
+        accounts=frozenset({TOKENS}),
+        homes=Homes({RECEIVER: None}, {PAYER}),
+        native_mints=frozenset({NATIVE}),
+    )
+    assert [(one.account, one.entry_class, one.asset, one.amount) for one in statement.money] == [
+        (NESTED, EntryClass.CAME_IN, MINT, 7)
+    ]
+    assert statement.gaps({MINT: 7}) == {}
+    assert statement.owned[NESTED] == MINT
