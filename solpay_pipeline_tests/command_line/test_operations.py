@@ -250,7 +250,7 @@ def test_what_the_others_did_is_told_in_json_too_where_one_operation_fails(
         assert outcomes["expire"]["failure"] is not None
         assert (outcomes["sweep"]["failure"], outcomes["sweep"]["swept"]) == (None, 1)
         assert shop.state(customers["accepted"]) == "sent_funds"
-        assert ended.stderr == f"expire: {outcomes['expire']['failure']}\n"
+        assert ended.stderr == f"expire, reclaim: {outcomes['expire']['failure']}\n", "each cause once"
 
 
 def test_a_limit_and_its_endpoint_are_the_last_word_of_a_command_that_could_not_wait_any_longer(
