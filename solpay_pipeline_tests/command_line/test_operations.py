@@ -195,7 +195,7 @@ def test_an_empty_fee_payer_stops_before_anything_is_signed(warm: Warm, tmp_path
         assert ended.returncode == 1
         assert f"the fee payer {poor.pubkey()} has 0" in ended.stdout
         assert shop.transactions() == []
-        assert shop.state(customers["accepted"]) == "processing_payment"
+        assert shop.state(customers["accepted"]) == "failed_to_send_funds", "the next sweep takes it"
 
 
 def test_a_database_without_tables_is_told_in_one_line(warm: Warm, tmp_path: Path) -> None:
@@ -240,7 +240,9 @@ def test_what_the_others_did_is_told_in_json_too_where_one_operation_fails(
     warm: Warm, tmp_path: Path
 ) -> None:
     with busy_shop(tmp_path) as (shop, customers):
-        shop.node.faults.add(Fault("rpc_error", methods={"getSignaturesForAddress"}, code=-32601))
+        shop.node.faults.add(
+            Fault("rpc_error", methods={"getSignaturesForAddress"}, code=-32601, message="no such method")
+        )
         ended = warm.run(shop.environment(), "maintain", "--json")
         assert ended.returncode == 1
         outcomes = {one["operation"]: one for one in ended.json()}
@@ -248,7 +250,7 @@ def test_what_the_others_did_is_told_in_json_too_where_one_operation_fails(
         assert outcomes["expire"]["failure"] is not None
         assert (outcomes["sweep"]["failure"], outcomes["sweep"]["swept"]) == (None, 1)
         assert shop.state(customers["accepted"]) == "sent_funds"
-        assert ended.stderr == f"expire: {outcomes['expire']['failure']}\n"
+        assert ended.stderr == f"expire, reclaim: {outcomes['expire']['failure']}\n", "each cause once"
 
 
 def test_a_limit_and_its_endpoint_are_the_last_word_of_a_command_that_could_not_wait_any_longer(
