@@ -47,7 +47,8 @@ test-slow: $(INSTALLED) $(NODE_INSTALLED)
 SEEDS ?= 200
 simulate: $(INSTALLED)
 	@PYTHONHASHSEED=0 $(BIN)/python -m solpay_pipeline_tests.proofs.simulation --seeds $(SEEDS) --workers $(WORKERS) \
-		$(if $(STEPS),--steps $(STEPS)) $(if $(FIRST),--first $(FIRST)) $(if $(KEEP),--keep $(KEEP))
+		$(if $(STEPS),--steps $(STEPS)) $(if $(FIRST),--first $(FIRST)) $(if $(KEEP),--keep $(KEEP)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(WITHOUT),--without $(WITHOUT))
 
 # A real webserver and daemon, and a real browser where there is one.
 test-ui: $(INSTALLED)

@@ -8,12 +8,14 @@ import pytest
 
 from solpay_pipeline_tests.proofs.mutants.defect import PACKAGE, ROOT, TESTS, Defect, Edit, UnfitPatch
 from solpay_pipeline_tests.proofs.mutants.defects import DEFECTS
+from solpay_pipeline_tests.proofs.mutants.teeth import TEETH
 from solpay_pipeline_tests.proofs.mutants.workshop import Verdict, broken_by, copied_tree, try_out
+from solpay_pipeline_tests.proofs.simulation.rude.kinds import ALL_ON
 
 BY_NAME = {defect.name: defect for defect in DEFECTS}
 
 
-@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+@pytest.mark.parametrize("defect", [*DEFECTS, *TEETH.values()], ids=lambda defect: defect.what)
 def test_each_patch_still_fits_the_code_exactly_once(defect: Defect) -> None:
     for file, source in defect.patched().items():
         assert source != (ROOT / PACKAGE / file).read_text(encoding="utf-8")
@@ -31,6 +33,10 @@ def test_the_tests_that_are_named_exist() -> None:
         file, _, test = named.partition("::")
         source = (ROOT / TESTS / file).read_text(encoding="utf-8")
         assert not test or f"def {test}(" in source, named
+
+
+def test_every_kind_of_rudeness_that_is_on_has_teeth() -> None:
+    assert set(TEETH) == ALL_ON
 
 
 def test_a_patch_that_fits_twice_or_nowhere_is_refused() -> None:

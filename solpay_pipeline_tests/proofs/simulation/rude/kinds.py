@@ -21,6 +21,8 @@ class Kind(StrEnum):
     """The same at any other time: before a payment is accepted, of what is held, behind a sweep of ours."""
     EDITS = "edits"
     """The shop changes, deletes and duplicates rows while we work."""
+    EDITED_ADDRESSES = "edited-addresses"
+    """The shop changes addresses of payments that are over, to which money comes later."""
     ISSUERS = "issuers"
     """Issuers pause their tokens, and freeze accounts of ours."""
     TAKEN_BACK = "taken-back"
@@ -40,7 +42,9 @@ class Kind(StrEnum):
 FOUND_BY_SEARCH: Final[frozenset[Kind]] = frozenset({Kind.HANDED_OVER, Kind.OTHER_ACCOUNTS})
 """What lies in such accounts is asked for only where `discover_accounts` is on; half of the histories end with it."""
 
-OFF: Final[frozenset[Kind]] = frozenset({Kind.NESTED, Kind.OTHER_THIEVES, Kind.TAKEN_BACK, Kind.CLOSED_MINTS})
+OFF: Final[frozenset[Kind]] = frozenset(
+    {Kind.NESTED, Kind.OTHER_THIEVES, Kind.TAKEN_BACK, Kind.CLOSED_MINTS, Kind.EDITED_ADDRESSES}
+)
 """What the product does not keep its promises in; a kind that is taken out of here is on by default."""
 
 NOT_WHILE_WE_WORK: Final[frozenset[Kind]] = frozenset({Kind.STRAYS})

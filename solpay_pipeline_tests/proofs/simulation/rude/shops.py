@@ -29,6 +29,8 @@ def a_mint_is_edited(scene: Scene) -> str:
     if mint is None or mint not in world.offered or world.symbol(mint) != "classic":
         return "The shop edits no mint."
     other = scene.house.create_mint()
+    # A mint that a fork may take back is named by nobody.
+    world.finalize()
     _execute(scene, "UPDATE {token} SET mint_address = ? WHERE mint_address = ?", str(other), str(mint))
     world.renames(mint, other)
     for till in world.tills:
@@ -36,6 +38,13 @@ def a_mint_is_edited(scene: Scene) -> str:
             prices = {other if each == mint else each: price for each, price in till.prices.items()}
             till.change(world.chain_time(), prices=prices)
     return f"The shop names another mint for {world.symbol(mint)}."
+
+
+def an_open_address_is_edited(scene: Scene) -> str:
+    """The same of a payment that waits for its customer."""
+    if scene.web.status(scene.till) != "initiated":
+        return f"Payment {scene.till.number} is over already."
+    return an_address_is_edited(scene)
 
 
 def an_address_is_edited(scene: Scene) -> str:
