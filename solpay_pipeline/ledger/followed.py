@@ -154,6 +154,19 @@ def forget(connection: Connection, ids: Collection[int]) -> None:
     connection.execute(sa.delete(followed).where(among(connection, followed.c.id, ids), _NOT_FINAL))
 
 
+def received(connection: Connection, addresses: Iterable[Pubkey]) -> dict[Pubkey, tuple[Pubkey | None, int]]:
+    """What had come in of the token that was paid when a payment was accepted, base units, by the payment's address."""
+    rows = connection.execute(
+        sa.select(followed.c.payment_address, followed.c.mint, followed.c.amount).where(
+            among(connection, followed.c.payment_address, [str(one) for one in addresses])
+        )
+    )
+    return {
+        Pubkey.from_string(address): (None if mint is None else Pubkey.from_string(mint), amount)
+        for address, mint, amount in rows
+    }
+
+
 def states(connection: Connection, addresses: Iterable[Pubkey]) -> dict[Pubkey, FollowState]:
     """How far acceptances are, of those that are not final, by the payment's address."""
     rows = connection.execute(

@@ -103,21 +103,32 @@ class Sweeper:
     async def _explained(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
         """Those of the empty wallets whose money went home by us, or by others that we can name.
 
-        Where we have sent home as much as a price asked for, the sum explains it; else its whole history is read.
+        Where we have sent home as much as a price asked for and as had come in when it was accepted, the sums explain
+        it; else its whole history is read.
         """
         if not snapshots:
             return []
         moved = self.context.records.moved_home([one.wallet.id for one in snapshots])
-        return [one for one in snapshots if await self._is_explained(one, moved.get(one.wallet.id))]
+        received = self.context.records.received([one.payment.address for one in snapshots])
+        explained = []
+        for one in snapshots:
+            by_us = moved.get(one.wallet.id)
+            mint, amount = received.get(one.payment.address, (None, 0))
+            is_all = by_us is not None and by_us.get(mint, 0) >= amount
+            if (is_all and self._covers(one, by_us or {})) or await self._is_explained(
+                one, by_us is not None
+            ):
+                explained.append(one)
+        return explained
 
-    async def _is_explained(self, snapshot: Snapshot, by_us: Mapping[Pubkey | None, int] | None) -> bool:
-        if by_us is not None:
-            is_held_money = snapshot.payment.status not in ACCEPTED
-            tolerance = self.context.options.tolerance
-            if is_held_money or covers(snapshot.payment, by_us, snapshot.decimals, tolerance):
-                return True
+    def _covers(self, snapshot: Snapshot, by_us: Mapping[Pubkey | None, int]) -> bool:
+        is_held_money = snapshot.payment.status not in ACCEPTED
+        tolerance = self.context.options.tolerance
+        return is_held_money or covers(snapshot.payment, by_us, snapshot.decimals, tolerance)
+
+    async def _is_explained(self, snapshot: Snapshot, is_by_us: bool) -> bool:
         try:
-            findings = await (went_home if by_us is None else went_elsewhere)(self.context, snapshot)
+            findings = await (went_elsewhere if is_by_us else went_home)(self.context, snapshot)
         except HistoryUnfinished:
             return False
         if any(one.is_set_aside for one in findings):

@@ -8,7 +8,7 @@ from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import MoveTokens
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline_tests.money.attacks.moves import take_tokens
-from solpay_pipeline_tests.shop import Shop, open_shop
+from solpay_pipeline_tests.shop import SOL, Shop, open_shop
 
 
 @pytest.fixture
@@ -108,3 +108,27 @@ def test_a_part_that_was_taken_before_we_sent_the_rest_home_is_told(shop):
     assert shop.received(mint) == 3_000_000
     assert [shop.state(one) for one in (in_tokens, in_sol)] == ["failed_to_send_funds"] * 2
     assert (shop.state(untouched), shop.codes(untouched)) == ("sent_funds", set())
+
+
+def test_a_part_of_what_was_paid_too_much_that_was_taken_before_the_sweep_is_told(shop):
+    customer, thief = shop.new_payment(), Keypair().pubkey()
+    shop.pay_sol(customer, "0.3")
+    shop.settle_chain()
+    shop.run("recheck", forward_funds=False)
+    signature = move_sol(shop, customer, (thief, 50_000_000))
+    shop.settle_chain()
+    outcome = shop.run("sweep")
+    (finding,) = outcome.set_aside
+    assert (finding.code, finding.mint, finding.amount) == ("funds_elsewhere", None, 50_000_000)
+    assert signature in finding.explanation
+    assert shop.received() == SOL + 250_000_000
+
+
+def test_what_was_paid_too_much_and_came_home_is_not_read_again(shop):
+    customer = shop.new_payment()
+    shop.pay_sol(customer, "0.3")
+    shop.settle_chain()
+    shop.run("recheck", forward_funds=False)
+    outcome = shop.run("sweep")
+    assert shop.state(customer) == "sent_funds"
+    assert not outcome.rpc_calls.get("getTransaction")

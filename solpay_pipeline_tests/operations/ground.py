@@ -292,6 +292,7 @@ class FakeRecords:
     just_looked_at: set[int] = field(default_factory=set)
     began: datetime | None = None
     failures: dict[int, FailuresInARow] = field(default_factory=dict)
+    came_in: dict[Pubkey, tuple[Pubkey | None, int]] = field(default_factory=dict)
     unusual: dict[int, dict[Pubkey, int]] = field(default_factory=dict)
     known: dict[Pubkey, tuple[Effect, ...]] = field(default_factory=dict)
     not_final: dict[Pubkey, FollowState] = field(default_factory=dict)
@@ -360,6 +361,9 @@ class FakeRecords:
 
     def followed(self, addresses: Collection[Pubkey]) -> dict[Pubkey, FollowState]:
         return {address: state for address, state in self.not_final.items() if address in addresses}
+
+    def received(self, addresses: Collection[Pubkey]) -> dict[Pubkey, tuple[Pubkey | None, int]]:
+        return {address: amount for address, amount in self.came_in.items() if address in addresses}
 
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         return self.busy_ids & set(wallet_ids)

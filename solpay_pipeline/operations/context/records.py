@@ -74,6 +74,9 @@ class Records(Protocol):
     def followed(self, addresses: Collection[Pubkey]) -> dict[Pubkey, FollowState]:
         """How far the acceptances of these payments are on their way, of those that are not final."""
 
+    def received(self, addresses: Collection[Pubkey]) -> Mapping[Pubkey, tuple[Pubkey | None, int]]:
+        """Of which mint how much had come in when each payment was accepted; without those that nobody followed."""
+
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """Those of these wallets that have a leg in flight."""
 

@@ -143,6 +143,10 @@ class DatabaseRecords:
         """See `Records`."""
         return self._ledger(followed.states, addresses)
 
+    def received(self, addresses: Collection[Pubkey]) -> dict[Pubkey, tuple[Pubkey | None, int]]:
+        """See `Records`."""
+        return self._ledger(followed.received, addresses)
+
     def busy(self, wallet_ids: Collection[int]) -> set[int]:
         """See `Records`."""
         return self._ledger(transactions.busy_wallets, wallet_ids)
