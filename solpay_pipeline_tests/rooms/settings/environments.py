@@ -25,6 +25,7 @@ COMPLETE = {
     "SOLPAY_COMMITMENT": "finalized",
     "SOLPAY_ACCEPTANCE_COMMITMENT": "finalized",
     "SOLPAY_RPC_TIMEOUT": "7.5",
+    "SOLPAY_RPC_LONGEST_WAIT": "90",
     "SOLPAY_RPC_RATE_LIMIT": "25",
     "SOLPAY_RPC_HEADERS": f"x-api-key={HEADER_VALUE},x-shop=one",
     "SOLPAY_RPC_PROXY": f"http://me:{PROXY_PASSWORD}@proxy.test:3128",
