@@ -8,7 +8,6 @@ some days.
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
@@ -31,11 +30,9 @@ from solpay_pipeline.operations.reclaim import Closer
 async def expire(context: OperationContext) -> None:
     """Expire all payments that are due, close their wallets where asked to, then watch.
 
-    Raises `Blocked` at the end where wallets could not be closed: to judge takes no fee, and no customer waits for a
-    credit because the fee payer is empty.
+    To judge takes no fee: no customer waits for a credit because the fee payer is empty.
     """
     closer = Closer.of(context)
-    blocked: Blocked | None = None
     for page in chain(due_pages(context), _forgotten_pages(context)):
         snapshots = await take_snapshots(
             context,
@@ -48,16 +45,11 @@ async def expire(context: OperationContext) -> None:
         context.books.expire_and_close(with_own_address(context, bare))
         expired = context.books.expire(with_own_address(context, plain))
         expired += (await judge_and_resolve(context, doubtful, EXPIRING)).closable
-        if context.options.close_wallets and blocked is None:
-            try:
-                await closer.close(expired, are_judged=True)
-            except Blocked as reason:
-                blocked = reason
+        if context.options.close_wallets:
+            await closer.close(expired, are_judged=True)
     for _ in orphan_pages(context):
         pass  # Reading them sets them aside.
     await look_for_late_money(context)
-    if blocked is not None:
-        raise blocked
 
 
 def _sorted(

@@ -3,9 +3,6 @@
 import asyncio
 from dataclasses import replace
 
-import pytest
-
-from solpay_pipeline.base.errors import Blocked
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, WalletState
 from solpay_pipeline.operations.context.options import Options
@@ -149,21 +146,6 @@ def test_money_that_came_late_to_a_finished_wallet_is_looked_for_in_the_same_run
     made.add(one, holds(one, PRICE), came(PRICE, at=LIVE))
     run(made)
     assert made.books.held == [(101, FindingCode.LATE)]
-
-
-def test_a_fee_payer_without_money_keeps_nobody_from_being_credited() -> None:
-    made = expiry(page_size=1)
-    unpaid, paid = wallet(1, options=(BY_USDC,)), wallet(2)
-    made.add(unpaid, holds(unpaid, usdc=0))
-    made.add(paid, holds(paid, PRICE), came(PRICE))
-
-    async def refuse(*_: object, **__: object) -> list[object]:
-        raise Blocked("the fee payer is empty")
-
-    made.mover.move = refuse  # type: ignore[assignment, method-assign]
-    with pytest.raises(Blocked, match="fee payer is empty"):
-        run(made)
-    assert made.books.accepted == [102]
 
 
 def test_a_payment_that_the_shop_gave_more_time_meanwhile_is_not_closed() -> None:

@@ -74,6 +74,7 @@ BAD = [
     ("SOLPAY_RPC_TIMEOUT", "0", "is not a number of seconds above 0"),
     ("SOLPAY_RPC_TIMEOUT", "301", "is not a number of seconds above 0 and at most 300"),
     ("SOLPAY_RPC_TIMEOUT", "nan", "is not a number of seconds"),
+    ("SOLPAY_RPC_LONGEST_WAIT", "3600", "is not a number of seconds above 0 and at most 300"),
     ("SOLPAY_RPC_RATE_LIMIT", "-1", "'-1' is not a number of requests a second (0 for no limit)"),
     ("SOLPAY_RPC_RATE_LIMIT", "inf", "is not a number of requests a second"),
     ("SOLPAY_RPC_HEADERS", RPC_TOKEN, "header 1 is not name=value"),
