@@ -21,6 +21,8 @@ class Kind(StrEnum):
     """The same at any other time: before a payment is accepted, of what is held, behind a sweep of ours."""
     EDITS = "edits"
     """The shop changes, deletes and duplicates rows while we work."""
+    UNSEEN_EDITS = "unseen-edits"
+    """The shop changes a token's mint before a run of ours has seen the payments that ask for it."""
     EDITED_ADDRESSES = "edited-addresses"
     """The shop changes addresses of payments that are over, to which money comes later."""
     ISSUERS = "issuers"
@@ -43,7 +45,14 @@ FOUND_BY_SEARCH: Final[frozenset[Kind]] = frozenset({Kind.HANDED_OVER, Kind.OTHE
 """What lies in such accounts is asked for only where `discover_accounts` is on; half of the histories end with it."""
 
 OFF: Final[frozenset[Kind]] = frozenset(
-    {Kind.NESTED, Kind.OTHER_THIEVES, Kind.TAKEN_BACK, Kind.CLOSED_MINTS, Kind.EDITED_ADDRESSES}
+    {
+        Kind.NESTED,
+        Kind.OTHER_THIEVES,
+        Kind.TAKEN_BACK,
+        Kind.CLOSED_MINTS,
+        Kind.UNSEEN_EDITS,
+        Kind.EDITED_ADDRESSES,
+    }
 )
 """What the product does not keep its promises in; a kind that is taken out of here is on by default."""
 
