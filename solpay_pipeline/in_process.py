@@ -102,7 +102,10 @@ def execute(
     return Finished(
         tuple(outcomes),
         result.output_for_node(_DELIVERY) if delivered else None,
-        tuple(_causes(result.all_events)),
+        (
+            *(f"{one.operation}: {one.failure}" for one in outcomes if one.failure),
+            *_causes(result.all_events),
+        ),
     )
 
 

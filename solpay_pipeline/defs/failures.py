@@ -1,7 +1,8 @@
-"""How trouble becomes Dagster's: what passes was waited out by then, so that all that is left fails at once.
+"""How an operation's trouble becomes Dagster's: what a retry can mend is retried, all else fails at once.
 
 Dagster waits for a retry deaf to signals and beyond any limit of ours, and says of one that failed for good how often
-it was tried and not why. So its retries are not used: see `operations/persistence.py`.
+it was tried and not why. So the op waits by itself, within its time and telling it, then asks for a retry at once
+(`operations/persistence.py`); the last try fails with its cause.
 `Failure(allow_retries=False)` binds op-level retries only; run-level ones are off for ops by the instance's
 `retry_on_asset_or_op_failure` and by the jobs' tag of the same name.
 """
@@ -15,7 +16,10 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from solpay_pipeline.base.errors import SolpayError
-from solpay_pipeline.operations.persistence import said
+from solpay_pipeline.operations.persistence import WAITS, TryAgain, said
+
+RETRIES = dg.RetryPolicy(max_retries=len(WAITS))
+"""Of rate limits and other trouble that passes."""
 
 NO_RERUN = {"dagster/retry_on_asset_or_op_failure": "false"}
 """The tag of jobs whose ops judge their own failures: a second run would only say the same."""
@@ -41,7 +45,9 @@ def failing_well() -> Iterator[None]:
     try:
         yield
     except (INTERRUPTED, asyncio.CancelledError, KeyboardInterrupt):
-        # As an interruption it ends the whole run; as a failure it would only end its op.
-        raise INTERRUPTED(STOPPED) from None
+        # The policy would retry an interruption (dagster issue 15026); the ops behind a failure do not run.
+        raise PermanentFailure(STOPPED) from None
+    except TryAgain as again:
+        raise dg.RetryRequested(max_retries=RETRIES.max_retries, seconds_to_wait=0) from again
     except SolpayError as error:
         raise PermanentFailure(said(error)) from None

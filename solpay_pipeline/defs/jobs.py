@@ -1,6 +1,6 @@
 """The jobs: regular maintenance, one job per operation, and recheck by day.
 
-All run in one process, op after op by their priorities: an operation on a hundred wallets takes less time than the
+All run in one process, op after op: an operation on a hundred wallets takes less time than the
 start of a step's process. The tag limits in `dagster.yaml` keep two of a kind apart; the ledger makes an overlap
 harmless all the same.
 """
@@ -35,7 +35,10 @@ by_day = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_
     description="Regular maintenance: expire unpaid payments, sweep money home, reclaim rent, in that order.",
 )
 def _maintenance() -> None:
-    verdict([expire(), sweep(), reclaim()], deliver_events())
+    expired = expire()
+    swept = sweep(after=expired)
+    reclaimed = reclaim(after=swept)
+    verdict([expired, swept, reclaimed], deliver_events(after=reclaimed))
 
 
 def _alone(operation: dg.OpDefinition, config: type[dg.Config], description: str) -> dg.GraphDefinition:
@@ -47,7 +50,8 @@ def _alone(operation: dg.OpDefinition, config: type[dg.Config], description: str
         description=description,
     )
     def alone() -> None:
-        verdict([operation()], deliver_events())
+        done = operation()
+        verdict([done], deliver_events(after=done))
 
     return alone
 

@@ -1,8 +1,8 @@
 """The ops: config in, operation called, metadata out.
 
-No operation needs what another hands on, so that one that fails keeps none from running; they come in the order of
-their priorities. Wallets that could not be handled do not fail their op; the last op of each job fails for them, so
-that such a run is never all green.
+They form a chain. What keeps an operation from beginning stops those behind it too, since they would meet the same. One
+whose own work fails hands on what it has done and why it ended, and the others run. Neither that nor wallets that could
+not be handled fail the op; the last op of each job fails for them, so that such a run is never all green.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from solpay_pipeline.defs.config import (
     chosen,
 )
 from solpay_pipeline.defs.deadline import ops_of, run_time
-from solpay_pipeline.defs.failures import PermanentFailure, failing_well
+from solpay_pipeline.defs.failures import RETRIES, PermanentFailure, failing_well
 from solpay_pipeline.defs.metadata import (
     DRY_RUN,
     FAILED,
@@ -50,13 +50,8 @@ from solpay_pipeline.wiring.deployment import put_together
 MOST_REASONS = 50
 
 
-def priority(place: int) -> dict[str, str]:
-    """The tag of an op that comes before those of a lower place."""
-    return {"dagster/priority": str(place)}
-
-
 @dg.op(
-    tags=priority(3),
+    retry_policy=RETRIES,
     description="Expire unpaid payments after a look at the chain; close their wallets.",
 )
 def expire(
@@ -71,7 +66,8 @@ def expire(
 
 
 @dg.op(
-    tags=priority(2),
+    ins={"after": dg.In(dg.Nothing)},
+    retry_policy=RETRIES,
     description="Move all money of accepted payments to the receiver; close emptied token accounts.",
 )
 def sweep(
@@ -86,7 +82,8 @@ def sweep(
 
 
 @dg.op(
-    tags=priority(1),
+    ins={"after": dg.In(dg.Nothing)},
+    retry_policy=RETRIES,
     description="Close empty token accounts of expired payments; their rent goes to the fee payer.",
 )
 def reclaim(
@@ -101,7 +98,7 @@ def reclaim(
 
 
 @dg.op(
-    tags=priority(3),
+    retry_policy=RETRIES,
     description="Look up initiated payments on chain, accept what was paid, send it home. A partition asks the whole "
     "history of all payments created on that day.",
 )
@@ -117,7 +114,8 @@ def recheck(
 
 
 @dg.op(
-    tags=priority(0),
+    ins={"after": dg.In(dg.Nothing)},
+    retry_policy=RETRIES,
     description="Tell the webhook, the Python handlers and the Django signals what happened. After a dry run: nothing.",
 )
 def deliver_events(
@@ -157,10 +155,14 @@ def verdict(context: dg.OpExecutionContext, outcomes: list[Outcome], delivery: D
     context.instance.add_run_tags(context.run_id, {"solpay/set_aside": str(len(reasons))})
     shown = "\n".join(reasons[:MOST_REASONS])
     more = f"\n... and {len(reasons) - MOST_REASONS} more" if len(reasons) > MOST_REASONS else ""
-    raise PermanentFailure(f"{len(reasons)} set aside or left undone, all else is done:\n{shown}{more}")
+    failures = "".join(f"{one.operation}: {one.failure}\n" for one in outcomes if one.failure is not None)
+    raise PermanentFailure(
+        f"{failures}{len(reasons)} set aside or left undone, all else is done:\n{shown}{more}"
+    )
 
 
 def _reasons(outcomes: Sequence[Outcome], delivery: DeliveryOutcome) -> Iterator[str]:
+    yield from (f"{one.operation} ended before its end" for one in outcomes if one.failure is not None)
     yield from (f"{one.operation}: {one.blocked}" for one in outcomes if one.blocked is not None)
     yield from (f"{one.operation}: {words}" for one in outcomes for words in one.left_undone)
     yield from (f"{delivery.operation}: {words}" for words in delivery.left_undone)
@@ -181,26 +183,13 @@ def _operate(
 ) -> Outcome:
     if config.dry_run:
         context.instance.add_run_tags(context.run_id, DRY_RUN)
-    try:
-        return _carry_out(context, config, database, rpc, vault)
-    except PermanentFailure:
-        context.instance.add_run_tags(context.run_id, {FAILED: context.op.name})
-        raise
-
-
-def _carry_out(
-    context: dg.OpExecutionContext,
-    config: OperationChoices,
-    database: DatabaseResource,
-    rpc: SolanaRpcResource,
-    vault: WalletVaultResource,
-) -> Outcome:
     operation = context.op.name
     with failing_well(), told_to(listener_for(context)):
         chain = rpc.lend()
         endurance = Endurance(
             run_time(context, config.max_runtime_seconds).for_operation(operation, ops_of(context)),
             longest_wait=chain.longest_wait,
+            tries=context.retry_number,
         )
         if _has_failed(context):
             # The operation before may have waited for the same node, and in vain.
@@ -215,10 +204,7 @@ def _carry_out(
             run = OperationRun(deployment, operation, options, context.run_id, progress_for(context))
             outcome = run_until_stopped(carry_out(run, endurance))
     _report(context, outcome, chain.cluster)
-    metadata = metadata_of(outcome, chain.cluster)
-    if outcome.failure is not None:
-        raise PermanentFailure(outcome.failure, metadata)
-    context.add_output_metadata(metadata)
+    context.add_output_metadata(metadata_of(outcome, chain.cluster))
     return outcome
 
 
@@ -231,6 +217,8 @@ def _has_failed(context: dg.OpExecutionContext) -> bool:
 def _report(context: dg.OpExecutionContext, outcome: Outcome, cluster: str) -> None:
     announce(outcome)
     context.instance.add_run_tags(context.run_id, tags_of(outcome, cluster))
+    if outcome.failure is not None:
+        context.instance.add_run_tags(context.run_id, {FAILED: outcome.operation})
     for finding in outcome.findings:
         log = context.log.warning if finding.is_set_aside else context.log.info
         log("%s: wallet %s: %s", finding.code.value, finding.wallet_id, finding.explanation)

@@ -29,6 +29,10 @@ _LAST_TENTH = 0.9
 """Of an operation's time: what it begins afterwards it could not end."""
 
 
+class TryAgain(SolpayError):
+    """The trouble has been waited out: the same work may be tried once more, from its beginning."""
+
+
 class Outlasted(SolpayError):
     """The trouble lasts longer than it may be waited for. The text begins with the trouble itself."""
 
@@ -39,11 +43,13 @@ class Endurance:
 
     `seconds` is what the operation has for all of its work and waits, None without a limit; `longest_wait` the most
     that another side may ask us to wait, in seconds; `waits` as `WAITS`, empty where a first failure is the last.
+    `tries` have been made before.
     """
 
     seconds: float | None = None
     longest_wait: float = 120.0
     waits: tuple[float, ...] = field(default_factory=lambda: WAITS)
+    tries: int = 0
 
 
 async def carry_out(
@@ -53,10 +59,10 @@ async def carry_out(
     clock: Callable[[], float] = loop_seconds,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Outcome:
-    """Try until the operation has ended, and say what it has done.
+    """Try once, and say what the operation has done; where its own work fails for good, the outcome says why.
 
-    Where its own work fails for good, the outcome says why. Raises `Outlasted` and `NeedsOperator` where it could not
-    even begin: that stops other operations too.
+    Raises `TryAgain` once trouble that passes has been waited out, `Outlasted` and `NeedsOperator` where the operation
+    could not even begin: that stops other operations too.
     """
     if endurance.seconds is not None:
         if endurance.seconds <= 0:
@@ -66,7 +72,7 @@ async def carry_out(
     try:
         with limited_to(endurance.seconds), remembering() as waits:
             async with asyncio.timeout(endurance.seconds):
-                return await _persist(run, endurance, clock, sleep)
+                return await _attempt(run, endurance, clock, sleep)
     except TimeoutError:
         return run.out_of_time(waits[-1] if waits else "")
     except (NeedsOperator, Outlasted) as failure:
@@ -94,18 +100,18 @@ def insist(
                 pause(trying.after(trouble))
 
 
-async def _persist(
+async def _attempt(
     run: OperationRun,
     endurance: Endurance,
     clock: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]],
 ) -> Outcome:
     trying = _Trying(endurance, clock)
-    while True:
-        try:
-            return await run.attempt()
-        except Passing as trouble:
-            await sleep(trying.after(trouble))
+    try:
+        return await run.attempt()
+    except Passing as trouble:
+        await sleep(trying.after(trouble))
+        raise TryAgain(said(trouble)) from trouble
 
 
 class _Trying:
@@ -115,7 +121,7 @@ class _Trying:
         self._endurance = endurance
         self._clock = clock
         self._started = clock()
-        self._tries = 0
+        self._tries = endurance.tries
 
     def after(self, trouble: Passing) -> float:
         """Seconds until the next try, which are told. Raises `Outlasted` where there is none."""
@@ -143,5 +149,5 @@ def _obstacle(tries: int, wait: float, passed: float, endurance: Endurance) -> s
     if endurance.seconds is not None and passed + wait >= endurance.seconds:
         return f"the {endurance.seconds:.0f} s that this operation has do not last for another try"
     if tries > len(endurance.waits):
-        return f"still so after {tries} tries in {passed:.0f} s"
+        return f"still so after {tries} tries"
     return None
