@@ -121,7 +121,7 @@ class Node:
         left = max(0.0, rest.until - self.clock())
         words = f"{self.name} is left alone for another {left:.0f} s"
         if isinstance(rest.cause, RateLimited):
-            return RateLimited(f"{words}, since {rest.cause}", retry_after=left)
+            return RateLimited(f"{words}: it wants fewer requests", retry_after=left)
         return Unreachable(words if rest.cause is None else f"{words}, since {rest.cause}")
 
     def _longest(self, method: str) -> Rest:
