@@ -121,8 +121,18 @@ def _tables(deployment: Deployment) -> Iterator[Check]:
         words = f"missing columns {', '.join(lacking)}" if lacking else "all there"
         yield Check("peer tables", not lacking, words)
     yield Check("own tables", current, "up to date" if current else "missing or outdated: run `solpay init`")
-    obstacle = write_obstacle(deployment.engine, deployment.tables) if current and not absent else None
-    yield Check("writing", obstacle is None, obstacle or "this role may write what operations write")
+    if current and not absent:
+        yield _writing(deployment)
+
+
+def _writing(deployment: Deployment) -> Check:
+    """Who holds no key may be there to watch alone, by a database user who only reads."""
+    obstacle = write_obstacle(deployment.engine, deployment.tables)
+    if obstacle is None:
+        return Check("writing", True, "this user may write what operations write")
+    if deployment.has_keys:
+        return Check("writing", False, obstacle)
+    return Check("writing", True, f"this user only watches: {obstacle}")
 
 
 def _ledger(deployment: Deployment) -> Iterator[Check]:

@@ -1,6 +1,6 @@
 """What the chain says a wallet holds, in base units, as of one slot."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -129,6 +129,10 @@ class Holdings:
     def accounts(self) -> tuple[TokenHolding, ...]:
         """All token accounts, nested ones among them."""
         return (*self.tokens, *(one.token for one in self.nested))
+
+    def unknown_of(self, mints: Collection[Pubkey]) -> dict[Pubkey, str]:
+        """Of these mints and of the wallet's own address what cannot be read, and why."""
+        return {one: why for one, why in self.unreadable.items() if one == self.owner or one in mints}
 
     @property
     def is_empty(self) -> bool:

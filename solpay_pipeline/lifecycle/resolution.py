@@ -75,7 +75,7 @@ def _resolved(payment: Payment, holdings: Holdings, judgement: Judgement, chain_
         return Resolution(Disposition.WAIT)
     if judgement.standing is Standing.UNDATED:
         return Resolution(Disposition.SET_ASIDE, FindingCode.UNDATED)
-    if any(mint in payment.mints for mint in holdings.unreadable):
+    if holdings.unknown_of(payment.mints):
         return Resolution(Disposition.SET_ASIDE, FindingCode.MINT_UNREADABLE)
     expired_before = payment.status is PaymentStatus.EXPIRED
     if holdings.is_empty:

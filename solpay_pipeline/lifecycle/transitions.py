@@ -90,7 +90,7 @@ def expired_wallet(snapshot: Snapshot) -> Wallet:
 
 
 def overpaid(snapshot: Snapshot, judgement: Judgement) -> list[Finding]:
-    """A finding for each asset of which more came in than was asked for."""
+    """A finding for each asset of which more came in than was asked for; a token that nobody named is none."""
     return _too_much(snapshot, judgement.surplus)
 
 
@@ -105,6 +105,7 @@ def _too_much(snapshot: Snapshot, surplus: Mapping[Pubkey | None, int]) -> list[
             amount,
         )
         for mint, amount in surplus.items()
+        if mint is None or mint in snapshot.payment.mints
     ]
 
 

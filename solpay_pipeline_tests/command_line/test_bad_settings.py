@@ -23,6 +23,7 @@ BAD = {
     "SOLPAY_COMMITMENT": "recent",
     "SOLPAY_ACCEPTANCE_COMMITMENT": "processed",
     "SOLPAY_RPC_TIMEOUT": "soon",
+    "SOLPAY_RPC_LONGEST_WAIT": "long",
     "SOLPAY_RPC_RATE_LIMIT": "-1",
     "SOLPAY_RPC_HEADERS": "no header",
     "SOLPAY_RPC_PROXY": "proxy.test",

@@ -60,6 +60,7 @@ def test_doctor_finds_a_good_shop_good_and_changes_nothing(warm: Warm, tmp_path:
                 "role",
                 "database",
                 "peer tables",
+                "writing",
                 "own tables",
                 "ledger",
                 "audit",

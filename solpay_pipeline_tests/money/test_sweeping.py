@@ -467,7 +467,7 @@ def test_s16_a_transaction_that_fails_on_chain_is_not_called_sent_and_is_made_an
     assert_nothing_more_happens(shop)
 
 
-def test_s16_a_wallet_whose_transactions_keep_failing_is_set_aside_and_tried_by_the_next_run(
+def test_s16_a_wallet_whose_transactions_keep_failing_is_set_aside_and_tried_again_at_once_where_it_is_named(
     street: Street,
 ) -> None:
     shop = street.shop
@@ -482,7 +482,8 @@ def test_s16_a_wallet_whose_transactions_keep_failing_is_set_aside_and_tried_by_
     assert outcome.swept == 0
     assert outcome.failed_transactions <= 2
     assert (gain(shop), on_chain(shop, customer)) == (0, {None: SOL_PRICE})
-    assert shop.run("sweep").swept == 1
+    assert shop.run("sweep").resting == 1
+    assert shop.run("sweep", payment_ids=frozenset({customer.payment_id})).swept == 1
     assert_swept(shop, customer)
     assert (gain(shop), shop.findings()) == (SOL_PRICE, [])
     assert_books_balance(shop)

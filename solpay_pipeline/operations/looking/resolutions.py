@@ -171,16 +171,20 @@ def _closable(context: OperationContext, sorted_out: Mapping[Step, Sequence[Snap
     ]
 
 
+def _unknown(snapshot: Snapshot, address: Pubkey, why: str) -> Finding:
+    if address == snapshot.holdings.owner:
+        words = f"what it holds cannot be read: {why}"
+        return Finding.about(snapshot.wallet, FindingCode.HISTORY_UNREADABLE, words)
+    return replace(
+        Finding.about(snapshot.wallet, FindingCode.MINT_UNREADABLE, f"mint {address}: {why}"), mint=address
+    )
+
+
 def _unclear(snapshot: Snapshot) -> list[Finding]:
     """The findings for a payment of which nobody can say when it was made, or what its wallet holds."""
     wallet = snapshot.wallet
-    unreadable = {
-        mint: why for mint, why in snapshot.holdings.unreadable.items() if mint in snapshot.payment.mints
-    }
+    unreadable = snapshot.holdings.unknown_of(snapshot.payment.mints)
     if unreadable:
-        return [
-            replace(Finding.about(wallet, FindingCode.MINT_UNREADABLE, f"mint {mint}: {why}"), mint=mint)
-            for mint, why in unreadable.items()
-        ]
+        return [_unknown(snapshot, address, why) for address, why in unreadable.items()]
     words = "the node does not say when its transactions were made; it will be looked at again"
     return [Finding.about(wallet, FindingCode.UNDATED, words)]

@@ -27,7 +27,7 @@ COMPLETE = {
     "SOLPAY_RPC_TIMEOUT": "7.5",
     "SOLPAY_RPC_LONGEST_WAIT": "90",
     "SOLPAY_RPC_RATE_LIMIT": "25",
-    "SOLPAY_RPC_HEADERS": f"x-api-key={HEADER_VALUE},x-shop=one",
+    "SOLPAY_RPC_HEADERS": f'{{"one.rpc.test": {{"x-api-key": "{HEADER_VALUE}", "x-shop": "one"}}}}',
     "SOLPAY_RPC_PROXY": f"http://me:{PROXY_PASSWORD}@proxy.test:3128",
     "SOLPAY_PAYMENT_TABLE": "shop_orderpayment",
     "SOLPAY_TOKEN_TABLE": "shop_token",
@@ -41,8 +41,10 @@ COMPLETE = {
     "SOLPAY_WEBHOOK_URL": f"https://hooks.shop.test/{WEBHOOK_TOKEN}",
     "SOLPAY_WEBHOOK_SECRET": WEBHOOK_SECRET,
     "SOLPAY_WEBHOOK_ALLOW_PRIVATE": "true",
+    "SOLPAY_WEBHOOK_PROXY": f"http://me:{PROXY_PASSWORD}@proxy.test:3128",
     "SOLPAY_EVENT_TRIES": "7",
     "SOLPAY_EVENT_HANDLERS": "shop.events:on_event, shop.audit:write",
+    "SOLPAY_EVENT_HANDLER_TIMEOUT": "12",
     "SOLPAY_DJANGO_SETTINGS": "shop.settings",
 }
 
