@@ -21,11 +21,11 @@ from solpay_pipeline.ledger import audit, installation
 from solpay_pipeline.ledger.installation import AnotherCluster
 from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.operations.changes.writing import write_obstacle
 from solpay_pipeline.operations.context.deployment import Deployment
 from solpay_pipeline.operations.context.options import Options
 from solpay_pipeline.operations.preflight import open_context
 from solpay_pipeline.operations.run import silent
-from solpay_pipeline.operations.writing import write_obstacle
 from solpay_pipeline.records.queries import sealed_page
 from solpay_pipeline.records.schema import missing_columns
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable

@@ -13,8 +13,8 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.lifecycle.evidence import Evidence
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass
+from solpay_pipeline.lifecycle.evidence.grounds import Evidence
+from solpay_pipeline.lifecycle.evidence.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import SOL_DECIMALS, Offer, Payment, PaymentOption
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from solpay_pipeline.lifecycle.evidence import Decision, require
+from solpay_pipeline.lifecycle.evidence.grounds import Decision, require
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing

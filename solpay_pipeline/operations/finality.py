@@ -13,7 +13,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.rpc.answers import SignatureStatus, Untold
 from solpay_pipeline.chain.rpc.errors import ChainError
-from solpay_pipeline.ledger.followed import Followed
+from solpay_pipeline.ledger.seen.followed import Followed
 from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.snapshot import Snapshot

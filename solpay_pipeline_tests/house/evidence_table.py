@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from solpay_pipeline.base.made_parts import ROOT, with_part, write_or_check
-from solpay_pipeline.lifecycle.evidence import GROUNDS, Evidence
+from solpay_pipeline.lifecycle.evidence.grounds import GROUNDS, Evidence
 
 _MAKER = "solpay_pipeline_tests.house.evidence_table"
 

@@ -23,19 +23,19 @@ from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import ShortHistory
 from solpay_pipeline.chain.sending.broadcast import Receipt
 from solpay_pipeline.events.bodies import PaymentAccepted
-from solpay_pipeline.ledger.followed import Followed
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.seen.followed import Followed
 from solpay_pipeline.ledger.spending import LimitReached
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import FollowState, TransactionState
 from solpay_pipeline.ledger.transactions import FailuresInARow, NewTransaction, OpenTransaction
 from solpay_pipeline.lifecycle.actions import Leg, MoveLamports
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
+from solpay_pipeline.lifecycle.evidence.statement import Entry, EntryClass, Homes, Statement
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Homes, Statement
 from solpay_pipeline.lifecycle.terms import (
     Commitment,
     Payment,

@@ -9,7 +9,7 @@ from solders.signature import Signature
 
 from solpay_pipeline.chain.rpc.answers import SignatureStatus
 from solpay_pipeline.ledger.acceptances import Source
-from solpay_pipeline.ledger.followed import Followed, Paid
+from solpay_pipeline.ledger.seen.followed import Followed, Paid
 from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.terms import Commitment, PaymentStatus, Wallet

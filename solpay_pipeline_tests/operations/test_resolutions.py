@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 import pytest
 
+from solpay_pipeline.lifecycle.evidence.statement import Entry
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.policy import EXPIRING, RECHECKING, SWEEPING, SWEEPING_HELD, Policy
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import Entry
 from solpay_pipeline.lifecycle.terms import PaymentStatus, WalletState
 from solpay_pipeline.operations.looking.resolutions import Resolved, expired_by_others, judge_and_resolve
 from solpay_pipeline_tests.operations.ground import (

@@ -8,7 +8,7 @@ from solpay_pipeline.chain.reading.crossing import Crossing
 from solpay_pipeline.chain.reading.history import NEWEST, HistoryTooLong, HistoryUnfinished
 from solpay_pipeline.chain.rpc.answers import SignatureRecord
 from solpay_pipeline.chain.rpc.errors import Unanswered
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
 from solpay_pipeline.lifecycle.snapshot import Snapshot

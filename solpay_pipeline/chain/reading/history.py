@@ -22,9 +22,9 @@ from solpay_pipeline.chain.rpc.errors import (
     UnknownCursor,
     UnsupportedVersion,
 )
-from solpay_pipeline.lifecycle.effects import Change, Effect, in_order
-from solpay_pipeline.lifecycle.evidence import Evidence
-from solpay_pipeline.lifecycle.statement import NO_HOMES, Homes, Statement, statement_of
+from solpay_pipeline.lifecycle.evidence.effects import Change, Effect, in_order
+from solpay_pipeline.lifecycle.evidence.grounds import Evidence
+from solpay_pipeline.lifecycle.evidence.statement import NO_HOMES, Homes, Statement, statement_of
 from solpay_pipeline.lifecycle.terms import Commitment
 
 PAGE: Final = 1_000

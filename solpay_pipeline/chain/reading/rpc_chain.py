@@ -11,9 +11,9 @@ from solpay_pipeline.chain.reading.crossing import Crossing, find_crossing
 from solpay_pipeline.chain.reading.destinations import Destination, read_destinations
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.chain.rpc.client import Rpc
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
+from solpay_pipeline.lifecycle.evidence.statement import Homes
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, UnreadableMint
-from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import Commitment
 
 

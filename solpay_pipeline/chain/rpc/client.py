@@ -39,10 +39,10 @@ from solpay_pipeline.chain.rpc.errors import (
     Unreadable,
 )
 from solpay_pipeline.chain.rpc.failover import GENESIS, About, Failover
-from solpay_pipeline.chain.rpc.heights import contradiction
 from solpay_pipeline.chain.rpc.node import Node
 from solpay_pipeline.chain.rpc.options import Endpoint, RpcOptions
 from solpay_pipeline.chain.rpc.pace import Limiter
+from solpay_pipeline.chain.rpc.plausible import contradiction
 from solpay_pipeline.chain.rpc.transport import Transport
 from solpay_pipeline.lifecycle.terms import Commitment
 

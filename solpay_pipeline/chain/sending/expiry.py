@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from solpay_pipeline.chain.rpc.answers import RecentBlockhash, SignatureStatus, Untold
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.chain.rpc.errors import ChainError, MethodMissing
-from solpay_pipeline.chain.rpc.heights import BLOCKHASH_LIFE, contradiction
+from solpay_pipeline.chain.rpc.plausible import BLOCKHASH_LIFE, contradiction
 from solpay_pipeline.lifecycle.terms import Commitment
 
 HEIGHT_MARGIN = 4

@@ -1,1 +1,1 @@
-"""What was read of the chain once and is not read again."""
+"""What was seen of the shop and the chain, and is remembered."""

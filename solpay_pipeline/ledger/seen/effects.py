@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from solpay_pipeline.base.sql import insert_into
 from solpay_pipeline.ledger.tables import known_effect
-from solpay_pipeline.lifecycle.effects import Change, Effect
+from solpay_pipeline.lifecycle.evidence.effects import Change, Effect
 
 
 def of_address(connection: Connection, address: Pubkey) -> dict[str, Effect]:

@@ -12,7 +12,7 @@ from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.summary import Summary
 from solpay_pipeline.ledger.tables import TransactionState
 from solpay_pipeline.lifecycle.actions import Action, CloseAccount, MoveLamports, MoveTokens, RecoverNested
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot

@@ -23,25 +23,17 @@ from solpay_pipeline.events.bodies import (
     WalletClosed,
     WalletSwept,
 )
-from solpay_pipeline.ledger import (
-    acceptances,
-    findings,
-    followed,
-    looks,
-    offers,
-    openings,
-    outbox,
-    transactions,
-)
+from solpay_pipeline.ledger import acceptances, findings, outbox, transactions
 from solpay_pipeline.ledger.acceptances import Source
-from solpay_pipeline.ledger.followed import Paid
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.seen import effects as known_effects
+from solpay_pipeline.ledger.seen import followed, looks, offers, openings
+from solpay_pipeline.ledger.seen.followed import Paid
 from solpay_pipeline.ledger.summary import Summary, summarize
 from solpay_pipeline.ledger.tables import FollowState, MovementKind
 from solpay_pipeline.ledger.transactions import LandedMovement
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
 from solpay_pipeline.lifecycle.findings import HELD, Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot

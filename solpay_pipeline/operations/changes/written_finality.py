@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 from solpay_pipeline.base.database import reading
 from solpay_pipeline.base.sql import among
 from solpay_pipeline.events.bodies import PaymentAccepted, PaymentFinalized, PaymentReverted
-from solpay_pipeline.ledger import acceptances, findings, followed, outbox, transactions
+from solpay_pipeline.ledger import acceptances, findings, outbox, transactions
 from solpay_pipeline.ledger.acceptances import Source
-from solpay_pipeline.ledger.followed import Followed, Paid
 from solpay_pipeline.ledger.outbox import Event
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.seen import followed
+from solpay_pipeline.ledger.seen.followed import Followed, Paid
 from solpay_pipeline.ledger.tables import FollowState, TransactionState
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import mint_text

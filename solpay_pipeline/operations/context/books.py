@@ -8,7 +8,7 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.events.bodies import PaymentAccepted
 from solpay_pipeline.ledger.summary import Summary
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement
 from solpay_pipeline.lifecycle.snapshot import Snapshot

@@ -9,9 +9,9 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.chain.reading.crossing import Crossing
 from solpay_pipeline.chain.reading.destinations import Destination
 from solpay_pipeline.chain.reading.history import History
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
+from solpay_pipeline.lifecycle.evidence.statement import Homes
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, UnreadableMint
-from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import Commitment
 
 Owned = tuple[Pubkey, Sequence[Pubkey]]

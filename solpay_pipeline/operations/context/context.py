@@ -12,8 +12,8 @@ from solpay_pipeline.base.clock import loop_seconds
 from solpay_pipeline.chain.rpc.client import Rpc
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import Purpose
+from solpay_pipeline.lifecycle.evidence.statement import Homes
 from solpay_pipeline.lifecycle.holdings import Mint
-from solpay_pipeline.lifecycle.statement import Homes
 from solpay_pipeline.lifecycle.terms import WalletState
 from solpay_pipeline.operations.context.binding import Binding
 from solpay_pipeline.operations.context.books import Books

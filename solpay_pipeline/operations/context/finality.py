@@ -6,7 +6,7 @@ from typing import Protocol
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.ledger.followed import Followed
+from solpay_pipeline.ledger.seen.followed import Followed
 from solpay_pipeline.lifecycle.terms import Wallet
 
 

@@ -10,7 +10,7 @@ from solders.pubkey import Pubkey
 from solpay_pipeline.ledger.runs import RunRef
 from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline.ledger.transactions import FailuresInARow, OpenTransaction
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.records.rows import UnreadableRow
 from solpay_pipeline.records.vault import Sealed

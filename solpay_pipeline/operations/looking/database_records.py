@@ -9,23 +9,13 @@ from solders.pubkey import Pubkey
 from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import reading
-from solpay_pipeline.ledger import (
-    acceptances,
-    findings,
-    followed,
-    installation,
-    looks,
-    offers,
-    openings,
-    outbox,
-    transactions,
-)
+from solpay_pipeline.ledger import acceptances, findings, installation, outbox, transactions
 from solpay_pipeline.ledger.outbox import EventKind
 from solpay_pipeline.ledger.runs import RunRef
-from solpay_pipeline.ledger.seen import effects
+from solpay_pipeline.ledger.seen import effects, followed, looks, offers, openings
 from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline.ledger.transactions import FailuresInARow, OpenTransaction
-from solpay_pipeline.lifecycle.effects import Effect
+from solpay_pipeline.lifecycle.evidence.effects import Effect
 from solpay_pipeline.lifecycle.terms import PaymentStatus, Wallet, WalletState
 from solpay_pipeline.operations.context.books import LASTING
 from solpay_pipeline.operations.context.options import Options

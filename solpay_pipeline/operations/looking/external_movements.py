@@ -5,10 +5,10 @@ presence of a movement: what did not reach the receiver is a finding, with its a
 """
 
 from solpay_pipeline.chain.reading.history import UNTOLD, HistoryUnfinished
+from solpay_pipeline.lifecycle.evidence.statement import Entry, EntryClass, Statement
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Statement
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.snapshots import wallet_history
 

@@ -9,10 +9,10 @@ from solders.pubkey import Pubkey
 
 from solpay_pipeline.chain.reading.crossing import Crossing
 from solpay_pipeline.chain.reading.history import History
-from solpay_pipeline.lifecycle.evidence import Evidence
+from solpay_pipeline.lifecycle.evidence.grounds import Evidence
+from solpay_pipeline.lifecycle.evidence.statement import Entry, EntryClass, Statement
 from solpay_pipeline.lifecycle.judgement import Due, covered
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass, Statement
 from solpay_pipeline.operations.context.context import OperationContext
 
 LONG: Final = 64

@@ -11,11 +11,11 @@ from solpay_pipeline.chain.reading import history
 from solpay_pipeline.chain.reading.addresses import TOKEN_PROGRAMS, associated_token_address
 from solpay_pipeline.chain.reading.history import History
 from solpay_pipeline.chain.rpc.errors import MethodMissing, ShortHistory, Unanswered
+from solpay_pipeline.lifecycle.evidence.statement import EntryClass, Statement
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, TokenHolding, UnreadableMint, mint_text
 from solpay_pipeline.lifecycle.judgement import Judgement, covers, judge, remade_mints
 from solpay_pipeline.lifecycle.snapshot import Snapshot
-from solpay_pipeline.lifecycle.statement import EntryClass, Statement
 from solpay_pipeline.lifecycle.terms import Commitment, Payment, PaymentStatus, Wallet
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.looking.long_histories import LONG, paid_by_balance

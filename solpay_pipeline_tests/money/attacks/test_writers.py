@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from solpay_pipeline.base.database import open_engine, reading
-from solpay_pipeline.ledger import findings, looks
+from solpay_pipeline.ledger import findings
 from solpay_pipeline.ledger.migrations import migrate
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.seen import looks
 from solpay_pipeline.ledger.tables import finding, look
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 

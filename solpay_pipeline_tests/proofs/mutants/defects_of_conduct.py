@@ -41,7 +41,7 @@ OF_CONDUCT: Final = (
         "recheck takes the newest payments first, and the same in every run",
         (
             Edit(
-                "ledger/looks.py",
+                "ledger/seen/looks.py",
                 "        .order_by(look.c.looked_at.is_not(None), look.c.looked_at, payment_id)\n",
                 "        .order_by(payment_id.desc())\n",
             ),

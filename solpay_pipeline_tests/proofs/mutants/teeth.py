@@ -46,7 +46,7 @@ TEETH: Final[dict[Kind, Defect]] = {
     ),
     Kind.OTHER_ACCOUNTS: _of_a_kind(
         "only associated accounts are the wallet's",
-        "lifecycle/statement.py",
+        "lifecycle/evidence/statement.py",
         "        return named or self.owner in (change.address, change.holder)\n",
         "        return named or self.owner == change.address\n",
     ),

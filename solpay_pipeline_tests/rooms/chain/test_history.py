@@ -28,8 +28,8 @@ from solpay_pipeline.chain.rpc.client import Endpoint, Rpc, RpcOptions
 from solpay_pipeline.chain.rpc.errors import ChainError, NodeBehind, Unanswered, UnknownCursor
 from solpay_pipeline.chain.sending.instructions import lower
 from solpay_pipeline.lifecycle.actions import CloseAccount, MoveTokens
-from solpay_pipeline.lifecycle.effects import Effect
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass
+from solpay_pipeline.lifecycle.evidence.effects import Effect
+from solpay_pipeline.lifecycle.evidence.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import Commitment
 from solpay_pipeline.localnet.server.faults import Fault
 from solpay_pipeline.localnet.server.server import Node, running

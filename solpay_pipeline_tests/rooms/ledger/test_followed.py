@@ -5,9 +5,9 @@ from dataclasses import replace
 from solders.pubkey import Pubkey
 from sqlalchemy import Connection
 
-from solpay_pipeline.ledger import followed
 from solpay_pipeline.ledger.acceptances import Source
-from solpay_pipeline.ledger.followed import Followed, Paid
+from solpay_pipeline.ledger.seen import followed
+from solpay_pipeline.ledger.seen.followed import Followed, Paid
 from solpay_pipeline.ledger.tables import FollowState
 from solpay_pipeline_tests.rooms.ledger.ground import LATER, MINT, NOON
 

@@ -7,7 +7,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.ledger.seen import effects
-from solpay_pipeline.lifecycle.effects import Change, Effect
+from solpay_pipeline.lifecycle.evidence.effects import Change, Effect
 
 WALLET, MINT, PAYER = (Pubkey.new_unique() for _ in range(3))
 EFFECT = Effect(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from solpay_pipeline.ledger import offers
+from solpay_pipeline.ledger.seen import offers
 from solpay_pipeline.lifecycle.judgement import Standing, covers, judge, remade_mints
 from solpay_pipeline.lifecycle.terms import Payment, PaymentOption
 from solpay_pipeline_tests.rooms.lifecycle.ground import (

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from solpay_pipeline.ledger import looks, outbox
+from solpay_pipeline.ledger import outbox
 from solpay_pipeline.ledger.outbox import Event, EventKind
 from solpay_pipeline.ledger.runs import RunRef
+from solpay_pipeline.ledger.seen import looks
 from solpay_pipeline.ledger.tables import BaseUnits, Moment, event
 from solpay_pipeline_tests.rooms.ledger.ground import LATER, NOON, RUN
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from solders.pubkey import Pubkey
 
+from solpay_pipeline.lifecycle.evidence.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.holdings import Holdings, Mint, Obstacle, TokenHolding
-from solpay_pipeline.lifecycle.statement import Entry, EntryClass
 from solpay_pipeline.lifecycle.terms import Payment, PaymentOption, PaymentStatus, Wallet, WalletState
 
 CLASSIC, TOKEN_2022 = Pubkey.new_unique(), Pubkey.new_unique()

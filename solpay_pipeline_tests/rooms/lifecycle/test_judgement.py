@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from solpay_pipeline.lifecycle.evidence.statement import Entry
 from solpay_pipeline.lifecycle.judgement import EXACT, Judgement, Standing, Tolerance, covers, judge
-from solpay_pipeline.lifecycle.statement import Entry
 from solpay_pipeline.lifecycle.terms import PaymentStatus
 from solpay_pipeline_tests.rooms.lifecycle.ground import (
     BY_PYUSD,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from solpay_pipeline.lifecycle.evidence import GROUNDS, Decision, Evidence, WeakEvidence
+from solpay_pipeline.lifecycle.evidence.grounds import GROUNDS, Decision, Evidence, WeakEvidence
 from solpay_pipeline.lifecycle.findings import FindingCode
 from solpay_pipeline.lifecycle.judgement import Judgement, Standing
 from solpay_pipeline.lifecycle.resolution import Disposition, Resolution, resolve

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.lifecycle.effects import Change, Effect, in_order
-from solpay_pipeline.lifecycle.statement import EntryClass, Homes, Statement, statement_of
+from solpay_pipeline.lifecycle.evidence.effects import Change, Effect, in_order
+from solpay_pipeline.lifecycle.evidence.statement import EntryClass, Homes, Statement, statement_of
 
 WALLET, RECEIVER, PAYER, THIEF, CUSTOMER = (Pubkey.from_bytes(bytes([n]) * 32) for n in range(1, 6))
 MINT, NATIVE = (Pubkey.from_bytes(bytes([n]) * 32) for n in (11, 12))

@@ -14,7 +14,7 @@ from solpay_pipeline.base.database import open_engine, reading
 from solpay_pipeline.base.database_trouble import DatabaseAway, DatabaseProblem, sorted_trouble
 from solpay_pipeline.base.waiting import limited_to
 from solpay_pipeline.ledger.migrations import migrate
-from solpay_pipeline.operations.writing import write_obstacle
+from solpay_pipeline.operations.changes.writing import write_obstacle
 from solpay_pipeline.records.schema import create_peer_tables
 from solpay_pipeline.records.tables import peer_tables
 

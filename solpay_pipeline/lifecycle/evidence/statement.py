@@ -13,7 +13,7 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from solpay_pipeline.lifecycle.effects import Change, Effect
+from solpay_pipeline.lifecycle.evidence.effects import Change, Effect
 from solpay_pipeline.lifecycle.terms import CLOCK_SLACK
 
 Asset = Pubkey | None
