@@ -51,7 +51,12 @@ TEETH: Final[dict[Kind, Defect]] = {
         "        return named or self.owner == change.address\n",
     ),
     Kind.THIEVES: _known("P5b"),
-    Kind.EDITS: _known("P2e"),
+    Kind.EDITS: _of_a_kind(
+        "what was asked before a row was edited is forgotten",
+        "ledger/offers.py",
+        "    return [_with_earlier(payment, seen.get(_identity(payment), [])) for payment in payments]\n",
+        "    return [_with_earlier(payment, []) for payment in payments]\n",
+    ),
     Kind.ISSUERS: _of_a_kind(
         "tokens that cannot move are left without a word",
         "lifecycle/planning.py",

@@ -136,7 +136,7 @@ def test_a_fork_that_nobody_minds_is_found(database: Database, monkeypatch: pyte
         Run("recheck"),
         Fork(keep_confirmed=False, keep_blockhashes=False, resend=True),
     )
-    assert _broken(told) == "a wallet at rest holds nothing"
+    assert _broken(told) == "what does not go home is named"
 
 
 @pytest.mark.slow

@@ -88,7 +88,6 @@ class World:
         self.tills: list[Till] = []
         self.spam: list[Pubkey] = []
         self.hidden: set[Pubkey] = set()
-        self.nested: dict[Pubkey, Pubkey] = {}
         self.clock_skew = 0.0
         self.worst_skew = 0.0
         self._keys = 0

@@ -84,15 +84,27 @@ class FlowReader:
             flow.rent_returned += account.rent
             del self.open[one.address]
         elif (
-            account is not None and one.tokens_after is not None and one.tokens_after.owner != account.wallet
+            account is not None
+            and one.tokens_after is not None
+            and self._wallet_of(one.tokens_after.owner) != account.wallet
         ):
             del self.open[one.address]
-        elif account is None and one.tokens_after is not None and one.tokens_after.owner in self.wallets:
+        elif account is None and one.tokens_after is not None:
+            wallet = self._wallet_of(one.tokens_after.owner)
+            if wallet is None:
+                return
             rent = one.lamports_after - _wrapped(one.tokens_after)
             if one.tokens_before is None:
                 rent -= one.lamports_before
                 flow.rent_opened += rent
-            self.open[one.address] = OpenAccount(one.tokens_after.owner, one.tokens_after.mint, rent)
+            self.open[one.address] = OpenAccount(wallet, one.tokens_after.mint, rent)
+
+    def _wallet_of(self, owner: Pubkey) -> Pubkey | None:
+        """Whose an account of this owner is: accounts of a wallet's accounts are the wallet's."""
+        if owner in self.wallets:
+            return owner
+        account = self.open.get(owner)
+        return self.bare.get(owner) if account is None else account.wallet
 
     def _of_others(self, one: Touched, flow: Flow) -> None:
         lamports = one.lamports_after - one.lamports_before

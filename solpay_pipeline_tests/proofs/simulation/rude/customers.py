@@ -4,7 +4,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 from solders.system_program import CreateAccountParams, create_account
 
-from solpay_pipeline.localnet.chain.token_layout import ACCOUNT_SIZE, TOKEN_PROGRAM, ata_address
+from solpay_pipeline.localnet.chain.token_layout import ACCOUNT_SIZE, TOKEN_PROGRAM
 from solpay_pipeline_tests.proofs.simulation.rude.scene import LEAST_LAMPORTS, Scene
 
 _RENT_SYSVAR = Pubkey.from_string("SysvarRent111111111111111111111111111111111")
@@ -85,7 +85,5 @@ def tokens_to_an_account_of_an_account(scene: Scene) -> str:
         return _NOTHING
     house = scene.house
     owner = house.ata(scene.till.address, mint)
-    nested = ata_address(owner, mint, house._program_of(mint))
     house.pay_token(owner, mint, scene.till.prices[mint])
-    scene.world.nested[nested] = scene.till.address
     return f"Customer {scene.till.number} pays {scene.world.symbol(mint)} to the account of the wallet's account."

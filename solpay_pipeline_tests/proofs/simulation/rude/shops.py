@@ -67,8 +67,14 @@ def an_address_is_edited(scene: Scene) -> str:
 
 
 def a_time_is_extended(scene: Scene) -> str:
-    """A payment may be paid for longer."""
-    till, world = scene.till, scene.world
+    """A payment may be paid for longer; rather one whose time is over and that a run of ours is about to expire."""
+    world = scene.world
+    due = [
+        one
+        for one in world.tills
+        if one.expires < world.chain_time() and scene.web.status(one) == "initiated"
+    ]
+    till = due[scene.percent % len(due)] if due else scene.till
     expires = max(till.expires, world.chain_time()) + 60 * scene.percent
     if scene.web.status(till) != "initiated":
         return f"Payment {till.number} is over already."
