@@ -102,16 +102,16 @@ def execute(
     return Finished(
         tuple(outcomes),
         result.output_for_node(_DELIVERY) if delivered else None,
-        (
-            *(f"{one.operation}: {one.failure}" for one in outcomes if one.failure),
-            *_causes(result.all_events),
-        ),
+        tuple(_causes(outcomes, result.all_events)),
     )
 
 
-def _causes(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
+def _causes(outcomes: Sequence[Outcome], events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
     """Each cause once, behind the ops that failed for it. The verdict's failure says only what the outcomes say."""
     failed: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.failure is not None:
+            failed.setdefault(outcome.failure, []).append(outcome.operation)
     for event in events:
         if event.is_step_failure and event.step_key != _VERDICT:
             failed.setdefault(_explain(event), []).append(event.step_key or "")

@@ -261,7 +261,7 @@ def test_a_limit_and_its_endpoint_are_the_last_word_of_a_command_that_could_not_
         ended = warm.run(shop.environment(), "maintain", hurried=True)
         assert (ended.returncode, ended.stdout) == (1, "")
         (line,) = ended.stderr.splitlines()
-        assert line.startswith(f"expire, sweep, reclaim: RateLimited: {shop.node.url}")
+        assert line.startswith(f"expire: RateLimited: {shop.node.url}")
         assert "asks for a wait of 3600 s, and at most 120 s are waited" in line
 
 

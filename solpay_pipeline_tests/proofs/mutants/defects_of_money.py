@@ -361,8 +361,8 @@ OF_MONEY: Final = (
         (
             Edit(
                 "operations/looking/snapshots.py",
-                "    if not credited:\n        return snapshot\n",
-                "    if credited is not None:\n        return snapshot\n",
+                "    if not unusual:\n        return snapshot\n",
+                "    if unusual is not None:\n        return snapshot\n",
             ),
         ),
         ("money/test_accounts_that_history_names.py",),

@@ -41,26 +41,26 @@ TEETH: Final[dict[Kind, Defect]] = {
     Kind.HANDED_OVER: _of_a_kind(
         "a search for accounts is made and what it finds is not looked at",
         "operations/looking/snapshots.py",
-        "        all_holdings = await all_of(\n",
-        "        await all_of(\n",
+        "            snapshot = await _discovered(context, snapshot)\n",
+        "            await _discovered(context, snapshot)\n",
     ),
     Kind.OTHER_ACCOUNTS: _of_a_kind(
         "only associated accounts are the wallet's",
         "lifecycle/evidence/statement.py",
-        "        return named or self.owner in (change.address, change.holder)\n",
-        "        return named or self.owner == change.address\n",
+        "            for address in (change.address, change.holder)\n",
+        "            for address in (change.address,)\n",
     ),
     Kind.THIEVES: _known("P5b"),
     Kind.EDITS: _of_a_kind(
         "what was asked before a row was edited is forgotten",
-        "ledger/offers.py",
+        "ledger/seen/offers.py",
         "    return [_with_earlier(payment, seen.get(_identity(payment), [])) for payment in payments]\n",
         "    return [_with_earlier(payment, []) for payment in payments]\n",
     ),
     Kind.ISSUERS: _of_a_kind(
         "tokens that cannot move are left without a word",
         "lifecycle/planning.py",
-        "            findings.append(_finding(wallet, obstacle[0], obstacle[1], token.mint.address, token.amount))\n",
+        "            findings.append(_finding(wallet, obstacle[0], obstacle[1], mint, token.amount))\n",
         "",
     ),
     Kind.OUTAGES: _of_a_kind(

@@ -60,10 +60,17 @@ class Heard:
 
     status: int
     headers: CIMultiDict[str]
-    body: bytes
+    content: "Body"
 
-    async def read(self) -> bytes:
-        return self.body
+
+class Body:
+    """Stands for `aiohttp.StreamReader`: all at once, then nothing."""
+
+    def __init__(self, content: bytes) -> None:
+        self._parts = [b"", content]
+
+    async def readany(self) -> bytes:
+        return self._parts.pop() if self._parts else b""
 
 
 class Wire:
@@ -95,7 +102,7 @@ class Wire:
         if line.is_cut:
             raise aiohttp.ServerDisconnectedError
         headers = CIMultiDict((name.decode(), value.decode()) for name, value in line.headers)
-        yield Heard(line.status, headers, line.body)
+        yield Heard(line.status, headers, Body(line.body))
 
     async def close(self) -> None:
         """Nothing to close."""
