@@ -193,6 +193,8 @@ def check(told, receiver, *, old, new, shop):
     assert {key for key in kinds if key[0].startswith("payment.")} == {
         ("payment.accepted", new_paid),
         ("payment.accepted", still_open),
+        ("payment.finalized", new_paid),
+        ("payment.finalized", still_open),
         ("payment.expired", new_unpaid),
     }, kinds
     # Swept and closed wallets are told as well, those that the peer left to us too.

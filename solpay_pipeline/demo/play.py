@@ -94,7 +94,7 @@ def play(folder: Path, seed: int, *, as_json: bool, situations: Sequence[Situati
 
 def _run_jobs(watched: bool) -> list[dict[str, object]]:
     maintain = ("maintain", MaintainChoices(discover_accounts=True))
-    commands = [("recheck", RecheckChoices(limit=1_000)), maintain, maintain]
+    commands = [("recheck", RecheckChoices(limit=1_000, discover_accounts=True)), maintain, maintain]
     outcomes: list[dict[str, object]] = []
     for command, choices in commands:
         finished = execute(command, choices, show_progress=watched)

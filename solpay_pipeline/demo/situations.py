@@ -143,7 +143,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("spam", 2, OVER, (receives("SPAM", 1),), _held(FindingCode.UNEXPECTED),
               "Nobody paid, but a token came that no payment names: held."),
     Situation("paid_and_spammed", 2, LIVE, (pays("USDC"), receives("SPAM", 1)),
-              _stuck(FindingCode.DESTINATION_UNFIT),
+              _end(_CONFIRMED, _SENT, FindingCode.UNASKED),
               "Paid, and a token came that no payment names: it stays, since the receiver has no account for it."),
     Situation("refunded", 2, OVER, (), _UNPAID,
               "Late money was held; somebody has sent it back by hand, so that the wallet can be closed.",

@@ -70,6 +70,8 @@ def _chain_words(shop: Shop, case: Customer, situation: Situation, state: Wallet
     """What the chain shows that the wallet's state denies; None where the two agree."""
     if state in (WalletState.SENT_FUNDS, WalletState.CLOSED):
         found = [name for name, amount in _balances(shop, case).items() if amount]
+        if FindingCode.UNASKED in situation.end.codes:
+            found = [name for name in found if name != "SPAM"]
         if found:
             return f"is {state.value}, and its wallet holds {', '.join(found)}"
         if _open_accounts(shop, case):

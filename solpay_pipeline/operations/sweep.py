@@ -19,7 +19,8 @@ from solpay_pipeline.lifecycle.terms import ACCEPTED, SWEEPABLE, Wallet, WalletS
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import LegJob, Mover
 from solpay_pipeline.operations.context.records import Wanted
-from solpay_pipeline.operations.looking.external_movements import went_elsewhere, went_home
+from solpay_pipeline.operations.looking.external_movements import AccountsUnseen, went_elsewhere, went_home
+from solpay_pipeline.operations.looking.own_addresses import with_own_address
 from solpay_pipeline.operations.looking.pages import wallet_pages
 from solpay_pipeline.operations.looking.resolutions import judge_and_resolve
 from solpay_pipeline.operations.moving.receiver_accounts import ReceiverAccounts
@@ -95,7 +96,7 @@ class Sweeper:
                 at_rest.append(snapshot)
                 told += plan.findings
             else:
-                self.give_up(snapshot.wallet, *plan.findings)
+                self.give_up(snapshot.wallet, *plan.findings, *await self._lost_beside(snapshot))
         self.context.books.rest_swept(await self._explained(at_rest))
         self.context.books.note(told)
         return jobs
@@ -115,11 +116,23 @@ class Sweeper:
             by_us = moved.get(one.wallet.id)
             mint, amount = received.get(one.payment.address, (None, 0))
             is_all = by_us is not None and by_us.get(mint, 0) >= amount
-            if (is_all and self._covers(one, by_us or {})) or await self._is_explained(
-                one, by_us is not None
+            if (is_all and self._covers(one, by_us or {})) or (
+                with_own_address(self.context, [one]) and await self._is_explained(one, by_us is not None)
             ):
                 explained.append(one)
         return explained
+
+    async def _lost_beside(self, snapshot: Snapshot) -> list[Finding]:
+        """What is neither there nor home of a wallet of which something else cannot move."""
+        owner = snapshot.payment.address
+        mint, amount = self.context.records.received([owner]).get(owner, (None, 0))
+        by_us = self.context.records.moved_home([snapshot.wallet.id]).get(snapshot.wallet.id, {})
+        if snapshot.holdings.money().get(mint, 0) + by_us.get(mint, 0) >= amount:
+            return []
+        try:
+            return await went_elsewhere(self.context, snapshot)
+        except (HistoryUnfinished, AccountsUnseen):
+            return []
 
     def _covers(self, snapshot: Snapshot, by_us: Mapping[Pubkey | None, int]) -> bool:
         is_held_money = snapshot.payment.status not in ACCEPTED
@@ -129,7 +142,8 @@ class Sweeper:
     async def _is_explained(self, snapshot: Snapshot, is_by_us: bool) -> bool:
         try:
             findings = await (went_elsewhere if is_by_us else went_home)(self.context, snapshot)
-        except HistoryUnfinished:
+        except (HistoryUnfinished, AccountsUnseen):
+            self.context.tally.waiting += 1
             return False
         if any(one.is_set_aside for one in findings):
             if self._may_be_taken_back(snapshot, findings):

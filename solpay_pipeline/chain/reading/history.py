@@ -49,12 +49,14 @@ class History:
 
     Of a node that does not tell it is the oldest that it has shown; None where it has shown none.
 
-    What was before may be missing. `evidence` is how much of it was read.
+    What was before may be missing. `evidence` is how much of it was read, `transactions` how many there are that
+    succeeded, at the addresses that were asked.
     """
 
     statement: Statement
     first_slot: int | None
     evidence: Evidence = Evidence.WHOLE
+    transactions: int = 0
 
 
 class HistoryTooLong(Permanent):
@@ -130,7 +132,7 @@ async def read(
         ordered = in_order(reversed([effects[each] for each in listed if each in effects]))
         statement = _statement(owner, ordered, accounts, homes)
         wanted |= dict.fromkeys(statement.owned.keys() - without)
-    return History(statement, _known_since(first_slots, listed.values()))
+    return History(statement, _known_since(first_slots, listed.values()), Evidence.WHOLE, len(effects))
 
 
 async def _effects(
@@ -189,7 +191,8 @@ async def read_newest(
         ):
             first_slot = _known_since([page.first_available_slot], page.records)
             statement = _statement(owner, in_order(effects), accounts, homes)
-            return History(statement, first_slot, Evidence.NEWEST)
+            succeeded = sum(record.err is None for record in page.records)
+            return History(statement, first_slot, Evidence.NEWEST, succeeded)
         if not unread:
             return None
         record = await rpc.listed_transaction(unread.pop(0).signature, commitment=commitment)

@@ -168,7 +168,12 @@ class _Reader:
         self._take_lamports(effect, ours, others, rent)
 
     def _is_ours(self, change: Change) -> bool:
-        """Whether it is the wallet, a token account of it, or one that somebody opened for a token account of it."""
+        """Whether it is the wallet, a token account of it, or one that somebody opened for a token account of it.
+
+        Who has the wallet's key can make its very address a token account of his own: what it holds is his.
+        """
+        if change.address == self.owner != change.holder:
+            return False
         return any(
             address == self.owner or address in self.accounts or address in self.owned
             for address in (change.address, change.holder)

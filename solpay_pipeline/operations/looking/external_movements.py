@@ -4,13 +4,18 @@ Beside the peer money is safe by nature, since both send it to one receiver. It 
 presence of a movement: what did not reach the receiver is a finding, with its amount and where it went.
 """
 
+from solpay_pipeline.base.errors import AboutOneRow
 from solpay_pipeline.chain.reading.history import UNTOLD, HistoryUnfinished
 from solpay_pipeline.lifecycle.evidence.statement import Entry, EntryClass, Statement
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.holdings import Mint
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.looking.snapshots import wallet_history
+from solpay_pipeline.operations.looking.snapshots import remember_open_accounts, wallet_history
+
+
+class AccountsUnseen(AboutOneRow):
+    """The wallet has open accounts that were not looked at: its money may lie there."""
 
 
 async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Finding]:
@@ -19,10 +24,10 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
     `FOREIGN_MOVEMENT` where all of it went to the receiver; `FUNDS_ELSEWHERE`, which sets aside, for each asset of
     which some did not, or where nothing explains that the wallet is empty.
 
-    Raises `HistoryUnfinished` where the run's time is over.
+    Raises `HistoryUnfinished` where the run's time is over, `AccountsUnseen`.
     """
     try:
-        statement = (await wallet_history(context, snapshot)).statement
+        statement = await _statement(context, snapshot)
     except HistoryUnfinished:
         raise
     except UNTOLD as error:
@@ -43,16 +48,23 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
 async def went_elsewhere(context: OperationContext, snapshot: Snapshot) -> list[Finding]:
     """Report what of a wallet's money went elsewhere before we sent the rest home, by asset.
 
-    Raises `HistoryUnfinished` where the run's time is over.
+    Raises `HistoryUnfinished` where the run's time is over, `AccountsUnseen`.
     """
     try:
-        statement = (await wallet_history(context, snapshot)).statement
+        statement = await _statement(context, snapshot)
     except HistoryUnfinished:
         raise
     except UNTOLD as error:
         words = f"less went home than its payment asked for, and its history cannot be read: {error}"
         return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
     return _lost(snapshot, statement)
+
+
+async def _statement(context: OperationContext, snapshot: Snapshot) -> Statement:
+    statement = (await wallet_history(context, snapshot)).statement
+    if remember_open_accounts(context, snapshot, statement):
+        raise AccountsUnseen("it has accounts that were not looked at")
+    return statement
 
 
 def _lost(snapshot: Snapshot, statement: Statement) -> list[Finding]:
@@ -64,22 +76,25 @@ def _lost(snapshot: Snapshot, statement: Statement) -> list[Finding]:
 
 
 def _is_lost(snapshot: Snapshot, entry: Entry) -> bool:
-    """It went to a stranger, or was burnt: what nobody gained of a token without a transfer fee."""
+    """It went to a stranger, or to nobody: burnt, or spent on opening accounts. A token's transfer fee is neither."""
     if entry.entry_class is EntryClass.WITHHELD and entry.asset is not None:
         mint = snapshot.mints.get(entry.asset)
         return isinstance(mint, Mint) and not mint.has_transfer_fee
-    return entry.entry_class is EntryClass.ELSEWHERE
+    return entry.entry_class in (EntryClass.ELSEWHERE, EntryClass.WITHHELD)
 
 
 def _elsewhere(snapshot: Snapshot, asset: object, lost: list[Entry]) -> Finding:
-    parts = [
-        f"{-one.amount} {'were burnt' if one.towards is None else f'went to {one.towards}'} by {one.signature}"
-        for one in lost
-    ]
+    parts = [f"{-one.amount} {_what_became(one)} by {one.signature}" for one in lost]
     name = "lamports" if lost[0].asset is None else f"base units of {asset}"
     words = f"not all of its money went to the receiver: of {name} {'; '.join(parts)}"
     amount = -sum(one.amount for one in lost)
     return _finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words, lost[0], amount)
+
+
+def _what_became(entry: Entry) -> str:
+    if entry.towards is not None:
+        return f"went to {entry.towards}"
+    return "were spent on opening accounts" if entry.asset is None else "were burnt"
 
 
 def _finding(

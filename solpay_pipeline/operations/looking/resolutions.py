@@ -14,7 +14,7 @@ from solpay_pipeline.lifecycle.resolution import resolve
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, Wallet, WalletState
 from solpay_pipeline.operations.context.context import OperationContext
-from solpay_pipeline.operations.looking.external_movements import went_home
+from solpay_pipeline.operations.looking.external_movements import AccountsUnseen, went_home
 from solpay_pipeline.operations.looking.own_addresses import with_own_address
 from solpay_pipeline.operations.looking.snapshots import judge_snapshots
 
@@ -78,7 +78,7 @@ async def _is_told(context: OperationContext, snapshot: Snapshot) -> bool:
     """
     try:
         context.books.note(await went_home(context, snapshot))
-    except HistoryUnfinished:
+    except (HistoryUnfinished, AccountsUnseen):
         return False
     return True
 

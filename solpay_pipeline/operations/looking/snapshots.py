@@ -23,6 +23,9 @@ from solpay_pipeline.operations.looking.long_histories import LONG, paid_by_bala
 # Histories are read side by side; the client's own limits still hold.
 _CONCURRENT_HISTORIES = 16
 
+# Transactions that name a wallet before anybody pays: that which opens its token accounts.
+_SET_UP = 1
+
 
 async def take_snapshots(
     context: OperationContext,
@@ -215,17 +218,27 @@ async def wallet_history(context: OperationContext, snapshot: Snapshot) -> Histo
     return await _read(context, snapshot, _token_accounts(snapshot))
 
 
+def remember_open_accounts(context: OperationContext, snapshot: Snapshot, statement: Statement) -> bool:
+    """Whether accounts of the wallet are open that this look has not seen; the next look sees them."""
+    seen = {one.account for one in snapshot.holdings.accounts} | set(_token_accounts(snapshot))
+    unseen = {account: rent for account, rent in statement.rents.items() if account not in seen}
+    if unseen:
+        context.books.remember_openings(snapshot.wallet.id, unseen)
+    return bool(unseen)
+
+
 async def _telling_history(context: OperationContext, snapshot: Snapshot) -> History:
     """As much of the history as tells all: of an empty wallet its own address is asked first.
 
     What came and left again, left by its signature, which names it, or was taken out of an account that others can
-    empty. A peer whose request was rolled back after it had sent the money on leaves nothing else to be seen.
+    empty; to let somebody else empty one takes its signature as well. A peer whose request was rolled back after it had
+    sent the money on leaves nothing else to be seen.
     """
     if snapshot.holdings.is_empty:
         telling = [one.account for one in snapshot.holdings.tokens if one.mint.others_can_take]
         silent = frozenset(_token_accounts(snapshot)) - set(telling)
         its_own = await _read(context, snapshot, telling, without=silent)
-        if not its_own.statement.money:
+        if not its_own.statement.money and its_own.transactions <= _SET_UP:
             return its_own
     return await wallet_history(context, snapshot)
 
@@ -409,6 +422,8 @@ async def _of_nothing(context: OperationContext, snapshot: Snapshot) -> History 
     found = await _newest(context, snapshot, snapshot.holdings.owner, None, 0)
     if found is None or found.statement.money:
         return found
+    if found.transactions > _SET_UP:
+        return None
     for token in snapshot.holdings.tokens:
         if token.mint.others_can_take:
             found = await _newest(context, snapshot, token.account, token.mint.address, 0)
