@@ -49,7 +49,7 @@ class ExpiryOptions(JudgingOptions):
     )
     watch_days: int | None = Field(
         default=None,
-        description="Days after expiry for which wallets are still looked at. SOLPAY_WATCH_DAYS where not given.",
+        description="Days of daily looks at a wallet whose payment is over. SOLPAY_WATCH_DAYS where not given.",
     )
 
     def judging(self, settled: Judging) -> Judging:

@@ -151,7 +151,6 @@ class PaymentFinalized(_OfPayment):
 
 class PaymentReverted(_OfPayment):
     """A fork has taken back what paid an accepted payment. Its row stays as it is: the order may have been shipped.
-
     Nothing of its wallet is swept until it is paid after all; then `payment.finalized` follows.
     """
 

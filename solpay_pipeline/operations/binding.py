@@ -167,10 +167,11 @@ def _obstacle(known: list[Receiver], receiver: Pubkey, now: datetime) -> str | N
     if not found.takes_money(now):
         return (
             f"the receiver {receiver} is allowed from {found.effective_at:%Y-%m-%d %H:%M} UTC on; to send there "
-            f"sooner, run `solpay receiver revoke {receiver}`, then `solpay receiver allow {receiver} --now`"
+            f"sooner, run `solpay receiver revoke {receiver} --reason WHY`, then "
+            f"`solpay receiver allow {receiver} --now --reason WHY`"
         )
     return None
 
 
 def _allow(receiver: Pubkey) -> str:
-    return f"set SOLPAY_RECEIVER_ADDRESS right, or run `solpay receiver allow {receiver}`"
+    return f"set SOLPAY_RECEIVER_ADDRESS right, or run `solpay receiver allow {receiver} --reason WHY`"

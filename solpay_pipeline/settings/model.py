@@ -146,7 +146,7 @@ class Settings(Table):
     one token (`SOL:1000`, `MINT:1000`). Never more than 5% of a price."""
 
     watch_days: Annotated[int, Setting(whole("days", 0, 3_650), Need.WATCH)] = WATCH_DAYS
-    """Days after expiry for which wallets are still looked at, unless a run says otherwise."""
+    """Days after a payment's end for which its wallet is looked at daily; then ever more rarely. 0: never."""
 
     fee_payer_address: Annotated[Pubkey | None, Setting(values.ADDRESS, Need.WATCH, unless=_KEYPAIR)] = None
     """The fee payer's address. Needed beside `SOLPAY_FEE_PAYER_SIGNER`, which must sign as it; a process without keys
