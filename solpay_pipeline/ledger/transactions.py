@@ -311,6 +311,12 @@ def newest_landed_movement(connection: Connection) -> LandedMovement | None:
     )
 
 
+def own_among(connection: Connection, signatures: Collection[str]) -> set[str]:
+    """Those of these signatures that this ledger has recorded, whatever it says became of them."""
+    query = sa.select(transaction.c.signature).where(among(connection, transaction.c.signature, signatures))
+    return set(connection.scalars(query))
+
+
 def newest_wire(connection: Connection) -> bytes | None:
     """The bytes of the transaction that was signed last, whatever became of it."""
     newest = sa.select(transaction.c.wire).order_by(transaction.c.id.desc()).limit(1)

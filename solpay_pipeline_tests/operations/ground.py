@@ -293,6 +293,7 @@ class FakeRecords:
     began: datetime | None = None
     failures: dict[int, FailuresInARow] = field(default_factory=dict)
     came_in: dict[Pubkey, tuple[Pubkey | None, int]] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
     unusual: dict[int, dict[Pubkey, int]] = field(default_factory=dict)
     known: dict[Pubkey, tuple[Effect, ...]] = field(default_factory=dict)
     not_final: dict[Pubkey, FollowState] = field(default_factory=dict)
@@ -374,6 +375,9 @@ class FakeRecords:
     def moved_home(self, wallet_ids: Collection[int]) -> Mapping[int, Mapping[Pubkey | None, int]]:
         full: dict[Pubkey | None, int] = {None: 2**63, USDC.address: 2**63}
         return dict.fromkeys(self.home_ids & set(wallet_ids), full)
+
+    def own_among(self, signatures: Collection[str]) -> set[str]:
+        return self.own & set(signatures)
 
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         return self.expired_payments & set(payment_ids)

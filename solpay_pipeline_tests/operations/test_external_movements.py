@@ -54,3 +54,11 @@ def test_money_of_which_not_all_is_known_to_be_at_home_is_an_operators(case: str
     (finding,) = asyncio.run(went_home(made.context, one))
     assert finding.code is FindingCode.FUNDS_ELSEWHERE
     assert finding.amount == {"elsewhere": PRICE, "in part": PRICE - 1}.get(case, 0)
+
+
+def test_a_movement_that_the_ledger_knows_is_not_called_anybody_elses() -> None:
+    made = scene()
+    moved = home(PRICE, made.deployment.receiver)
+    one = shown(made, wallet(), 0, came(PRICE), moved)
+    made.records.own = {moved.signature}
+    assert asyncio.run(went_home(made.context, one)) == []

@@ -86,6 +86,9 @@ class Records(Protocol):
     def moved_home(self, wallet_ids: Collection[int]) -> Mapping[int, Mapping[Pubkey | None, int]]:
         """What our own transactions have sent home of these wallets, base units by mint; without those of none."""
 
+    def own_among(self, signatures: Collection[str]) -> set[str]:
+        """Those of these signatures that are ours, whatever our ledger says became of them."""
+
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         """Those of these payments that we have expired, after a look at the chain."""
 

@@ -149,6 +149,10 @@ class DatabaseRecords:
         """See `Records`."""
         return self._ledger(transactions.moved_home, wallet_ids)
 
+    def own_among(self, signatures: Collection[str]) -> set[str]:
+        """See `Records`."""
+        return self._ledger(transactions.own_among, signatures)
+
     def expired_by_us(self, payment_ids: Collection[int]) -> set[int]:
         """See `Records`."""
         return set(self._ledger(outbox.last_bodies, EventKind.PAYMENT_EXPIRED, payment_ids))

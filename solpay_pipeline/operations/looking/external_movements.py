@@ -40,8 +40,12 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
     if not home:
         words = "the payment is accepted, but its wallet is empty and no transaction of the node's history explains it"
         return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
-    signatures = ", ".join(dict.fromkeys(one.signature for one in home))
-    words = f"it was swept to the receiver by transactions that are not ours: {signatures}"
+    signatures = list(dict.fromkeys(one.signature for one in home))
+    ours = context.records.own_among(signatures)
+    strange = [one for one in signatures if one not in ours]
+    if not strange:
+        return []  # A node had said of ours that it would never land.
+    words = f"it was swept to the receiver by transactions that are not ours: {', '.join(strange)}"
     return [_finding(snapshot, FindingCode.FOREIGN_MOVEMENT, words)]
 
 
