@@ -70,7 +70,7 @@ def sorted_trouble(error: BaseException, where: str, words: str) -> DatabaseTrou
     if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         return None
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    if not isinstance(cause, sqlite3.Error) and not hasattr(cause, "sqlstate"):
+    if not isinstance(error, DBAPIError | sqlite3.Error) and not hasattr(cause, "sqlstate"):
         return None  # It is no driver's: a value of ours that cannot be written, for one.
     code = _code(cause)
     if code is not None and code.startswith("23"):

@@ -72,7 +72,8 @@ def test_f06_a_transaction_that_landed_with_an_error_is_told_by_its_code_and_mad
             assert finding.code == "transaction_failed"
             assert str(code) in finding.explanation
             assert shop.received() == SOL
-        assert shop.run("sweep").swept == 2
+        named = frozenset(one.payment_id for one in customers)
+        assert shop.run("sweep", payment_ids=named).swept == 2
         assert [len(landed_for(shop, one)) for one in customers] == [1, 1]
         assert [shop.codes(one) for one in customers] == [set(), set()]
         assert shop.state(rich) == "sent_funds"

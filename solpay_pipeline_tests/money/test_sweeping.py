@@ -312,7 +312,7 @@ def test_s14_a_sweep_that_is_killed_after_its_transaction_landed_is_finished_by_
         assert shop.state(customer) == WalletState.PROCESSING_FUNDS
     assert shop.kinds(customers[0]) == []
     outcome = shop.run("sweep")
-    assert (outcome.settled, outcome.swept, outcome.transactions) == (1, 3, 0)
+    assert (outcome.settled, outcome.swept, outcome.transactions) == (1, 3, 1)
     for customer in customers:
         assert_swept(shop, customer)
         assert moved(shop, customer) == {None: SOL_PRICE}

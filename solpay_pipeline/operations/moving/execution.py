@@ -25,7 +25,7 @@ from solpay_pipeline.operations.changes.planned_books import PlannedBooks
 from solpay_pipeline.operations.context.context import OperationContext
 from solpay_pipeline.operations.context.mover import LegJob, LegOutcome, LegResult, Opening
 from solpay_pipeline.operations.moving.openings import open_accounts
-from solpay_pipeline.operations.moving.pauses import rests_until
+from solpay_pipeline.operations.moving.pauses import BORNE, rests_until
 from solpay_pipeline.operations.moving.submission import Draft, Submitted, submit, tell_unpaid
 from solpay_pipeline.records.vault import KeyMismatch, KeyUnreadable
 
@@ -136,7 +136,9 @@ class SendingMover:
             if not is_named and until is not None and until > now
         }
         self.context.tally.resting += len(resting)
-        return [job for job in jobs if job.wallet.id not in resting], failures.keys() - resting
+        # One failure may have been another's, in a transaction that they shared.
+        failing = {wallet_id for wallet_id, one in failures.items() if one.count >= BORNE} - resting
+        return [job for job in jobs if job.wallet.id not in resting], failing
 
     async def _calibrate(self, jobs: Sequence[LegJob], shape: TransactionShape) -> None:
         """Measure the kinds of action that this run has not met yet."""
