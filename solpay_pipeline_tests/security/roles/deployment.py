@@ -29,8 +29,11 @@ set -a
 set +a
 cd {repository}
 nohup setsid {python} -m solpay_pipeline.contrib.run_workers "$1" >> {log} 2>&1 < /dev/null &
-cut -z -d= -f1 /proc/$!/environ | tr '\\0' '\\n' > {names}
-echo $! > {folder}/worker-"$1".pid
+worker=$!
+# Until it has become another program it shows the environment that this script was started with.
+while [ "$(readlink /proc/$worker/exe)" = "$(readlink /proc/$$/exe)" ]; do sleep 0.05; done
+cut -z -d= -f1 /proc/$worker/environ | tr '\\0' '\\n' > {names}
+echo $worker > {folder}/worker-"$1".pid
 """
 
 
