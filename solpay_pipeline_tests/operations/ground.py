@@ -622,6 +622,8 @@ class FakeMover:
     moved: list[LegJob] = field(default_factory=list)
     opened: list[Opening] = field(default_factory=list)
     unopened: dict[Pubkey, str] = field(default_factory=dict)
+    is_lied_to: bool = False
+    """A node says that everything has landed, and nothing has."""
 
     async def move(self, jobs: Sequence[LegJob], *, alone: Collection[int]) -> list[LegResult]:
         self.rounds.append(([job.wallet.id for job in jobs], set(alone)))
@@ -636,7 +638,7 @@ class FakeMover:
         wanted = self.outcomes.get(job.wallet.id)
         outcome = wanted.pop(0) if wanted else LegOutcome.LANDED
         finding = None
-        if outcome is LegOutcome.LANDED:
+        if outcome is LegOutcome.LANDED and not self.is_lied_to:
             self.chain.held[job.leg.owner] = Holdings(job.leg.owner, SLOT, 0)
         elif outcome in (LegOutcome.SPOILED, LegOutcome.SET_ASIDE, LegOutcome.WAITS):
             code = FindingCode.TRANSACTION_FAILED

@@ -73,6 +73,14 @@ def test_a_wallet_that_spoils_a_transaction_goes_alone_and_is_then_given_up() ->
     assert planner.given_up == [(1, FindingCode.TRANSACTION_FAILED)]
 
 
+def test_what_is_said_to_have_landed_and_is_there_as_before_is_not_signed_for_again() -> None:
+    made = scene()
+    made.mover.is_lied_to = True
+    planner = reconciled(made, 1)
+    assert made.mover.rounds == [([1], set())]
+    assert planner.given_up == [(1, FindingCode.STILL_MOVING)]
+
+
 def test_a_wallet_that_waits_for_the_limit_is_noted_and_not_given_up() -> None:
     made = scene()
     made.mover.outcomes = {1: [LegOutcome.WAITS]}

@@ -4,11 +4,12 @@ A wallet's final state is only ever written on what a read of the chain shows, n
 so the last look of every wallet is the proof.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from solpay_pipeline.base.concurrently import both
+from solpay_pipeline.lifecycle.actions import Leg
 from solpay_pipeline.lifecycle.findings import Finding, FindingCode
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import Wallet
@@ -51,6 +52,7 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
     pending = list(wallets)
     min_slot = context.chain_slot
     alone: frozenset[int] = frozenset()
+    landed: dict[int, Leg] = {}
     for _ in range(_MAX_ROUNDS):
         pending = without_busy(context, pending)
         if not pending or context.must_stop():
@@ -62,7 +64,10 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
             context.facts.ask_fee_early(),
         )
         plan = await planner.plan(snapshots)
-        results = await planner.mover.move(plan.jobs, alone=alone) if plan.jobs else []
+        jobs = _believed(plan.jobs, landed, planner)
+        results = await planner.mover.move(jobs, alone=alone) if jobs else []
+        has_landed = {one.wallet.id for one in results if one.outcome is LegOutcome.LANDED}
+        landed = {one.wallet.id: one.leg for one in jobs if one.wallet.id in has_landed}
         _write_down(context, results, alone, planner)
         again = [one.wallet for one in results if _is_looked_at_again(one, alone)]
         alone |= {one.wallet.id for one in results if one.outcome in _GOES_ALONE}
@@ -74,6 +79,21 @@ async def reconcile(context: OperationContext, wallets: Sequence[Wallet], planne
     for wallet in pending:
         words = f"not at rest after {_MAX_ROUNDS} rounds; the next run goes on"
         planner.give_up(wallet, Finding.about(wallet, FindingCode.STILL_MOVING, words))
+
+
+def _believed(jobs: Sequence[LegJob], landed: Mapping[int, Leg], planner: Planner) -> list[LegJob]:
+    """The jobs but for those that are said to have landed, while the same money is there as before.
+
+    One of the two answers is not true: nothing else is signed for that money before the next run has looked.
+    """
+    believed = [one for one in jobs if landed.get(one.wallet.id) != one.leg]
+    words = (
+        "its transaction is said to have landed, and its money is there as before; the next run looks again"
+    )
+    for one in jobs:
+        if one not in believed:
+            planner.give_up(one.wallet, Finding.about(one.wallet, FindingCode.STILL_MOVING, words))
+    return believed
 
 
 def _is_looked_at_again(result: LegResult, alone: Collection[int]) -> bool:
