@@ -1,6 +1,7 @@
 """What earlier runs left in flight comes first."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,20 @@ def test_what_was_recorded_by_an_earlier_run_and_is_over_belongs_to_the_sums_of_
     made.rpc.landed = {"landed": SignatureStatus(SLOT, Commitment.CONFIRMED)}
     asyncio.run(settle(made.context))
     assert (made.tally.settled, made.tally.finished) == (1, {"landed"})
+
+
+def test_what_one_node_shows_as_less_settled_than_it_is_is_believed_of_another() -> None:
+    made = scene()
+    made.records.open = [open_transaction("pinned"), open_transaction("really")]
+    processed = SignatureStatus(SLOT, Commitment.PROCESSED)
+    made.rpc.landed = {"pinned": processed, "really": processed}
+    other = replace(
+        made.rpc, landed={"pinned": SignatureStatus(SLOT, Commitment.FINALIZED), "really": processed}
+    )
+    made.rpc.others = [other]
+    asyncio.run(settle(made.context))
+    assert [(one.signature, one.fate) for one in made.journal.closed] == [("pinned", Fate.FINALIZED)]
+    assert (made.tally.settled, made.tally.undecided) == (1, 1)
 
 
 def test_an_empty_ledger_asks_nothing() -> None:

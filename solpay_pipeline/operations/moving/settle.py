@@ -32,7 +32,8 @@ async def settle(context: OperationContext) -> None:
     if not open_ones:
         return
     answer = await context.rpc.statuses([one.signature for one in open_ones], search_history=True)
-    unknown = []
+    unknown: list[OpenTransaction] = []
+    unsettled: list[OpenTransaction] = []
     landed: list[Receipt] = []
     for one, status in zip(open_ones, answer.statuses, strict=True):
         if status is None or isinstance(status, Untold) or status.err is not None:
@@ -42,10 +43,30 @@ async def settle(context: OperationContext) -> None:
         if receipt is not None:
             landed.append(receipt)
         elif one.state is TransactionState.RECORDED:
-            context.tally.undecided += 1
+            unsettled.append(one)
+    told_elsewhere = await _told_elsewhere(context, unsettled)
+    context.tally.undecided += len(unsettled) - len(told_elsewhere)
+    landed += told_elsewhere
     context.journal.close(landed)
     _count(context, open_ones, landed)
     await _chase(context, unknown)
+
+
+async def _told_elsewhere(context: OperationContext, unsettled: Sequence[OpenTransaction]) -> list[Receipt]:
+    """What another endpoint has seen settled: one may show blocks as less settled than they are, without an end."""
+    landed: dict[str, Receipt] = {}
+    for witness in context.rpc.witnesses() if unsettled else ():
+        waiting = [one for one in unsettled if one.signature not in landed]
+        try:
+            answer = await witness.statuses([one.signature for one in waiting], search_history=True)
+        except ChainError:
+            continue
+        for one, status in zip(waiting, answer.statuses, strict=True):
+            if isinstance(status, SignatureStatus) and status.err is None:
+                receipt = _success(context, one, status)
+                if receipt is not None:
+                    landed[one.signature] = receipt
+    return list(landed.values())
 
 
 def _success(context: OperationContext, one: OpenTransaction, status: SignatureStatus) -> Receipt | None:
