@@ -26,13 +26,9 @@ async def went_home(context: OperationContext, snapshot: Snapshot) -> list[Findi
 
     Raises `HistoryUnfinished` where the run's time is over, `AccountsUnseen`.
     """
-    try:
-        statement = await _statement(context, snapshot)
-    except HistoryUnfinished:
-        raise
-    except UNTOLD as error:
-        words = f"the payment is accepted, but its wallet is empty, and its history cannot be read: {error}"
-        return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
+    statement = await _statement(context, snapshot, "the payment is accepted, but its wallet is empty")
+    if isinstance(statement, Finding):
+        return [statement]
     lost = _lost(snapshot, statement)
     if lost:
         return lost
@@ -54,18 +50,19 @@ async def went_elsewhere(context: OperationContext, snapshot: Snapshot) -> list[
 
     Raises `HistoryUnfinished` where the run's time is over, `AccountsUnseen`.
     """
+    statement = await _statement(context, snapshot, "less went home than its payment asked for")
+    return [statement] if isinstance(statement, Finding) else _lost(snapshot, statement)
+
+
+async def _statement(context: OperationContext, snapshot: Snapshot, words: str) -> Statement | Finding:
+    """The wallet's statement; where its history cannot be read a finding, which begins with `words`."""
     try:
-        statement = await _statement(context, snapshot)
+        statement = (await wallet_history(context, snapshot)).statement
     except HistoryUnfinished:
         raise
     except UNTOLD as error:
-        words = f"less went home than its payment asked for, and its history cannot be read: {error}"
-        return [_finding(snapshot, FindingCode.FUNDS_ELSEWHERE, words)]
-    return _lost(snapshot, statement)
-
-
-async def _statement(context: OperationContext, snapshot: Snapshot) -> Statement:
-    statement = (await wallet_history(context, snapshot)).statement
+        why = f"{words}, and its history cannot be read: {error}"
+        return _finding(snapshot, FindingCode.FUNDS_ELSEWHERE, why)
     if remember_open_accounts(context, snapshot, statement):
         raise AccountsUnseen("it has accounts that were not looked at")
     return statement
