@@ -1,4 +1,4 @@
-# make demo | dev | test | test-slow | simulate | mutants | lint | clean. Each makes the virtual environment it needs, once.
+# make demo | dev | test | test-slow | test-ui | simulate | mutants | deaths | bench | bench-counts | lint | clean. Each makes the virtual environment it needs, once.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -11,7 +11,7 @@ NODE_INSTALLED := $(NODE_TESTS)/node_modules/.installed
 # One more than two cores: the tests wait for slots of the chain for a third of their time.
 WORKERS ?= 3
 
-.PHONY: demo dev test test-slow test-ui mutants deaths bench bench-counts lint clean install
+.PHONY: demo dev test test-slow test-ui simulate mutants deaths bench bench-counts lint clean install
 .DEFAULT_GOAL := test
 
 install: $(INSTALLED)
