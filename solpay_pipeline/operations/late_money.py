@@ -10,6 +10,7 @@ from datetime import timedelta
 from solders.pubkey import Pubkey
 
 from solpay_pipeline.lifecycle.findings import HELD
+from solpay_pipeline.lifecycle.holdings import TokenHolding
 from solpay_pipeline.lifecycle.policy import EXPIRING
 from solpay_pipeline.lifecycle.snapshot import Snapshot
 from solpay_pipeline.lifecycle.terms import ACCEPTED, PaymentStatus, Wallet, WalletState
@@ -84,7 +85,7 @@ async def _accepted(context: OperationContext, snapshots: Sequence[Snapshot]) ->
     left = await _left_for_good(context, full)
     paid_again = [one.wallet for one in full if not one.is_empty_but_for(left)]
     unfinished = paid_again + _swept_by_us_and_called_closed(context, snapshots)
-    unfinished += await _left_open(context, snapshots)
+    unfinished += await _left_open(context, [one for one in snapshots if one.is_empty_but_for(left)])
     context.tally.returned += len(context.books.change_state(unfinished, WalletState.PROCESSING_PAYMENT))
 
 
@@ -106,18 +107,18 @@ async def _left_open(context: OperationContext, snapshots: Sequence[Snapshot]) -
     open_ones = [
         snapshot
         for snapshot in snapshots
-        if snapshot.wallet.state is WalletState.SENT_FUNDS
-        and snapshot.holdings.is_empty
-        and any(token.cannot_close is None for token in snapshot.holdings.tokens)
+        if snapshot.wallet.state is WalletState.SENT_FUNDS and _closable(snapshot)
     ]
     if not open_ones:
         return []
     fee = _CLOSING_SIGNATURES * await context.facts.signature_fee() + context.deployment.max_priority_fee
     return [
-        snapshot.wallet
-        for snapshot in open_ones
-        if sum(token.rent for token in snapshot.holdings.tokens if token.cannot_close is None) > fee
+        snapshot.wallet for snapshot in open_ones if sum(token.rent for token in _closable(snapshot)) > fee
     ]
+
+
+def _closable(snapshot: Snapshot) -> list[TokenHolding]:
+    return [one for one in snapshot.holdings.tokens if one.is_empty and one.cannot_close is None]
 
 
 def _swept_by_us_and_called_closed(context: OperationContext, snapshots: Sequence[Snapshot]) -> list[Wallet]:
