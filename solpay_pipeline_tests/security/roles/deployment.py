@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,9 @@ def deployed(shop: Shop, folder: Path, instance_url: str | None, **settings: str
         "web": ["dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(http)],
         "daemon": ["dagster._daemon", "run", "-w", str(workspace)],
     }
+    # Processes that make the instance's tables at the same moment leave files that nobody can use.
+    make_storage = "import dagster; dagster.DagsterInstance.get()"
+    subprocess.run([sys.executable, "-c", make_storage], env=common, check=True, timeout=120)
     with ExitStack() as stack:
         processes = {
             name: stack.enter_context(_running(folder / f"{name}.log", command, common))
@@ -154,7 +157,8 @@ def _running(
         try:
             yield process
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
