@@ -219,8 +219,12 @@ async def wallet_history(context: OperationContext, snapshot: Snapshot) -> Histo
 
 
 def remember_open_accounts(context: OperationContext, snapshot: Snapshot, statement: Statement) -> bool:
-    """Whether accounts of the wallet are open that this look has not seen; the next look sees them."""
+    """Whether accounts of the wallet are open that this look has not seen; the next look sees them.
+
+    Those that were remembered before and still are not seen have become somebody else's.
+    """
     seen = {one.account for one in snapshot.holdings.accounts} | set(_token_accounts(snapshot))
+    seen |= context.records.openings([snapshot.wallet.id]).get(snapshot.wallet.id, {}).keys()
     unseen = {account: rent for account, rent in statement.rents.items() if account not in seen}
     if unseen:
         context.books.remember_openings(snapshot.wallet.id, unseen)

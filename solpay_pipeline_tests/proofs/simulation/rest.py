@@ -178,12 +178,13 @@ class Rest:
     def _states_have_evidence(self, till: Till) -> None:
         database = self.world.database
         row = database.rows(
-            f"SELECT p.signature, w.receiver_address FROM {database.tables.payment.name} p"
+            f"SELECT p.signature, p.paid_token_id, w.receiver_address FROM {database.tables.payment.name} p"
             f" JOIN {database.tables.wallet.name} w ON w.id = p.one_time_payment_wallet_id WHERE p.id = ?",
             till.payment_id,
         )[0]
         # Of a token whose row has got another mint since, none is named.
-        if self._status(till) in ACCEPTED and not row["signature"]:
+        names_token = row["paid_token_id"] or len(till.versions) > 1
+        if self._status(till) in ACCEPTED and not (row["signature"] and names_token):
             self.checks.fail(
                 "no status without evidence", f"payment {till.number} is accepted without a signature"
             )
